@@ -150,7 +150,7 @@ HEADER = "\n".join(
         ("", "", "due, found", "found", "", "px", "ms", "ms", ""),
     )
 )
-MOST_BOX, MOST_LENGTH, MOST_LEVELS = 1.0, 0.003, 3.0
+MOST_BOX, MOST_LENGTH, MOST_LEVELS = 1.0, 0.003, 4.0
 AAC = 0.03
 """Seconds by which the audio inside a clip may be longer: AAC counts in frames of 1024 samples."""
 

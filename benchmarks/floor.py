@@ -74,7 +74,7 @@ def decoding(cut: Cut) -> list[str]:
 def plain(cut: Cut, target: Path) -> list[str]:
     """Return a command line that makes a clip of the same frames with the same settings of the encoder."""
     box, interval = cut.box, cut.interval
-    words = ffmpeg.command(bundled_ffmpeg(), cut, target)
+    words = ffmpeg.clip_command(bundled_ffmpeg(), cut, target)
     encoder = words[words.index("-c:v") : words.index("-pix_fmt")]
     return [
         str(bundled_ffmpeg()), "-v", "error", "-nostdin", "-y", "-threads", "1",
@@ -121,8 +121,8 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
         figures = {
             "plain ffmpeg": cost(*(plain(cut, clip) for cut, clip in pairs)),
             "decoding alone": cost(*map(decoding, cuts)),
-            "the lane's ffmpeg": cost(*(ffmpeg.command(tool, cut, clip) for cut, clip in pairs)),
-            "the look for combing": cost(*(interlace.command(tool, cut) for cut in cuts)),
+            "the lane's ffmpeg": cost(*(ffmpeg.clip_command(tool, cut, clip) for cut, clip in pairs)),
+            "the look for combing": cost(*(interlace.combing_command(tool, cut) for cut in cuts)),
             "probing": await probing(cuts, clips),
             "the main job": cost(main_job(directory / f"run {number}", raws)),
         }

@@ -521,6 +521,10 @@ def _tested(
         if not of_use:
             tests |= _measured(repository, results, files)
             of_use = [test for test in tests if not concerned or tests[test].functions & concerned]
+    # What runs in a child of the tests, they do not enter themselves.
+    of_use = of_use or [
+        test for test in tests if any(path == str(module.path) for path, _ in tests[test].functions)
+    ]
     if not of_use:
         return {"outcome": "survived", "by": "no test enters it"}
     plugin, left = Chosen(tests.keys(), []), budget

@@ -79,7 +79,7 @@ def has_vmaf() -> bool:
 def measure(cut: Cut, lossless: Path, target: Path, *, vmaf: bool) -> Measured:
     """Create one clip and compare it with the lossless one."""
     tool = bundled_ffmpeg()
-    _, cpu = run(ffmpeg.command(tool, cut, target))
+    _, cpu = run(ffmpeg.clip_command(tool, cut, target))
     two = [str(tool), "-hide_banner", "-nostdin", "-i", str(target), "-i", str(lossless)]
     said, _ = run([*two, "-lavfi", "ssim", "-f", "null", "-"])
     found = re.search(r"SSIM .*All:([0-9.]+)", said)
@@ -114,7 +114,7 @@ def sources(footage: Path, directory: Path) -> list[tuple[Path, Cut]]:
                 Form(codec=Codec.LOSSLESS, preset="ultrafast"), Fraction(1, 12800),
             )  # fmt: skip
             lossless = directory / f"{path.stem}_{film.youtube_id}_lossless.mp4"
-            run(ffmpeg.command(bundled_ffmpeg(), cut, lossless))
+            run(ffmpeg.clip_command(bundled_ffmpeg(), cut, lossless))
             found.append((lossless, cut))
     return found
 

@@ -31,9 +31,9 @@ from hdtf_async.lanes.toolchain import open_toolchain
 from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import atomic, manifests
-from hdtf_async.output import directory as store
+from hdtf_async.output.directory import run_record
 from hdtf_async.output.manifests import failure_record, refused_record
-from hdtf_async.output.object_store import directory as away
+from hdtf_async.output.object_store.directory import merge_shards, open_location, options_for, parse_location
 from hdtf_async.output.other_settings import refuse_forms_of_others, refuse_two_forms
 from hdtf_async.progress.views import with_progress
 from hdtf_async.report import history, page
@@ -54,11 +54,11 @@ if TYPE_CHECKING:
     from hdtf_async.output.object_store.client import Address
 
 
-LAST_VIEWS = 0.5
+LAST_MANIFESTS = 0.5
 """Maximum seconds for writing the manifests when a run is cancelled."""
 FEW = 20_000
 """Maximum lines of the manifests for which it does so: they take a good part of that time."""
-VIEWS_EVERY = 60.0
+MANIFESTS_EVERY = 60.0
 """Seconds between two updates of the manifests during a run; more if they are long."""
 
 
@@ -90,7 +90,7 @@ async def download(
     settings), `StoreError` (the directory cannot be used, or another run holds it), `UnknownVideoError` and
     `OptionsError`.
     """
-    request = _Request(away.place(out), options or Options(), lanes, client)
+    request = _Request(parse_location(out), options or Options(), lanes, client)
     return await to_end(_job(request, progress=progress))
 
 
@@ -103,12 +103,12 @@ async def merge(out: str | PathLike[str]) -> Merged:
     shards is active; `OptionsError`; and `Failure` for an error of the disk or the store.
     """
     require_asyncio()
-    return await away.merge(away.place(out))
+    return await merge_shards(parse_location(out))
 
 
 def local_directory(out: str | PathLike[str]) -> Path:
     """Return the path of a directory. Raises `OptionsError` for the URL of an object store."""
-    place = away.place(out)
+    place = parse_location(out)
     if not isinstance(place, Path):
         raise OptionsError(
             "--out: expected a directory, as this command does not read object stores: copy the files it"
@@ -135,7 +135,7 @@ async def running(
     A slow reader blocks nothing: it gets the newest progress events, and every other event. Leaving the block
     early cancels the run. Raises what `download` raises.
     """
-    request = _Request(away.place(out), options or Options(), lanes, client)
+    request = _Request(parse_location(out), options or Options(), lanes, client)
     async with under_way(_job(request, progress=progress)) as run:
         yield run
 
@@ -168,8 +168,8 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
     out, options, scheduler = request.out, request.options, request.scheduler
     own = await run_sync(find_user_videos, options.raw_dirs)
     read = await run_sync(read_tables, options)
-    async with away.opened(out, options, read.videos) as directory:
-        options = away.fitted(out, options)
+    async with open_location(out, options, read.videos) as directory:
+        options = options_for(out, options)
         decided = await run_sync(_decide, read, options, directory)
         refuse_two_forms(decided, options, out)
         if options.shard is not None and not options.recut:
@@ -201,7 +201,7 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
             try:
                 with _as_failure(directory.out / manifests.METADATA):
                     await _write_last(
-                        directory, decided, LAST_VIEWS if finish.is_set() else manifests.PATIENCE
+                        directory, decided, LAST_MANIFESTS if finish.is_set() else manifests.PATIENCE
                     )
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
@@ -282,12 +282,12 @@ async def _write_last(directory: OutputDirectory, decided: plan.Plan, patience: 
     """
     try:
         await checkpoint()
-        await directory.write_views(decided.clips, decided.stale, patience)
+        await directory.write_manifests(decided.clips, decided.stale, patience)
     except anyio.get_cancelled_exc_class():
         known = directory.known
         if len(decided.work) + len(known.clips) + len(known.failures) <= FEW:
-            with anyio.move_on_after(LAST_VIEWS, shield=True), suppress(Failure):
-                await directory.write_views(decided.clips, decided.stale)
+            with anyio.move_on_after(LAST_MANIFESTS, shield=True), suppress(Failure):
+                await directory.write_manifests(decided.clips, decided.stale)
         raise
     finally:
         await directory.deliver()
@@ -353,27 +353,27 @@ async def carry_out(
     directory, in_shards = run.directory, run.options.shard is not None
     async with _engine(decided, run, scheduler) as pipeline:
 
-        async def keep_views() -> None:
+        async def keep_manifests() -> None:
             """Update the manifests regularly, so that a run that is killed leaves them nearly up to date."""
-            every = VIEWS_EVERY
+            every = MANIFESTS_EVERY
             while pipeline.stopped is None:
                 await anyio.sleep(every)
                 begun = anyio.current_time()
                 try:
                     await directory.append()  # notes since the last record
-                    await directory.write_views(decided.clips, decided.stale)
+                    await directory.write_manifests(decided.clips, decided.stale)
                 except Failure as trouble:
                     pipeline.stop(trouble)
-                every = max(VIEWS_EVERY, 20 * (anyio.current_time() - begun))
+                every = max(MANIFESTS_EVERY, 20 * (anyio.current_time() - begun))
 
         # Before any clip is replaced: clips that will be re-encoded are no longer listed.
         if not in_shards:
-            await directory.write_views(decided.clips, decided.stale)
+            await directory.write_manifests(decided.clips, decided.stale)
         elif decided.stale:
-            await directory.write_views()
+            await directory.write_manifests()
         async with anyio.create_task_group() as beside:
             if not in_shards:  # otherwise the last shard writes them, from all journals
-                beside.start_soon(keep_views)
+                beside.start_soon(keep_manifests)
             await pipeline.run(decided.work, run.finish)
             beside.cancel_scope.cancel()
     return pipeline.stopped or pipeline.closed
@@ -407,12 +407,12 @@ async def _engine(
         from hdtf_async.cluster import driver  # noqa: PLC0415 - a second of imports, rarely needed
 
         async with driver.connected(scheduler, run) as cluster:
-            await directory.append(store.run_record(versions=cluster.results.versions, **options.to_json()))
+            await directory.append(run_record(versions=cluster.results.versions, **options.to_json()))
             events.subscribe(partial(history.note, directory.note))
             yield cluster
         return
     async with open_toolchain(run, videos=len(decided.work)) as toolchain:
-        await directory.append(store.run_record(versions=toolchain.versions, **options.to_json()))
+        await directory.append(run_record(versions=toolchain.versions, **options.to_json()))
         events.subscribe(partial(history.note, directory.note))
         await toolchain.get_ready(decided.work)
         yield toolchain.pipeline()

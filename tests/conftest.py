@@ -130,12 +130,12 @@ def newest_yt_dlp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     install = [str(directory / "bin" / "pip"), "--disable-pip-version-check", "install", "-q"]
     with directory.with_suffix(".lock").open("w") as lock:  # tests may run in several processes
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for words in ([sys.executable, "-m", "venv", str(directory)], [*install, "yt-dlp[default,deno]"]):
+        for command in ([sys.executable, "-m", "venv", str(directory)], [*install, "yt-dlp[default,deno]"]):
             if program.exists():
                 break
-            ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
+            ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
             if ended.returncode != 0:
-                pytest.fail(f"the newest yt-dlp could not be installed: {words}\n{ended.stderr[-2000:]}")
+                pytest.fail(f"the newest yt-dlp could not be installed: {command}\n{ended.stderr[-2000:]}")
     return program
 
 

@@ -30,7 +30,7 @@ from hdtf_async.core.recipes import RECIPES
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes import user_videos
 from hdtf_async.media.ffmpeg import find_ffmpeg
-from hdtf_async.output import directory
+from hdtf_async.output.directory import read_known
 from hdtf_async.output.journal import JournalIndex
 from hdtf_async.progress.views import show
 from hdtf_async.report import page
@@ -98,7 +98,7 @@ async def run_plan(call: Call, _stopping: Stopping) -> int:
     said, options = call.said, call.options
     read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
     plan.require_known(read, options)
-    known = JournalIndex(Path()) if said.out is None else await run_sync(directory.read_known, said.out)
+    known = JournalIndex(Path()) if said.out is None else await run_sync(read_known, said.out)
     decided = await run_sync(
         partial(plan.make, read, options, there=known.all_there(), failed=known.failures)
     )
@@ -205,7 +205,7 @@ async def run_demo(call: Call, stopping: Stopping) -> int:
 
 
 def _nothing_left(out: Path, options: Options) -> bool:
-    known, read = directory.read_known(out), tables.read(options.source)
+    known, read = read_known(out), tables.read(options.source)
     return not plan.make(read, options, there=known.all_there(), failed=known.failures).work
 
 

@@ -21,7 +21,7 @@ from hdtf_async.core.options import Options, Printing, flag_of
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.redact import without_secrets
 from hdtf_async.core.text import printable, shown
-from hdtf_async.output.object_store.directory import place
+from hdtf_async.output.object_store.directory import parse_location
 from hdtf_async.run import local_directory
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def here(text: str) -> Path:
 def anywhere(text: str) -> str:
     """Return the name of a directory, or the URL of an object store."""
     try:
-        place(text)
+        parse_location(text)
     except OptionsError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text

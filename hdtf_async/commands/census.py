@@ -35,10 +35,10 @@ from hdtf_async.lanes.limits import Lanes, backoff
 from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
 from hdtf_async.lanes.toolchain import throttle_for
 from hdtf_async.media.ffmpeg import find_ffmpeg
-from hdtf_async.output import directory as store
+from hdtf_async.output.directory import open_directory, run_record
 from hdtf_async.process.guard import guarding
 from hdtf_async.report.result import exit_code_of
-from hdtf_async.run import LAST_VIEWS, local_directory, read_tables
+from hdtf_async.run import LAST_MANIFESTS, local_directory, read_tables
 from hdtf_async.youtube import formats
 from hdtf_async.youtube.formats import Choice
 from hdtf_async.youtube.javascript import JavaScript, private_cache
@@ -136,7 +136,7 @@ async def _take(
 ) -> Census:
     begun = anyio.current_time()
     read = await run_sync(read_tables, options)
-    async with store.opened(out) as directory:
+    async with open_directory(out) as directory:
         videos = await run_sync(plan.chosen, read.videos, options)
         works = await run_sync(_unanswered, videos, directory.known.asked, datetime.now(UTC) - fresh)
         run = RunContext(options, directory, Lanes.of(options), events, finish=finish)
@@ -165,7 +165,7 @@ async def _take(
 async def _ask(works: Iterable[VideoJob], run: RunContext) -> Failure | None:
     options, directory = run.options, run.directory
     tool = await run_sync(find_ffmpeg, options)
-    await directory.append(store.run_record(versions={"hdtf_async": own_version()}))
+    await directory.append(run_record(versions={"hdtf_async": own_version()}))
     async with guarding(*directory.locks) as guard, private_cache(guard) as environment:
         yt_dlp = YtDlp(options, tool, guard, environment)
         await JavaScript(options, yt_dlp).require(directory.out)
@@ -270,7 +270,7 @@ async def _write(
     try:
         return await write()
     except anyio.get_cancelled_exc_class():
-        with anyio.move_on_after(LAST_VIEWS, shield=True):
+        with anyio.move_on_after(LAST_MANIFESTS, shield=True):
             await write()
         raise
 

@@ -29,10 +29,10 @@ from hdtf_async.core.events import ClipChecked, Found
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.text import shown
-from hdtf_async.media import frames
+from hdtf_async.media.frames import decode_clip
 from hdtf_async.media.probe import Prober
 from hdtf_async.output import atomic, locks
-from hdtf_async.output import directory as store
+from hdtf_async.output.directory import read_known
 from hdtf_async.output.journal import JOURNAL, RAWS, shard_of
 from hdtf_async.output.manifests import CARD, FAILURES, LISTS, LOCK, METADATA
 from hdtf_async.report.page import REPORT
@@ -97,7 +97,7 @@ async def look(clips: Clips, *, held: bool) -> Seen:
         seen.at_work = seen.at_work or await run_sync(locks.is_held, known.out)
         if seen.at_work:
             await anyio.sleep(_MOMENT)
-        now = await run_sync(store.read_known, known.out)
+        now = await run_sync(read_known, known.out)
         foreign.intersection_update(await run_sync(_foreign, now))
         seen.clips = {
             stem: found
@@ -184,7 +184,7 @@ class Clips:
             words = await run_sync(_content_flaws, path, size, digest)
         except FileNotFoundError:
             return [Found(shown(name), MISSING, "file not found")]
-        if await run_sync(path.is_file):
+        if await anyio.Path(path).is_file():
             if prober is None:
                 words += await run_sync(_wav_flaws, path, told.wav_samples)
             else:
@@ -208,7 +208,7 @@ class Clips:
         try:
             async with self.lanes.encodes:
                 seconds = max(0.0, facts.end - facts.start)
-                counted = await frames.frames(tool, path, seconds=seconds, guard=self.guard)
+                counted = await decode_clip(tool, path, seconds=seconds, guard=self.guard)
         except Failure as failure:
             if failure.reason is not Reason.CLIP_WRONG:
                 raise

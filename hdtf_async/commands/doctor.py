@@ -31,8 +31,8 @@ from hdtf_async.media.face import finder, model_file
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.media.probe import Prober
 from hdtf_async.media.run import FfmpegError, run_ffmpeg
-from hdtf_async.output import directory as store
 from hdtf_async.output import locks
+from hdtf_async.output.directory import read_known
 from hdtf_async.output.journal import JournalIndex
 from hdtf_async.process.supervisor import Command
 from hdtf_async.youtube.javascript import JavaScript, private_cache
@@ -216,7 +216,7 @@ def _wanted(options: Options, out: Path | None) -> tuple[tuple[VideoJob, ...], J
     """Return the remaining videos, and the index of the directory."""
     read = tables.read(options.source, corrections=options.corrections)
     plan.require_known(read, options)
-    known = JournalIndex(Path()) if out is None else store.read_known(out)
+    known = JournalIndex(Path()) if out is None else read_known(out)
     return plan.make(read, options, there=known.all_there(), failed=known.failures).work, known
 
 

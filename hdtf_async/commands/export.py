@@ -267,7 +267,7 @@ class _Tree:
     async def put_frames(self, place: str, item: Item, out: Path, tool: Path, guard: Guard) -> None:
         """Create one directory of frames, including its audio."""
         with os_errors_as_failures(self.to / place), self._made(place, item.sha256) as new:
-            await run_sync(new.mkdir)
+            await anyio.Path(new).mkdir()
             await stills.write(tool, out / item.source, new, frames=item.frames, guard=guard)
             for name, source in item.beside.items():
                 await run_sync(atomic.copy, out / source, new / name)

@@ -25,7 +25,7 @@ from hdtf_async.dataset.geometry import scale_of
 from hdtf_async.lanes.encoder import plan_cut
 from hdtf_async.lanes.raws import Raw
 from hdtf_async.lanes.user_videos import find_user_videos
-from hdtf_async.media.face.finder import opened
+from hdtf_async.media.face.finder import input_arguments
 from hdtf_async.media.face.people import Region, overlap
 from hdtf_async.media.ffmpeg import RUN_UPS, find_ffmpeg
 from hdtf_async.media.filters import decimal, decoded_frames
@@ -246,7 +246,7 @@ async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
             f"pad={width}:{height}:-1:-1",
         ]
         argv = [
-            *opened(ffmpeg, cut, run_up), "-vf", ",".join(chain), "-frames:v", "1",
+            *input_arguments(ffmpeg, cut, run_up), "-vf", ",".join(chain), "-frames:v", "1",
             "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
         ]  # fmt: skip
         try:

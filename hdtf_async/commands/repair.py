@@ -32,7 +32,7 @@ from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import atomic
-from hdtf_async.output import directory as store
+from hdtf_async.output.directory import open_directory, read_known
 from hdtf_async.output.journal import JOURNAL
 from hdtf_async.process.guard import guarding
 from hdtf_async.report.result import Report, exit_code_of
@@ -154,12 +154,12 @@ async def _check(request: _Request, events: EventBus, finish: anyio.Event) -> Ch
     looking = _Looking(result, request, events, finish)
     try:
         if request.repair:
-            async with store.opened(out) as directory:
+            async with open_directory(out) as directory:
                 seen = await looking.look(directory.known, directory.locks, held=True)
                 run = RunContext(options, directory, Lanes.of(options), events, own, finish)
                 await _mend(result, seen, run)
         else:
-            known = await run_sync(store.read_known, out)
+            known = await run_sync(read_known, out)
             # Not locked, but a descriptor that the children of a check can inherit.
             with atomic.reader(out / JOURNAL) as journal:
                 await looking.look(known, (journal.fileno(),), held=False)
@@ -237,7 +237,7 @@ async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
             run.events.emit(started(decided, run.lanes, run.options))
             result.report.stopped = await carry_out(decided, run)
     finally:
-        await directory.write_views((), absent)
+        await directory.write_manifests((), absent)
     result.other_bytes = sum(
         ClipRecord.of(known.clips[stem]).sha256 != ClipRecord.of(before[stem]).sha256
         for stem in result.report.done

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 SUBSETS = ("RD", "WDA", "WRA")
 """The three parts of HDTF, in the order in which they are read and listed."""
-CUTTING_RULES = 2
+CUTTING_RULES = 3
 """Version of the rules by which a clip is cut: frames, pixels, filters and encoder settings. CONTRIBUTING.md
 says when to increase it. 1 stands for all rules before it was recorded: there were several, which cannot be
 distinguished."""

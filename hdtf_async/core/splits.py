@@ -16,7 +16,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hdtf_async.core.steps import in_order, steps
+from hdtf_async.core.steps import sorted_in_steps, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,7 +60,7 @@ class Split:
     def lists(self, clips: Mapping[str, str]) -> dict[str, list[str]]:
         """Return the stems of each split, sorted; `clips` maps the stem of a clip to its video's name."""
         lists: dict[str, list[str]] = {side: [] for side in SIDES}
-        for stem in in_order(clips):
+        for stem in sorted_in_steps(clips):
             lists[self.side(clips[stem])].append(stem)
         return lists
 

@@ -37,7 +37,7 @@ def steps(items: Iterable[T]) -> Iterator[T]:
         yield item
 
 
-def in_order(items: Iterable[T], key: Callable[[T], Any] = lambda item: item) -> Iterator[T]:
+def sorted_in_steps(items: Iterable[T], key: Callable[[T], Any] = lambda item: item) -> Iterator[T]:
     """Yield the items as `sorted` would return them."""
     every, parts = steps(items), list[list[T]]()
     while part := list(islice(every, _SORTED_AT_ONCE)):

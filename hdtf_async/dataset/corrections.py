@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hdtf_async.core.model import SUBSETS, Clip, Corrections, Finding, Severity, Video
-from hdtf_async.core.steps import in_order, steps
+from hdtf_async.core.steps import sorted_in_steps, steps
 from hdtf_async.dataset.fields import Findings
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def apply(published: Published, corrections: Iterable[Correction]) -> Corrected:
     ]
     return Corrected(
         tuple(right[video].corrected if video in right else video for video in steps(published.videos)),
-        tuple(clip for *_, clip in in_order(result, key=lambda entry: entry[:2])),
+        tuple(clip for *_, clip in sorted_in_steps(result, key=lambda entry: entry[:2])),
         tuple(sorted(findings, key=lambda finding: finding.line)),
     )
 
@@ -321,7 +321,7 @@ def _odd_boxes(published: Published, corrected: Corrected, asked: Corrections) -
 def _overlaps(published: Published, corrected: Corrected) -> Iterator[Finding]:
     """Report clips of one video that share frames."""
     latest: dict[str, Clip] = {}
-    for clip in in_order(corrected.clips, key=lambda clip: (clip.interval.start, clip.interval.end)):
+    for clip in sorted_in_steps(corrected.clips, key=lambda clip: (clip.interval.start, clip.interval.end)):
         before = latest.get(clip.video.stem)
         if before is not None and clip.interval.start < before.interval.end:
             words = f"{before.stem} and {clip.stem} overlap in time and share frames."

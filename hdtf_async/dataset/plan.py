@@ -16,8 +16,7 @@ from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import UnknownVideoError
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import SUBSETS, Crop, Severity
-from hdtf_async.core.steps import in_order as ordered
-from hdtf_async.core.steps import steps
+from hdtf_async.core.steps import sorted_in_steps, steps
 from hdtf_async.core.text import shown
 from hdtf_async.dataset.geometry import fits
 
@@ -320,7 +319,7 @@ def in_order(works: Iterable[VideoJob]) -> list[VideoJob]:
     early; then the others, longest first, so that the longest do not come last. ``benchmarks/scale.py``
     compares this order with others.
     """
-    by_length = list(ordered(works, key=lambda work: work.estimate))
+    by_length = list(sorted_in_steps(works, key=lambda work: work.estimate))
     others = [work for place, work in enumerate(steps(by_length)) if place % _ONE_IN]
     return [*by_length[::_ONE_IN], *reversed(others)]
 

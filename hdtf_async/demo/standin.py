@@ -181,7 +181,7 @@ async def _process(
     with tempfile.TemporaryDirectory(prefix="hdtf-stand-in-") as temporary:
         directory = Path(temporary)
         ca, words, orders = directory / "ca.pem", directory / "stderr.txt", directory / "orders.json"
-        orders.write_text(to_json(answers, conditions))
+        await anyio.Path(orders).write_text(to_json(answers, conditions))
         with words.open("wb") as stderr, anyio.CancelScope(shield=True):
             # Shielded: a cancellation between fork and return would leave an unregistered child.
             child = await anyio.open_process(

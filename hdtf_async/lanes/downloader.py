@@ -227,7 +227,7 @@ class Downloader:
         promise = ResumeToken.of(name, work.youtube_id, rendition)
         with os_errors_as_failures(directory):
             had = await run_sync(partials.resume, directory, promise)
-        if had and had == promise.size and (directory / promise.file).exists():
+        if had and had == promise.size and await anyio.Path(directory / promise.file).exists():
             return directory / promise.file
         least = work.least_bytes if name == PICTURE else 0
         await self._reserve(work, max(0, (rendition.size or least) - had))

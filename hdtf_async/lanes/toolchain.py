@@ -28,7 +28,7 @@ from hdtf_async.lanes.limits import backoff
 from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
 from hdtf_async.lanes.throttle import HOUR, Pacing, Throttle, asks_that_fit
 from hdtf_async.media import ffmpeg
-from hdtf_async.media.face import finder as faces
+from hdtf_async.media.face.finder import open_finder
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.media.probe import Prober
 from hdtf_async.output.manifests import failure_record
@@ -156,7 +156,7 @@ async def open_toolchain(
         Prober(guard) as clip_prober,
         private_cache(guard) as environment,
     ):
-        finder = await faces.finder(options, tool, guard)
+        finder = await open_finder(options, tool, guard)
         if finder is not None:
             versions |= await run_sync(finder.versions)
         yt_dlp = YtDlp(options, tool, guard, environment)

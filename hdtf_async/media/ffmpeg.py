@@ -78,7 +78,9 @@ _ROUNDING = 2e-6
 """Seconds by which timestamps with six decimals may differ."""
 
 
-def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0, *, strict: bool = True) -> list[str]:
+def clip_command(
+    ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0, *, strict: bool = True
+) -> list[str]:
     """Return the command line that writes the clip to `target`, as MP4.
 
     Decoding starts `run_up` seconds earlier than usually needed. If `strict`, it ends at the first error.
@@ -245,7 +247,7 @@ class _Clip:
         raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
 
     async def _once(self, run_up: float, frames: _Frames, *, strict: bool) -> tuple[int, str]:
-        argv = command(self.ffmpeg, self.cut, self.target, run_up, strict=strict)
+        argv = clip_command(self.ffmpeg, self.cut, self.target, run_up, strict=strict)
         progress = _Progress(self.cut.seconds, self.on_seconds, frames.add)
         patience = self.cut.begin - self.cut.sought_from(run_up)
         words = await _run(argv, progress, self.guard, patience)

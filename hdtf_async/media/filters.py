@@ -279,7 +279,8 @@ def _to_standard_range(cut: Cut) -> list[str]:
 def constant_frames(cut: Cut) -> list[str]:
     """Return the filter that makes all frames of one size and colour, if these change midway.
 
-    The other filters are not reinitialised there (see `ffmpeg.command`): they would lose buffered frames.
+    The other filters are not reinitialised there (see `ffmpeg.clip_command`): they would lose buffered
+    frames.
     """
     if cut.source is None or not cut.recoloured:
         return []

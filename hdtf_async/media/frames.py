@@ -25,7 +25,7 @@ _LEAST_SPEED = 0.1
 """Minimum seconds of a clip decoded per second; a process without progress is terminated earlier."""
 
 
-def command(ffmpeg: Path, clip: Path) -> list[str]:
+def decode_command(ffmpeg: Path, clip: Path) -> list[str]:
     """Return the command line that decodes video and audio of a clip and discards the result."""
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error", "-progress", "pipe:1", "-nostats", "-xerror",
@@ -36,15 +36,17 @@ def command(ffmpeg: Path, clip: Path) -> list[str]:
     ]  # fmt: skip
 
 
-async def frames(ffmpeg: Path, clip: Path, *, seconds: float, guard: Guard = UNGUARDED) -> int:
+async def decode_clip(ffmpeg: Path, clip: Path, *, seconds: float, guard: Guard = UNGUARDED) -> int:
     """Decode a clip of `seconds` seconds and return the number of frames that ffmpeg counted.
 
-    Raises what `counted` raises.
+    Raises what `run_decoder` raises.
     """
-    return await counted(command(ffmpeg, clip), seconds=seconds, guard=guard)
+    return await run_decoder(decode_command(ffmpeg, clip), seconds=seconds, guard=guard)
 
 
-async def counted(argv: Sequence[str], *, seconds: float, directory: Path | None = None, guard: Guard) -> int:
+async def run_decoder(
+    argv: Sequence[str], *, seconds: float, directory: Path | None = None, guard: Guard
+) -> int:
     """Run an ffmpeg that decodes a clip of `seconds` seconds; return the number of frames that it counted.
 
     Raises `Failure`: ``clip_wrong`` if it cannot be decoded without an error; ``disk_full``, ``timed_out``,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, source
-from hdtf_async.media.filters import constant_frames, decimal
+from hdtf_async.media.filters import constant_frames
 from hdtf_async.media.run import run_ffmpeg
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.supervisor import Command
@@ -55,24 +55,20 @@ class Combing:
         return "tff" if most == self.top_first else "bff"
 
 
-def command(ffmpeg: Path, cut: Cut) -> list[str]:
-    """Return the command line that examines two parts of a clip.
-
-    Each part begins at the key frame before the middle of its half, so that every decoded frame is used; but
-    not before that half.
-    """
-    box, half = cut.box, cut.interval.seconds / 2
+def combing_command(ffmpeg: Path, cut: Cut) -> list[str]:
+    """Return the command line that examines two parts of a clip."""
+    box, length = cut.box, cut.interval.seconds
     # Rows keep their parity, because the offsets of boxes are even.
     crop = f"crop={box.width}:{box.height}:{box.left}:{box.top}"
     limit = f"trim=end_frame={FRAMES},setpts=PTS-STARTPTS"
-    chain = ",".join([*constant_frames(cut), f"trim=start={decimal(-half / 2)}", crop, limit])
+    chain = ",".join([*constant_frames(cut), crop, limit])
     parts = ";".join(f"[{number}:v:{cut.track}]{chain}[{name}]" for number, name in enumerate("ab"))
     # If the filters were reinitialised midway, `concat` would wait forever.
-    begin = ["-noaccurate_seek", *(["-reinit_filter", "0"] if cut.recoloured else [])]
+    begin = ["-reinit_filter", "0"] if cut.recoloured else []
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "info",
-        *begin, *source(cut.raw, cut.container, cut.interval.start + half / 2),
-        *begin, *source(cut.raw, cut.container, cut.interval.start + half * 3 / 2),
+        *begin, *source(cut.raw, cut.container, cut.interval.start + length / 4),
+        *begin, *source(cut.raw, cut.container, cut.interval.start + length * 3 / 4),
         "-filter_complex_threads", "1", "-filter_complex", f"{parts};[a][b]concat=n=2:v=1:a=0,idet",
         "-an", "-f", "null", "-",
     ]  # fmt: skip
@@ -85,10 +81,10 @@ async def look(ffmpeg: Path, cut: Cut, guard: Guard = UNGUARDED) -> Combing:
     Raises `Failure`: the reason that ffmpeg's message indicates, ``tool_missing``.
     """
     try:
-        ended = await run_ffmpeg(Command(command(ffmpeg, cut)), deadline=_DEADLINE, guard=guard)
+        ended = await run_ffmpeg(Command(combing_command(ffmpeg, cut)), deadline=_DEADLINE, guard=guard)
     except Failure as failure:
         # Where decoding failed, encoding may succeed, or fails with a better message.
-        if failure.reason not in {Reason.TIMED_OUT, *FROM_FURTHER_BACK}:
+        if failure.reason not in {Reason.TIMED_OUT, Reason.TOOL_FAILED, *FROM_FURTHER_BACK}:
             raise
         return Combing(0, 0, 0)
     # idet prints its counts twice: the first time before the filters are configured, with zeros.

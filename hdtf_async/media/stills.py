@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.media import frames as decode
 from hdtf_async.media.containers import DEMUXERS, MAX_SIDE
+from hdtf_async.media.frames import run_decoder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hdtf_async.process.guard import Guard
 
 
-def command(ffmpeg: Path, clip: Path) -> list[str]:
+def stills_command(ffmpeg: Path, clip: Path) -> list[str]:
     """Return the command line that writes a clip's frames into its working directory."""
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error", "-progress", "pipe:1", "-nostats", "-xerror",
@@ -31,11 +31,11 @@ def command(ffmpeg: Path, clip: Path) -> list[str]:
 async def write(ffmpeg: Path, clip: Path, folder: Path, *, frames: int, guard: Guard) -> None:
     """Write all frames of a clip, given by its absolute path, into an existing empty directory.
 
-    Raises what `decode.counted` raises, and ``clip_wrong`` if the clip has another number of frames.
+    Raises what `run_decoder` raises, and ``clip_wrong`` if the clip has another number of frames.
     """
     # More than ten seconds per frame is never needed; a process without progress is terminated earlier.
     try:
-        found = await decode.counted(command(ffmpeg, clip), seconds=frames, directory=folder, guard=guard)
+        found = await run_decoder(stills_command(ffmpeg, clip), seconds=frames, directory=folder, guard=guard)
     except Failure as failure:
         raise Failure(failure.reason, f"{clip.name}: {(failure.words.splitlines() or [''])[-1]}") from None
     if found != frames:

@@ -20,7 +20,7 @@ LARGEST = 12_000
 _DEADLINE = 60.0
 
 
-def command(ffmpeg: Path, clip: Path, middle: float) -> list[str]:
+def thumbnail_command(ffmpeg: Path, clip: Path, middle: float) -> list[str]:
     """Return the command line that writes one JPEG to stdout."""
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "error",
@@ -38,7 +38,9 @@ async def make(ffmpeg: Path, clip: Path, seconds: float, guard: Guard = UNGUARDE
     """
     try:
         ended = await run_ffmpeg(
-            Command(command(ffmpeg, clip, seconds / 2), keep=LARGEST), deadline=_DEADLINE, guard=guard
+            Command(thumbnail_command(ffmpeg, clip, seconds / 2), keep=LARGEST),
+            deadline=_DEADLINE,
+            guard=guard,
         )
     except FfmpegError:
         return None

@@ -1,7 +1,7 @@
 """File operations that are either complete and durable, or have no effect.
 
-They block; `directory` runs them in threads. This module knows nothing about clips, source videos or the
-journal.
+They block, because each is a sequence of system calls: `directory` runs them in worker threads. This module
+knows nothing about clips, source videos or the journal.
 
 Durable means that the result survives a power cut, on a file system with two guarantees: the content of a
 file when it was synced is kept, whoever has written it and whichever descriptor was synced; and the names in

@@ -18,7 +18,6 @@ import os
 import re
 import shutil
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 import aiofiles
@@ -74,7 +73,7 @@ _CLIP = re.compile(r"_\d{3,}(?:_s\d{3,})?\.(?:mp4|wav)$")
 
 
 class OutputDirectory:
-    """An output directory whose lock this run holds; created by `opened`."""
+    """An output directory whose lock this run holds; created by `open_directory`."""
 
     def __init__(
         self, out: Path, locks: tuple[int, ...], journal: Ledger, shard: Shard | None = None
@@ -165,7 +164,7 @@ class OutputDirectory:
                 # Its record would match audio with other settings.
                 await self._journal.append([{"type": "replacing", "clip": clip.stem}])
             if temporary is None:
-                await run_sync(partial(final.unlink, missing_ok=True))
+                await anyio.Path(final).unlink(missing_ok=True)
             else:
                 await run_sync(atomic.publish, temporary, final)
 
@@ -180,12 +179,12 @@ class OutputDirectory:
     async def remove(self, path: Path) -> None:
         """Remove a file if it exists. Raises `Failure` with ``not_writable``."""
         with anyio.CancelScope(shield=True), os_errors_as_failures(path):
-            await run_sync(partial(path.unlink, missing_ok=True))
+            await anyio.Path(path).unlink(missing_ok=True)
 
     async def size(self, path: Path) -> int:
         """Return the size of a file in bytes. Raises `Failure` with ``not_writable``."""
         with os_errors_as_failures(path):
-            return (await run_sync(path.stat)).st_size
+            return (await anyio.Path(path).stat()).st_size
 
     async def sha256(self, path: Path) -> str:
         """Return the sha256 of a file's content. Raises `Failure` with ``not_writable``."""
@@ -213,7 +212,7 @@ class OutputDirectory:
             ) as log:
                 await log.write(text)
 
-    async def write_views(
+    async def write_manifests(
         self,
         not_tried: Iterable[Clip] = (),
         stale: Mapping[str, object] | None = None,
@@ -238,7 +237,7 @@ class OutputDirectory:
             whole = await run_sync(lambda: {clip.stem: clip for clip in steps(self.whole)})
             await manifests.merge(self.out, {**waiting, **whole}, patience=patience)
             return
-        await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
+        await run_sync(self._write_manifests, self.known.snapshot(), tuple(not_tried), stale or {})
 
     async def not_tried(self) -> tuple[Record, ...]:
         """Return the clips in the previous manifests that were not attempted. Raises `Failure`."""
@@ -279,7 +278,7 @@ class OutputDirectory:
         with os_errors_as_failures(self.raws):
             return shutil.disk_usage(self.raws).free
 
-    def _write_views(
+    def _write_manifests(
         self, known: JournalIndex, not_tried: tuple[Clip, ...], stale: Mapping[str, object]
     ) -> None:
         clips = known.all_there()
@@ -296,7 +295,7 @@ class OutputDirectory:
 
 
 @asynccontextmanager
-async def opened(
+async def open_directory(
     out: Path,
     shard: Shard | None = None,
     videos: Iterable[Video] = (),
@@ -342,7 +341,7 @@ async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
         descriptors.close(lock)
 
 
-async def merge(out: Path) -> Merged:
+async def merge_journals(out: Path) -> Merged:
     """Write the manifests from all journals of a directory, and return their totals.
 
     Raises `StoreError` if the directory cannot be used, `BusyError` if a run holds it exclusively, and

@@ -25,8 +25,7 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line, lines, records
 from hdtf_async.core.shards import absent_words, place
 from hdtf_async.core.splits import SIDES
-from hdtf_async.core.steps import in_order as ordered
-from hdtf_async.core.steps import steps
+from hdtf_async.core.steps import sorted_in_steps, steps
 from hdtf_async.dataset.plan import subset_of
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
@@ -131,7 +130,7 @@ def write(
     thread of a cancelled task this ends soon, and no manifest has changed then. Raises `Failure` with
     ``disk_full`` or ``not_writable``.
     """
-    failed = ordered((known.failures.keys() | waiting.keys()) - set(there))
+    failed = sorted_in_steps((known.failures.keys() | waiting.keys()) - set(there))
 
     def told(stem: str) -> Record:
         if stem in known.failures:
@@ -149,7 +148,8 @@ def write(
         new = {name: stack.enter_context(_written(known.out / name, each)) for name, each in contents.items()}
         with os_errors_as_failures(known.out / METADATA):
             atomic.replace(
-                known.out / METADATA, (line(ClipRecord.of(clips[stem]).to_json()) for stem in ordered(there))
+                known.out / METADATA,
+                (line(ClipRecord.of(clips[stem]).to_json()) for stem in sorted_in_steps(there)),
             )
         for name, temporary in new.items():
             if temporary is not None:

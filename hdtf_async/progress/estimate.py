@@ -18,6 +18,22 @@ ENOUGH = 3
 
 
 @dataclass(slots=True)
+class LaneState:
+    """What is shown of a lane."""
+
+    name: str
+    """What it processes."""
+    over: int
+    total: int
+    left: float | None
+    """Seconds until its last item is over; None while unknown."""
+    paused: list[str] = field(default_factory=list)
+    """Why it is paused, and how long; empty if it is not."""
+    state: list[str] = field(default_factory=list)
+    """The rest, most important first."""
+
+
+@dataclass(slots=True)
 class RunProgress:
     """The progress of a run. Every `now` is a time in seconds on the same clock."""
 
@@ -97,30 +113,31 @@ class RunProgress:
         left = max(0.0, tally.plan.clip_seconds - tally.seconds_so_far - tally.failed_seconds)
         return left * tally.took_seconds / tally.clip_seconds / max(1, tally.plan.encodes)
 
-    def videos_words(self, now: float) -> str:
-        """Return the state of the network lane as text, most important first."""
-        tally, running = self.tally, len(self.tally.downloads.running)
-        words = [in_bytes(tally.bytes_so_far)]
-        if running:
-            words += [f"{in_bytes(tally.speed)}/s", f"{running} running"]
+    def lanes(self, now: float) -> list[LaneState]:
+        """Return the state of both lanes; a census has no clips, and a check has no videos."""
+        tally = self.tally
+        videos = LaneState("videos", tally.videos_over, tally.plan.videos, self.network_left(now))
+        videos.state.append(in_bytes(tally.bytes_so_far))
+        if running := len(tally.downloads.running):
+            videos.state += [f"{in_bytes(tally.speed)}/s", f"{running} running"]
+        if tally.workers:
+            videos.state.append(count(tally.workers, "worker"))
+        elif tally.workers == 0:
+            videos.paused.append("waiting for workers")
         if tally.closed is not None:
             left = round(self.wait(now))
             then = f"retry in {left // 60}:{left % 60:02}" if left else "test download"
-            words.insert(0, f"{tally.closed.reason}: {then}")
-        if tally.workers is not None:
-            words.insert(0, count(tally.workers, "worker") if tally.workers else "waiting for workers")
-        return ", ".join(words)
-
-    def clips_words(self, now: float) -> str:
-        """Return the state of the encode lane as text, most important first."""
-        words = [f"{self.failed} failed"] if self.failed else []
-        tally, first = self.tally, self.tally.encodes.first
-        words.append(f"{in_hours(tally.seconds_so_far)} of {in_hours(tally.plan.clip_seconds)}")
+            videos.paused.append(f"{tally.closed.reason}: {then}")
+        clips = LaneState("clips", tally.clips_over, tally.plan.clips, self.left(now))
+        if self.failed:
+            clips.state.append(f"{self.failed} failed")
+        clips.state.append(f"{in_hours(tally.seconds_so_far)} of {in_hours(tally.plan.clip_seconds)}")
+        first = tally.encodes.first
         if first is not None and now - first >= 1:
-            words.append(f"{tally.seconds_so_far / (now - first):.1f}x real time")
+            clips.state.append(f"{tally.seconds_so_far / (now - first):.1f}x real time")
         if tally.encodes.running:
-            words.append(f"{len(tally.encodes.running)} running")
-        return ", ".join(words)
+            clips.state.append(f"{len(tally.encodes.running)} running")
+        return [lane for lane in (videos, clips) if lane.total or lane.over]
 
     def end_words(self, now: float) -> str:
         """Return the ETA, if known, and the last error, as text."""

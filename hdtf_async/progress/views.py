@@ -161,41 +161,24 @@ class Bars(View):
 
     def _update(self) -> None:
         """Update the bars with the counts and the size of the terminal."""
-        progress, now = self._progress, anyio.current_time()
+        now = anyio.current_time()
         self._drawn, before = now, self._size
         if self._size_now is not None:
             self._size = self._size_now()
         if self._size != before and self._bars:
             self._writer.write(_CLEAR)
-        for name, over, total, state, left in (
-            (
-                "videos",
-                progress.tally.videos_over,
-                progress.tally.plan.videos,
-                progress.videos_words(now),
-                progress.network_left(now),
-            ),
-            (
-                "clips",
-                progress.tally.clips_over,
-                progress.tally.plan.clips,
-                progress.clips_words(now),
-                progress.left(now),
-            ),
-        ):
-            if not (total or over):  # a census has no clips, and a check has no videos
-                continue
-            if name not in self._bars:
-                self._bars[name] = self._bar(total=total, desc=name, file=self._writer, bar_format="{desc}")
-            bar = self._bars[name]
-            if bar.total != total:
-                bar.reset(total)
-            bar.n = over
-            parts = state.split(", ")
-            remaining = "?" if left is None else bar.format_interval(left)
+        for lane in self._progress.lanes(now):
+            if lane.name not in self._bars:
+                self._bars[lane.name] = self._bar(
+                    total=lane.total, desc=lane.name, file=self._writer, bar_format="{desc}"
+                )
+            bar = self._bars[lane.name]
+            if bar.total != lane.total:
+                bar.reset(lane.total)
+            bar.n = lane.over
+            left = "?" if lane.left is None else bar.format_interval(lane.left)
             # A paused lane is more important than the time.
-            parts.insert(name == "videos" and progress.tally.closed is not None, f"{{elapsed}}<{remaining}")
-            self._fit(bar, parts)
+            self._fit(bar, [*lane.paused, f"{{elapsed}}<{left}", *lane.state])
 
     def _fit(self, bar: tqdm[Any], parts: list[str]) -> None:
         """Show as many parts of a state as fit on a line, but always the first, the most important."""
@@ -229,13 +212,12 @@ class Lines(View):
 
     def tick(self) -> None:
         """Write the state of both lanes."""
-        progress, now = self._progress, anyio.current_time()
-        parts = (
-            f"videos {progress.tally.videos_over}/{progress.tally.plan.videos}: {progress.videos_words(now)}",
-            f"clips {progress.tally.clips_over}/{progress.tally.plan.clips}: {progress.clips_words(now)}",
-            progress.end_words(now),
-        )
-        self._writer.write(printable("; ".join(filter(None, parts))) + "\n")
+        now = anyio.current_time()
+        parts = [
+            f"{lane.name} {lane.over}/{lane.total}: {', '.join((*lane.paused, *lane.state))}"
+            for lane in self._progress.lanes(now)
+        ]
+        self._writer.write(printable("; ".join(filter(None, (*parts, self._progress.end_words(now))))) + "\n")
 
 
 def view_of_stderr(level: str, *, bars: bool = True) -> View:

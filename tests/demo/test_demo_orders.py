@@ -218,8 +218,8 @@ async def test_player_answers_can_have_the_same_faults(site: demo.StandIn) -> No
 
 async def test_a_video_can_be_temporarily_unplayable(site: demo.StandIn) -> None:
     """For a number of requests; other videos are not affected."""
-    told = [(await player(site, name)).playability for name in ["unplayable1"] * 3 + ["orderFilm_2"]]
-    assert told == ["LOGIN_REQUIRED", "LOGIN_REQUIRED", "OK", "OK"]
+    answers = [(await player(site, name)).playability for name in ["unplayable1"] * 3 + ["orderFilm_2"]]
+    assert answers == ["LOGIN_REQUIRED", "LOGIN_REQUIRED", "OK", "OK"]
     assert await ordered(site, "unplayable1") == ["unplayable", "unplayable", None]
 
 
@@ -228,12 +228,12 @@ async def test_an_ip_address_can_be_blocked_for_a_number_of_requests(film: Path)
     conditions = Conditions(refusal=Refusal(after_videos=2, requests=3))
     async with demo.stand_in(film, {}, conditions) as site:
         address = await media(site)
-        told = [
+        answers = [
             (await player(site, f"orderFilm_{number}")).playability for number in (2, 2, 1, 3, 1, 3, 4, 5)
         ]
         assert (await get(address))[0].status == HTTPStatus.OK
         assert await ordered(site) == [None] * 4 + ["refused"] * 3 + [None] * 3
-    assert told == ["OK"] * 3 + ["LOGIN_REQUIRED"] * 3 + ["OK"] * 2
+    assert answers == ["OK"] * 3 + ["LOGIN_REQUIRED"] * 3 + ["OK"] * 2
 
 
 async def test_an_ip_address_can_be_blocked_for_a_time_and_with_any_answer(film: Path) -> None:
@@ -285,9 +285,9 @@ async def test_the_real_extractor_reports_the_ordered_formats(site: demo.StandIn
 
 async def test_without_addresses_the_real_extractor_reports_sabr(site: demo.StandIn) -> None:
     """The formats are listed, but have no address."""
-    said = await yt_dlp(site, "-J", "--", "https://www.youtube.com/watch?v=noAddress_1")
-    assert said.code == 1
-    assert "SABR-only" in said.err
+    result = await yt_dlp(site, "-J", "--", "https://www.youtube.com/watch?v=noAddress_1")
+    assert result.code == 1
+    assert "SABR-only" in result.err
 
 
 async def test_an_offer_of_a_missing_format_fails_at_the_start(film: Path) -> None:

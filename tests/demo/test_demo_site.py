@@ -125,11 +125,11 @@ async def test_a_download_is_byte_exact_and_does_not_repeat_the_extraction(
     """The second yt-dlp downloads the chosen format without another extraction."""
     info = {name: value for name, value in film_info.items() if name not in ("webpage_url", "original_url")}
     before = await small_site.requests()
-    said = await yt_dlp(
+    result = await yt_dlp(
         small_site, "--load-info-json", "-", "-f", "134", "-P", str(tmp_path), "-o", "raw.%(ext)s",
         "--print", "after_move:FILE %(filepath)j", feed=json.dumps(info),
     )  # fmt: skip
-    assert (said.code, said.out) == (0, f'FILE "{tmp_path}/raw.mp4"\n'), said.err
+    assert (result.code, result.out) == (0, f'FILE "{tmp_path}/raw.mp4"\n'), result.err
     drawn = (small_footage / FILM.youtube_id / "134.mp4").read_bytes()
     assert (tmp_path / "raw.mp4").read_bytes() == drawn
     (request,) = (await small_site.requests())[len(before) :]
@@ -140,21 +140,21 @@ async def test_a_download_is_byte_exact_and_does_not_repeat_the_extraction(
 async def test_without_the_certificate_yt_dlp_fails(small_site: demo.StandIn) -> None:
     """TLS verification is on: only the mock server's own certificate makes yt-dlp trust it."""
     address = f"https://www.youtube.com/watch?v={FILM.youtube_id}"
-    said = await yt_dlp(small_site, "--extractor-retries", "0", "-J", "--", address, trusting=False)
-    assert said.code == 1
-    assert "CERTIFICATE_VERIFY_FAILED" in said.err
+    result = await yt_dlp(small_site, "--extractor-retries", "0", "-J", "--", address, trusting=False)
+    assert result.code == 1
+    assert "CERTIFICATE_VERIFY_FAILED" in result.err
 
 
 @pytest.mark.parametrize(
-    ("youtube_id", "words"), [("privateVid1", PRIVATE), ("unknownVid1", "Video unavailable")]
+    ("youtube_id", "reason"), [("privateVid1", PRIVATE), ("unknownVid1", "Video unavailable")]
 )
 async def test_the_reason_of_a_playability_error_is_printed_on_stderr(
-    small_site: demo.StandIn, youtube_id: str, words: str
+    small_site: demo.StandIn, youtube_id: str, reason: str
 ) -> None:
     """After a playability error yt-dlp exits with code 1 and prints the ordered reason."""
-    said = await yt_dlp(small_site, "-J", "--", f"https://www.youtube.com/watch?v={youtube_id}")
-    assert said.code == 1
-    assert f"ERROR: [youtube] {youtube_id}: {words}" in said.err
+    result = await yt_dlp(small_site, "-J", "--", f"https://www.youtube.com/watch?v={youtube_id}")
+    assert result.code == 1
+    assert f"ERROR: [youtube] {youtube_id}: {reason}" in result.err
 
 
 async def test_media_support_whole_range_and_head_requests(

@@ -125,16 +125,16 @@ async def test_an_address_is_valid_for_its_client_ip_only(mock: demo.FullMock) -
 
 async def test_each_client_is_offered_different_formats(mock: demo.FullMock) -> None:
     """Web lists formats without addresses, the TV's are enciphered, visionOS gets plain ones and HLS."""
-    told = {
+    offered = {
         name: (await player(mock, FILM.youtube_id, context)).json["streamingData"]
         for name, context in (("web", WEB), ("tv", TV), ("vision", VISION))
     }
-    first = {name: data["adaptiveFormats"][0] for name, data in told.items()}
+    first = {name: data["adaptiveFormats"][0] for name, data in offered.items()}
     assert not {"url", "signatureCipher"} & first["web"].keys()
-    assert "serverAbrStreamingUrl" in told["web"]
+    assert "serverAbrStreamingUrl" in offered["web"]
     assert "signatureCipher" in first["tv"]
     assert "n" not in full_mock_client.query(first["vision"]["url"])
-    assert [name for name, data in told.items() if "hlsManifestUrl" in data] == ["vision"]
+    assert [name for name, data in offered.items() if "hlsManifestUrl" in data] == ["vision"]
 
 
 def test_each_client_is_recognized_by_its_context() -> None:
@@ -218,8 +218,8 @@ async def test_media_can_be_on_a_second_host(mock: demo.FullMock, footage: Path)
 
 async def test_a_client_can_have_its_own_orders(mock: demo.FullMock) -> None:
     """One client is told that the video is unplayable; another one's first media request is forbidden."""
-    told = (await player(mock, "byClient__1", VISION)).json
-    assert (told["playabilityStatus"]["status"], told["streamingData"]) == ("UNPLAYABLE", {})
+    response = (await player(mock, "byClient__1", VISION)).json
+    assert (response["playabilityStatus"]["status"], response["streamingData"]) == ("UNPLAYABLE", {})
     of_tv = await address(mock, "byClient__1")
     assert [(await ask(mock, of_tv)).status for _ in range(2)] == [403, 200]
 

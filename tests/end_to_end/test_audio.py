@@ -122,7 +122,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
             yield Place(site, options)
 
 
-def said(metadata: dict[str, Any]) -> dict[str, Any]:
+def audio_fields(metadata: dict[str, Any]) -> dict[str, Any]:
     """Return the metadata's fields about the audio's origin."""
     names = ("audio_language", "audio_original", "audio_guessed")
     return {name: metadata[name] for name in names if name in metadata}
@@ -146,7 +146,7 @@ async def test_the_original_opus_track_of_a_dubbed_video_gets_into_the_clip(
     """As AAC in the clip and as separate WAV; a later run from the kept files records the same."""
     out = tmp_path / "clips"
     metadata, (chosen,) = await place.run(out, DUBBED)
-    assert said(metadata) == {"audio_language": "en-US", "audio_original": True}
+    assert audio_fields(metadata) == {"audio_language": "en-US", "audio_original": True}
     assert metadata["sound_format_id"].startswith("251-")
     assert (chosen.sound_format_id, chosen.audio_language) == (metadata["sound_format_id"], "en-US")
     assert (chosen.audio_original, chosen.audio_guessed) == (True, False)
@@ -161,29 +161,32 @@ async def test_the_original_opus_track_of_a_dubbed_video_gets_into_the_clip(
     assert max(map(abs, samples)) > 1000 / 32768
 
     again, chosen_again = await place.run(out, DUBBED, size=64, recut=True, yt_dlp_args=("--never-asked",))
-    assert (said(again), again["sound_format_id"]) == (said(metadata), metadata["sound_format_id"])
+    assert (audio_fields(again), again["sound_format_id"]) == (
+        audio_fields(metadata),
+        metadata["sound_format_id"],
+    )
     assert not chosen_again
 
     old = [{name: record[name] for name in record if name != "audio"} for record in records(out)]
     (out / "_journal.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in old))
     older, _ = await place.run(out, DUBBED, size=32, recut=True, yt_dlp_args=("--never-asked",))
-    assert said(older) == {"audio_language": None, "audio_original": None}
+    assert audio_fields(older) == {"audio_language": None, "audio_original": None}
 
 
 async def test_a_guess_is_recorded(place: Place, tmp_path: Path) -> None:
     """Several languages, none marked as the original: the default is used, and the metadata say so."""
     metadata, (chosen,) = await place.run(tmp_path / "clips", UNMARKED)
-    assert said(metadata) == {"audio_language": "de", "audio_original": None, "audio_guessed": True}
+    assert audio_fields(metadata) == {"audio_language": "de", "audio_original": None, "audio_guessed": True}
     assert (chosen.audio_language, chosen.audio_original, chosen.audio_guessed) == ("de", None, True)
 
 
 async def test_no_origin_is_recorded_for_a_single_unmarked_track(place: Place, tmp_path: Path) -> None:
     """Nor without requested audio."""
     metadata, (chosen,) = await place.run(tmp_path / "clips", PLAIN)
-    assert said(metadata) == {"audio_language": None, "audio_original": None}
+    assert audio_fields(metadata) == {"audio_language": None, "audio_original": None}
     assert (chosen.audio_language, chosen.audio_original, chosen.audio_guessed) == (None, None, False)
     metadata, (chosen,) = await place.run(tmp_path / "silent", DUBBED, audio=Audio.NONE)
-    assert said(metadata) == {}
+    assert audio_fields(metadata) == {}
     assert (chosen.audio_language, chosen.audio_original, chosen.audio_guessed) == (None, None, False)
 
 
@@ -191,11 +194,11 @@ async def test_the_original_in_a_muxed_format_is_used(place: Place, tmp_path: Pa
     """Where only dubs are offered as audio-only formats; a later run from the kept video records the same."""
     out = tmp_path / "clips"
     metadata, (chosen,) = await place.run(out, INSIDE)
-    assert said(metadata) == {"audio_language": "ja", "audio_original": True}
+    assert audio_fields(metadata) == {"audio_language": "ja", "audio_original": True}
     assert metadata["sound_format_id"] == metadata["format_id"] == chosen.format_id
     assert (chosen.sound_format_id, chosen.audio_language, chosen.audio_original) == (None, "ja", True)
     again, chosen_again = await place.run(out, INSIDE, size=64, recut=True, yt_dlp_args=("--never-asked",))
-    assert said(again) == said(metadata)
+    assert audio_fields(again) == audio_fields(metadata)
     assert again["sound_format_id"] == metadata["sound_format_id"]
     assert not chosen_again
 
@@ -207,7 +210,7 @@ async def test_a_dub_in_a_kept_video_is_not_used(place: Place, tmp_path: Path) -
     assert (metadata["format_id"], chosen.sound_format_id) == ("18", None)
     metadata, (chosen,) = await place.run(out, DUB_INSIDE, audio=Audio.WAV, recut=True)
     assert (metadata["format_id"], metadata["sound_format_id"]) == ("18", "140")
-    assert said(metadata) == {"audio_language": "ja", "audio_original": True}
+    assert audio_fields(metadata) == {"audio_language": "ja", "audio_original": True}
     fetched = [line for line in await place.site.requests() if line["video"] == DUB_INSIDE and line["range"]]
     assert sum("itag=18&" in line["path"] for line in fetched) == 1
 

@@ -62,8 +62,8 @@ def report(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path
     with (out / "_journal.jsonl").open("a", encoding="utf-8") as journal:
         for stem, reason in (("RD_Radio1_001", "private"), ("WRA_Guest2_002", "removed")):
             subset, name, _ = stem.split("_")
-            told = {"type": "failed", "clip": stem, "subset": subset, "name": name, "reason": reason}
-            journal.write(json.dumps(told | {"youtube_id": "demoHead_01", "words": HOSTILE}) + "\n")
+            failure = {"type": "failed", "clip": stem, "subset": subset, "name": name, "reason": reason}
+            journal.write(json.dumps(failure | {"youtube_id": "demoHead_01", "words": HOSTILE}) + "\n")
     anyio.run(lambda: page.write(out, tool=bundled_ffmpeg, encodes=anyio.CapacityLimiter(1)))
     return out / page.REPORT
 

@@ -61,7 +61,7 @@ pytestmark = [
     pytest.mark.filterwarnings("default:::distributed"),
 ]
 
-VIEWS = ("metadata.jsonl", "failures.jsonl")
+MANIFESTS = ("metadata.jsonl", "failures.jsonl")
 PREFIX = "some prefix"
 URL = f"s3://{BUCKET}/{PREFIX}"
 FEW = ("Radio1", "Guest1", "Guest2")
@@ -94,7 +94,7 @@ def command(out: Path, options: Options) -> list[str]:
 
 def tree(out: Path) -> dict[str, bytes | str]:
     """Return the clips and raws of a directory by their hashes, and the views."""
-    return {**media(out), **{name: (out / name).read_bytes() for name in VIEWS}}
+    return {**media(out), **{name: (out / name).read_bytes() for name in MANIFESTS}}
 
 
 def require_tidy(out: Path) -> None:
@@ -257,7 +257,7 @@ async def test_workers_upload_to_an_object_store(
     there = {key.removeprefix(f"{PREFIX}/"): content for key, content in bucket.content().items()}
     clips = {name: digest for name, digest in media(finished.out).items() if "/" not in name}
     assert {name: hashlib.sha256(there[name]).hexdigest() for name in clips} == clips
-    for name in VIEWS:
+    for name in MANIFESTS:
         assert there[name] == (finished.out / name).read_bytes()
     again = await hdtf_async.download(URL, options)
     assert (again.there, again.done) == (len(report.done), [])

@@ -28,8 +28,8 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     import datasets  # noqa: PLC0415 - not installed for the other tests
 
-    def load(*words: str, **options: object) -> Any:
-        return datasets.load_dataset(*words, split="train", cache_dir=str(tmp_path / "cache"), **options)
+    def load(*arguments: str, **options: object) -> Any:
+        return datasets.load_dataset(*arguments, split="train", cache_dir=str(tmp_path / "cache"), **options)
 
     return load
 
@@ -50,13 +50,13 @@ def check(rows: Any, out: Path) -> None:
     from datasets import Video  # noqa: PLC0415
 
     assert isinstance(rows.features["video"], Video)
-    told = {line["file_name"]: line for line in lines(out / "metadata.jsonl")}
-    assert sorted(told) == [f"{stem}.mp4" for stem in CLIPS]
+    metadata = {line["file_name"]: line for line in lines(out / "metadata.jsonl")}
+    assert sorted(metadata) == [f"{stem}.mp4" for stem in CLIPS]
     assert len(rows) == len(CLIPS)
     paths = rows.cast_column("video", Video(decode=False))
     for row in paths:
         path = row["video"]["path"]
-        line = told.pop(path.rpartition("/")[2])
+        line = metadata.pop(path.rpartition("/")[2])
         assert path == str(out / line["file_name"])
         assert {key: row[key] for key in ("sha256", "box", "fps", "youtube_id")} == {
             key: line[key] for key in ("sha256", "box", "fps", "youtube_id")
@@ -64,7 +64,7 @@ def check(rows: Any, out: Path) -> None:
         with av.open(path) as clip:
             frame = next(clip.decode(video=0))
             assert (frame.width, frame.height) == (line["width"], line["height"])
-    assert told == {}
+    assert metadata == {}
 
 
 def test_the_directory_loads_with_kept_source_videos(load: Any, finished: Finished) -> None:

@@ -181,11 +181,11 @@ async def test_a_command_for_directories_refuses_an_object_store(command: Any) -
 def test_public_names_exist_and_are_documented() -> None:
     """Each has a docstring and is named in docs/embedding.md."""
     page = (readme.DOCS / "embedding.md").read_text("utf-8")
-    words = set(re.findall(r"\w+", page))
+    names = set(re.findall(r"\w+", page))
     assert hdtf_async.__all__ == sorted(hdtf_async.__all__)
     for name in hdtf_async.__all__:
         assert inspect.getdoc(getattr(hdtf_async, name)), name
-        assert name in words, name
+        assert name in names, name
     for name in ("download", "check", "census", "export", "merge"):
         assert inspect.iscoroutinefunction(getattr(hdtf_async, name))
     kinds = [kind for kind in readme.kinds_of_events() if kind.__name__ not in hdtf_async.events.__all__]
@@ -268,16 +268,16 @@ def test_a_summary_is_printed_when_the_manifests_cannot_be_written(
         (out / name).unlink()
         (out / name).mkdir()
     assert main(["--out", str(out), "--source", str(finished.options.source)]) == ExitCode.LOCAL
-    told, _ = capfd.readouterr()
-    assert f"{finished.report.asked} already present" in told
-    assert METADATA in told
+    output, _ = capfd.readouterr()
+    assert f"{finished.report.asked} already present" in output
+    assert METADATA in output
 
 
 async def test_a_census_that_cannot_be_written_returns_its_result(finished: Finished, tmp_path: Path) -> None:
     """The answers are in the journal and in the result."""
     (tmp_path / CENSUS).mkdir()
     videos = replace(finished.options, videos=("Radio1",))
-    taken = await hdtf_async.census(tmp_path, videos)
-    assert sum(taken.videos.values()) == 1
-    assert taken.stopped is not None
-    assert (taken.stopped.reason, taken.exit_code) == (Reason.NOT_WRITABLE, ExitCode.LOCAL)
+    result = await hdtf_async.census(tmp_path, videos)
+    assert sum(result.videos.values()) == 1
+    assert result.stopped is not None
+    assert (result.stopped.reason, result.exit_code) == (Reason.NOT_WRITABLE, ExitCode.LOCAL)

@@ -125,9 +125,9 @@ async def test_the_real_extractor_reports_all_of_a_video(
 ) -> None:
     """Formats over https and HLS, title, date, the advertisement's waiting time; it prints no warning."""
     watch = f"https://www.youtube.com/watch?v={FILM.youtube_id}"
-    said = await yt_dlp(mock, "-J", "--no-update", "--", watch, program=program)
-    assert (said.code, said.err) == (0, "")
-    info = json.loads(said.out)
+    result = await yt_dlp(mock, "-J", "--no-update", "--", watch, program=program)
+    assert (result.code, result.err) == (0, "")
+    info = json.loads(result.out)
     assert (info["id"], info["title"], info["duration"]) == (FILM.youtube_id, FILM.title, 11)
     assert (info["upload_date"], info["channel"], info["live_status"]) == (
         "20141114", "Mock server", "not_live",
@@ -168,22 +168,22 @@ async def test_a_second_yt_dlp_downloads_what_the_first_extracted(
     assert started.read_text().split().count("run") == 1
     started.write_text("")
     before = len(await mock.requests())
-    said = await yt_dlp(
+    result = await yt_dlp(
         mock, "--load-info-json", "-", "-f", str(H264), "-o", "raw.mp4", "-P", str(tmp_path), *arguments,
         feed=handed(info, H264), program=program,
     )  # fmt: skip
-    assert said.code == 0, said.err
+    assert result.code == 0, result.err
     drawn = (footage / LARGE / f"{H264}.mp4").read_bytes()
     assert (tmp_path / "raw.mp4").read_bytes() == drawn
     assert started.read_text() == ""
-    told = await since(mock, before)
-    assert {one["host"] for one in told} == {"rr1---sn-mock0001.googlevideo.com"}
-    assert [one["status"] for one in told] == [206, 206]
-    assert sum(one["sent"] for one in told) == len(drawn)
-    assert CHUNK * 0.95 <= told[0]["sent"] <= CHUNK
+    requests = await since(mock, before)
+    assert {one["host"] for one in requests} == {"rr1---sn-mock0001.googlevideo.com"}
+    assert [one["status"] for one in requests] == [206, 206]
+    assert sum(one["sent"] for one in requests) == len(drawn)
+    assert CHUNK * 0.95 <= requests[0]["sent"] <= CHUNK
     offered = next(one for one in info["formats"] if one["format_id"] == str(H264))
-    assert {one["path"] for one in told} == {offered["url"].partition("googlevideo.com")[2]}
-    assert {one["agent"] for one in told} == {offered["http_headers"]["User-Agent"]}
+    assert {one["path"] for one in requests} == {offered["url"].partition("googlevideo.com")[2]}
+    assert {one["agent"] for one in requests} == {offered["http_headers"]["User-Agent"]}
     assert offered["available_at"] > 0
     # The address contains a solved challenge; the mock would have noticed a wrong solution.
     assert "n" in full_mock_client.query(offered["url"])
@@ -196,14 +196,14 @@ async def test_hls_has_the_same_frames_as_https(
     """The same decoded frames in the same order, from three joined segments."""
     info = await information(mock, FILM.youtube_id, program=program)
     before = len(await mock.requests())
-    said = await yt_dlp(
+    result = await yt_dlp(
         mock, "--load-info-json", "-", "-f", str(H264_HLS), "-o", "raw.mp4", "-P", str(tmp_path),
         "--ffmpeg-location", str(bundled_ffmpeg()),
         feed=handed(info, H264_HLS), program=program,
     )  # fmt: skip
-    assert said.code == 0, said.err
-    told = await since(mock, before)
-    assert [one["path"].endswith("/file/seg.ts") for one in told] == [False, True, True, True]
+    assert result.code == 0, result.err
+    requests = await since(mock, before)
+    assert [one["path"].endswith("/file/seg.ts") for one in requests] == [False, True, True, True]
     decoded = await full_mock_client.frames(tmp_path / "raw.mp4")
     assert len(decoded) == FILM.frames
     assert decoded == await full_mock_client.frames(footage / FILM.youtube_id / f"{H264}.mp4")
@@ -215,12 +215,12 @@ async def test_an_unsolvable_script_loses_the_formats_that_need_it(
 ) -> None:
     """A signed-in user is offered no others; yt-dlp's warnings say why."""
     watch = "https://www.youtube.com/watch?v=unsolvable1"
-    said = await yt_dlp(
+    result = await yt_dlp(
         mock, "-J", "--cookies", str(full_mock_client.signed_in_at(tmp_path)), "--", watch, program=program
     )
-    assert said.code == 1
-    assert "n challenge solving failed" in said.err
-    assert "Signature solving failed" in said.err
+    assert result.code == 1
+    assert "n challenge solving failed" in result.err
+    assert "Signature solving failed" in result.err
     # An anonymous user has the formats of a client that needs no JavaScript.
     info = await information(mock, "unsolvable1", program=program)
     assert {one["format_id"] for one in info["formats"]} >= {"134", "230"}
@@ -251,13 +251,13 @@ async def test_a_blocked_ip_address_is_blocked_on_the_watch_page_too(
 ) -> None:
     """As with YouTube, neither the page nor any client gets more than a sign-in message."""
     async with demo.full_mock(footage, {}, Conditions(refusal=Refusal())) as mock:
-        said = await yt_dlp(
+        result = await yt_dlp(
             mock, "-J", "--", f"https://www.youtube.com/watch?v={FILM.youtube_id}", program=program
         )
-        told = await mock.requests()
-    assert said.code == 1
-    assert "not a bot" in said.err
-    assert {one["ordered"] for one in told if one["video"]} == {"refused"}
+        requests = await mock.requests()
+    assert result.code == 1
+    assert "not a bot" in result.err
+    assert {one["ordered"] for one in requests if one["video"]} == {"refused"}
 
 
 async def test_the_log_has_every_request_of_an_extraction(mock: demo.FullMock) -> None:

@@ -70,10 +70,15 @@ async def test_an_invalid_row_is_listed_with_its_reason(kind: str, out: Path, op
     assert (report.there, report.not_tried, report.failed) == (report.asked, 0, {})
     assert report.reasons == {Reason.ROW_REFUSED: 1}
     assert report.exit_code is ExitCode.GIVEN_UP
-    (told,) = failures(out)
-    assert (told["clip"], told["reason"], told["file"], told["line"]) == (None, "row_refused", file, line)
-    assert why in told["words"]
-    assert told["what_to_do"] == Reason.ROW_REFUSED.advice.remedy
+    (failure,) = failures(out)
+    assert (failure["clip"], failure["reason"], failure["file"], failure["line"]) == (
+        None,
+        "row_refused",
+        file,
+        line,
+    )
+    assert why in failure["words"]
+    assert failure["what_to_do"] == Reason.ROW_REFUSED.advice.remedy
     text = summary(report, out)
     assert f"{file}:{line}: " in text
     assert why in text
@@ -107,7 +112,7 @@ async def test_a_run_of_one_subset_does_not_count_rows_of_others(out: Path, opti
     assert (await hdtf_async.download(out, options)).exit_code is ExitCode.GIVEN_UP
     part = await hdtf_async.download(out, replace(options, subsets="WDA"))
     assert (part.exit_code, part.refused) == (ExitCode.DONE, ())
-    assert [told["reason"] for told in failures(out)] == ["row_refused"]
+    assert [failure["reason"] for failure in failures(out)] == ["row_refused"]
 
 
 async def test_many_invalid_rows_are_counted_and_the_first_are_listed(out: Path, options: Options) -> None:
@@ -117,9 +122,9 @@ async def test_many_invalid_rows_are_counted_and_the_first_are_listed(out: Path,
         table.writelines(f"Radio{number} https://example.org/\n" for number in range(100, 1100))
     report = await hdtf_async.download(out, options)
     assert report.reasons == {Reason.ROW_REFUSED: 1000}
-    told = failures(out)
-    assert len(told) == 101
-    assert sum(row["rows"] for row in told) == 1000
+    listed = failures(out)
+    assert len(listed) == 101
+    assert sum(row["rows"] for row in listed) == 1000
     assert len(summary(report, out).splitlines()) <= 10
 
 
@@ -132,7 +137,7 @@ async def test_shards_record_invalid_rows_and_merge_lists_them(out: Path, option
     (out / "failures.jsonl").unlink()
     merged = await hdtf_async.merge(out)
     assert (merged.exit_code, merged.missing) == (ExitCode.GIVEN_UP, {Reason.ROW_REFUSED: 1})
-    assert [told["file"] for told in failures(out)] == ["RD_crop_wh.txt"]
+    assert [failure["file"] for failure in failures(out)] == ["RD_crop_wh.txt"]
 
 
 def test_the_command_reports_invalid_rows(
@@ -141,5 +146,5 @@ def test_the_command_reports_invalid_rows(
     """On the terminal, with exit code 1."""
     line = add_row(options, *REFUSED["box"][:2])
     assert main.main(["--out", str(out), "--source", str(options.source), "--pace", "0"]) == 1
-    told = capsys.readouterr().out
-    assert f"RD_crop_wh.txt:{line}: box '0 0 0 0' has no area" in " ".join(told.split())
+    output = capsys.readouterr().out
+    assert f"RD_crop_wh.txt:{line}: box '0 0 0 0' has no area" in " ".join(output.split())

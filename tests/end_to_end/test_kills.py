@@ -141,8 +141,8 @@ def test_a_defect_is_detected(spoil: Callable[[Path], str], whole: Undisturbed, 
     out = tmp_path / "out"
     shutil.copytree(whole.out, out)
     assert list(faults(out, [whole], one_form=True)) == []
-    words = spoil(out)
-    assert any(words in found for found in faults(out, [whole], one_form=True))
+    defect = spoil(out)
+    assert any(defect in found for found in faults(out, [whole], one_form=True))
 
 
 def test_a_truncated_last_line_and_missing_clips_are_no_defects(whole: Undisturbed, tmp_path: Path) -> None:
@@ -197,16 +197,16 @@ def test_a_run_continues_when_real_tools_outlive_the_killed_supervisor(
 ) -> None:
     """yt-dlp or ffmpeg still write to paths that the next run uses, and that has no effect."""
     command = real_tools(slow_site, demo_tables, videos=["Radio2"])
-    out, words = tmp_path / "out", tmp_path / "words"
+    out, log = tmp_path / "out", tmp_path / "words"
     with ExitStack() as stack:
         killed = []
         for sight, nth, option in (("partial", 3, "--load-info-json"), ("clip", 1, "-progress")):
-            run = stack.enter_context(Program(command, out, words))
-            assert Moment(0, sight, nth).wait(run.process, out), words.read_text()
+            run = stack.enter_context(Program(command, out, log))
+            assert Moment(0, sight, nth).wait(run.process, out), log.read_text()
             assert any(option in argv for argv in run.kill_supervisor().values())
             killed.append(run)
-        last = stack.enter_context(Program(command, out, words))
-        assert last.process.wait(ENDED_WITHIN) == 0, words.read_text()
+        last = stack.enter_context(Program(command, out, log))
+        assert last.process.wait(ENDED_WITHIN) == 0, log.read_text()
         assert [run.gone() for run in (*killed, last)].count(None) == 0
     made = media(out)
     assert set(made) == {"RD_Radio2_000.mp4", "_videos_raw/RD_Radio2.mp4"}
@@ -222,20 +222,20 @@ def test_a_second_run_names_the_first_and_waits_for_orphaned_tools_only(
 ) -> None:
     """Exit code 4 and the PID of the first run, which continues; the third waits for orphaned tools only."""
     command = fake_tools(tmp_path / "tools")
-    out, words = tmp_path / "out", tmp_path / "words"
+    out, log = tmp_path / "out", tmp_path / "words"
     with Program(command, out, tmp_path / "first") as first:
         assert Moment(0, "private", 1).wait(first.process, out)
-        with Program(command, out, words) as second:
+        with Program(command, out, log) as second:
             assert second.process.wait(ENDED_WITHIN) == ExitCode.LOCAL
             assert second.alive() == {}
         assert first.process.poll() is None
-        assert f"process {first.process.pid} on {socket.gethostname()}" in words.read_text()
+        assert f"process {first.process.pid} on {socket.gethostname()}" in log.read_text()
         while len(first.alive()) <= 2:  # the sentinel, and a tool
             assert first.process.poll() is None
             time.sleep(0.01)
         assert len(first.kill_supervisor()) > 2
-        with Program(command, out, words) as third:
-            assert third.process.wait(ENDED_WITHIN) == whole.code, words.read_text()
+        with Program(command, out, log) as third:
+            assert third.process.wait(ENDED_WITHIN) == whole.code, log.read_text()
     assert list(differences(out, whole)) == []
 
 

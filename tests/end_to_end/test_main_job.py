@@ -23,7 +23,7 @@ from hdtf_async.core import events, model
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.dataset import plan, tables
 from hdtf_async.demo.answers import Answer
-from hdtf_async.output import directory
+from hdtf_async.output.directory import open_directory, read_known
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -346,7 +346,7 @@ async def test_a_block_ends_the_run_and_marks_no_video_as_unavailable(
     told = lines(tmp_path / "failures.jsonl")
     assert {line["clip"] for line in told} == set(CLIPS)
     assert {line["reason"] for line in told} == {"refused", "not_tried"}
-    known = directory.read_known(tmp_path)
+    known = read_known(tmp_path)
     again = plan.make(tables.read(demo_tables), options, there=known.all_there(), failed=known.failures)
     assert len(again.clips) == len(CLIPS)
 
@@ -429,7 +429,7 @@ async def test_asyncio_can_cancel_at_any_moment(finished: Finished, tmp_path: Pa
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        async with directory.opened(tmp_path):
+        async with open_directory(tmp_path):
             pass
     assert left_over(tmp_path) == []
 

@@ -40,8 +40,8 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.core.shards import Merged, Shard
 from hdtf_async.output.manifests import failure_record
-from hdtf_async.output.object_store import client, lease, segments
-from hdtf_async.output.object_store import directory as away
+from hdtf_async.output.object_store import client, directory, lease, segments
+from hdtf_async.output.object_store.directory import merge_shards, open_location, parse_location
 from hdtf_async.output.object_store.segments import SEGMENTS
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.bucket
 
 URL = f"s3://{BUCKET}/some prefix"
-VIEWS = ("metadata.jsonl", "failures.jsonl", "README.md")
+MANIFESTS = ("metadata.jsonl", "failures.jsonl", "README.md")
 
 
 @pytest.fixture(scope="session")
@@ -141,8 +141,8 @@ async def test_a_bucket_has_the_same_files_as_a_directory(
     assert len(report.done) == len(finished.report.done)
     assert clips_in(front) == clips_of(finished.out)
     content = below(front)
-    assert {name: content[name] for name in VIEWS} == {
-        name: (finished.out / name).read_bytes() for name in VIEWS
+    assert {name: content[name] for name in MANIFESTS} == {
+        name: (finished.out / name).read_bytes() for name in MANIFESTS
     }
     assert not [*tmp_path.rglob("*.mp4")], "no clip and no raw stays in scratch"
     assert not [key for key in content if key.startswith("_videos_raw")], "nor is a raw kept anywhere"
@@ -150,20 +150,20 @@ async def test_a_bucket_has_the_same_files_as_a_directory(
     request.getfixturevalue("no_children")
     again = await hdtf_async.download(URL, replace(options, scratch=tmp_path / "another machine"))
     assert (again.there, again.done, again.exit_code) == (len(report.done), [], ExitCode.DONE)
-    told = front.counted()
-    assert not [kind for kind in told if kind.startswith("PUT") and kind != "PUT _locks"], told
-    assert not [kind for kind in told if kind.endswith("mp4")], "the listing says which clips are there"
+    counts = front.counted()
+    assert not [kind for kind in counts if kind.startswith("PUT") and kind != "PUT _locks"], counts
+    assert not [kind for kind in counts if kind.endswith("mp4")], "the listing says which clips are there"
 
 
 async def test_a_clip_takes_two_requests(front: Front, finished: Finished) -> None:
     """One request for the clip and one for its record; the number of other requests is constant."""
     await hdtf_async.download(URL, finished.options)
-    told = front.counted()
+    counts = front.counted()
     clips = len(finished.report.done)
-    assert told["PUT mp4"] == clips
-    assert told["PUT _journal"] <= clips + 4, "the run, its end, and what was noted"
-    others = sum(told.values()) - told["PUT mp4"] - told["PUT _journal"]
-    assert others <= 20, told
+    assert counts["PUT mp4"] == clips
+    assert counts["PUT _journal"] <= clips + 4, "the run, its end, and what was noted"
+    others = sum(counts.values()) - counts["PUT mp4"] - counts["PUT _journal"]
+    assert others <= 20, counts
 
 
 @pytest.mark.parametrize(
@@ -244,9 +244,9 @@ def test_a_scheduler_can_retry_an_unreachable_store(
     del front
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert main(["--out", URL, "--quiet"]) == ExitCode.PASSING
-    said = capsys.readouterr().err
-    assert URL in said
-    assert "hidden-from-all" not in said
+    output = capsys.readouterr().err
+    assert URL in output
+    assert "hidden-from-all" not in output
 
 
 async def test_a_missing_bucket_is_named(front: Front, short: Options) -> None:
@@ -258,7 +258,7 @@ async def test_a_missing_bucket_is_named(front: Front, short: Options) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "words"),
+    ("variables", "message"),
     [
         ({"AWS_ALLOW_HTTP": ""}, "set AWS_ALLOW_HTTP=true"),
         ({"AWS_ENDPOINT_URL": "127.0.0.1:9000"}, "AWS_ENDPOINT_URL: expected the address of a server"),
@@ -271,7 +271,7 @@ async def test_a_missing_bucket_is_named(front: Front, short: Options) -> None:
 )
 def test_a_missing_setting_is_reported_and_is_not_temporary(
     variables: dict[str, str],
-    words: str,
+    message: str,
     front: Front,
     tls: int,
     capsys: pytest.CaptureFixture[str],
@@ -282,7 +282,7 @@ def test_a_missing_setting_is_reported_and_is_not_temporary(
         for name in [name for name, value in variables.items() if not value]:
             del os.environ[name]
         assert main(["--out", URL, "--quiet"]) == ExitCode.LOCAL
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 async def test_a_second_run_is_rejected(front: Front, short: Options) -> None:
@@ -306,7 +306,7 @@ async def test_two_shards_work_side_by_side(front: Front, finished: Finished) ->
             shards.start_soon(hdtf_async.download, URL, options)
     assert clips_in(front) == clips_of(finished.out)
     assert "metadata.jsonl" not in below(front), "no shard knows of all clips"
-    assert await away.merge(away.place(URL)) == Merged(len(finished.report.done), Counter())
+    assert await merge_shards(parse_location(URL)) == Merged(len(finished.report.done), Counter())
     assert below(front)["metadata.jsonl"] == (finished.out / "metadata.jsonl").read_bytes()
     report = await hdtf_async.download(URL, finished.options)
     assert (report.done, report.there) == ([], len(finished.report.done))
@@ -326,7 +326,7 @@ async def test_shards_that_never_began_are_named(front: Front, finished: Finishe
         assert merged.clips + merged.missing[Reason.NOT_TRIED] == len(finished.report.done)
         (line,) = map(json.loads, below(front)["failures.jsonl"].splitlines())
         assert (line["clip"], line["clips"]) == (None, merged.missing[Reason.NOT_TRIED])
-    async with away.opened(away.place(URL), replace(options, shard=absent[0]), ()):
+    async with open_location(parse_location(URL), replace(options, shard=absent[0]), ()):
         assert (await hdtf_async.download(URL, options)).absent == (), "another one is at work"
     await hdtf_async.download(URL, finished.options)
     assert await hdtf_async.merge(URL) == Merged(len(finished.report.done), Counter())
@@ -429,8 +429,8 @@ async def test_a_merge_while_a_shard_joins_its_segments_loses_nothing(
     """It has listed segments that are deleted before it reads them: it lists them again."""
     monkeypatch.setattr(segments, "AT_A_TIME", 4)
     plain, count, joined = client.ObjectStoreClient.get, 0, 0
-    async with away.opened(away.place(URL), Options(shard=Shard(0, 2)), ()) as shard:
-        assert isinstance(shard, away.ObjectStoreDirectory)
+    async with open_location(parse_location(URL), Options(shard=Shard(0, 2)), ()) as shard:
+        assert isinstance(shard, directory.ObjectStoreDirectory)
         for number in range(12):
             await shard.append(_failure(number))
 
@@ -445,7 +445,7 @@ async def test_a_merge_while_a_shard_joins_its_segments_loses_nothing(
             return await plain(self, key, most)
 
         monkeypatch.setattr(client.ObjectStoreClient, "get", get)
-        await away.merge(away.place(URL))
+        await merge_shards(parse_location(URL))
     assert joined == times
     listed = [json.loads(line)["clip"] for line in below(front)["failures.jsonl"].splitlines()]
     assert {f"RD_Radio1_{number:03d}" for number in range(12)} <= set(listed)
@@ -456,13 +456,13 @@ async def test_a_missing_segment_is_an_error(
 ) -> None:
     """Neither `merge` nor a run uses a journal with an unreadable part."""
     monkeypatch.setattr(segments, "AGAIN_AFTER", 0.0)
-    place = away.place(URL)
-    async with away.opened(place, Options(), ()) as directory:
+    place = parse_location(URL)
+    async with open_location(place, Options(), ()) as directory:
         await directory.append(_failure(0))
     before = below(front)
     front.rule = lambda method, key: Fault.GONE if method == "GET" and SEGMENTS in key else None
     with pytest.raises(Failure, match="is listed but missing") as caught:
-        await away.merge(place)
+        await merge_shards(place)
     assert caught.value.reason is Reason.STORE_UNREACHABLE
     with pytest.raises(AwayError, match="is listed but missing"):
         await hdtf_async.download(URL, short)
@@ -478,7 +478,7 @@ async def test_long_segments_are_copied_in_parts(
     """Long ones alone, others in groups that fit into memory; the journal is the same."""
     monkeypatch.setattr(segments, "LARGEST", largest)
     monkeypatch.setattr(client, "_PIECE", 100)
-    async with away.opened(away.place(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), ()) as directory:
         for number in range(4):
             await directory.append(_failure(number), _failure(100 + number))
     faults: list[str] = []
@@ -490,7 +490,7 @@ async def test_long_segments_are_copied_in_parts(
         return None
 
     front.rule = rule
-    async with away.opened(away.place(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), ()) as directory:
         text = (directory.out / "_journal.jsonl").read_bytes()
     content = below(front)
     assert faults
@@ -510,7 +510,7 @@ async def test_an_object_above_the_size_limit_is_not_read(front: Front) -> None:
 async def test_an_upload_that_is_cancelled_is_finished_later(front: Front) -> None:
     """It succeeded without an answer, and more was recorded meanwhile. Each record exists once."""
     front.seconds = 1.0
-    async with away.opened(away.place(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), ()) as directory:
         front.rule = lambda method, key: Fault.LATE if method == "PUT" and SEGMENTS in key else None
         async with anyio.create_task_group() as group:
             group.start_soon(directory.append, _failure(0))
@@ -523,12 +523,12 @@ async def test_an_upload_that_is_cancelled_is_finished_later(front: Front) -> No
                     await anyio.sleep(0.01)
             group.cancel_scope.cancel()
         front.rule = lambda _method, _key: None
-        await directory.write_views()
+        await directory.write_manifests()
         await directory.deliver()
         assert [record["clip"] for record in records_in(front)] == ["RD_Radio1_000", "RD_Radio1_001"]
         assert len(below(front)["failures.jsonl"].splitlines()) == 2
         await directory.append(_failure(2))
-    async with away.opened(away.place(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), ()) as directory:
         assert set(directory.known.failures) == {f"RD_Radio1_{number:03d}" for number in range(3)}
 
 
@@ -538,7 +538,7 @@ async def test_a_joined_segment_whose_upload_is_cancelled_does_no_harm(
     """It repeats earlier segments, which are not deleted."""
     front.seconds = 1.0
     monkeypatch.setattr(segments, "MANY", 3)
-    async with away.opened(away.place(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), ()) as directory:
         for number in range(2):
             await directory.append(_failure(number))
         puts: list[str] = []
@@ -559,7 +559,7 @@ async def test_a_joined_segment_whose_upload_is_cancelled_does_no_harm(
         for number in range(3, 6):
             await directory.append(_failure(number))
         await directory.deliver()
-    async with away.opened(away.place(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), ()) as directory:
         assert [*directory.known.failures] == [f"RD_Radio1_{number:03d}" for number in range(6)]
 
 
@@ -574,10 +574,10 @@ async def test_a_segment_that_conflicts_with_its_own_upload_is_uploaded_again(fr
         return None
 
     front.rule = rule
-    async with away.opened(away.place(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), ()) as directory:
         await directory.append(_failure(0))
     assert conflicts
-    async with away.opened(away.place(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), ()) as directory:
         assert [*directory.known.failures] == ["RD_Radio1_000"]
 
 
@@ -606,7 +606,7 @@ async def test_a_run_uploads_its_manifests_however_long_that_takes(
     front: Front, short: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only a cancelled run has less time."""
-    monkeypatch.setattr(away, "_GOODBYE", 0.0)
+    monkeypatch.setattr(directory, "_GOODBYE", 0.0)
     front.seconds = 0.5
     front.rule = lambda _method, key: Fault.LATE if "metadata" in key else None
     report = await hdtf_async.download(URL, short)
@@ -618,7 +618,7 @@ async def test_a_cancelled_run_does_not_wait_for_an_unresponsive_store(
     front: Front, short: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every record has its object, and the next run does the rest."""
-    monkeypatch.setattr(away, "_GOODBYE", 0.2)
+    monkeypatch.setattr(directory, "_GOODBYE", 0.2)
     monkeypatch.setattr(lease, "_GOODBYE", 0.2)
     front.seconds = 60.0
     asked = anyio.Event()
@@ -657,10 +657,10 @@ def test_a_run_that_is_terminated_while_it_uploads_a_record_loses_nothing(
         return None
 
     front.rule = rule
-    words = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
-    words += ["--pace", "0", "--no-progress", "--encodes", "1"]
-    words += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
-    with subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
+    command += ["--pace", "0", "--no-progress", "--encodes", "1"]
+    command += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         process.wait(60)
     assert process.returncode == 128 + signal.SIGTERM
     assert sent
@@ -677,7 +677,7 @@ def test_a_run_that_is_terminated_while_it_uploads_a_record_loses_nothing(
 async def test_merging_an_empty_prefix_is_an_error(front: Front) -> None:
     """A mistyped prefix is reported, and no empty manifest is written to it."""
     with pytest.raises(StoreError, match="has no journal"):
-        await away.merge(away.place(URL))
+        await merge_shards(parse_location(URL))
     assert below(front) == {}
 
 
@@ -701,10 +701,10 @@ def test_a_killed_run_can_be_continued_on_another_machine(
         return Fault.CUT if begun.is_set() else None
 
     front.rule = rule
-    words = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
-    words += ["--pace", "0", "--no-progress", "--scratch", str(tmp_path / "first")]
-    words += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
-    with subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
+    command += ["--pace", "0", "--no-progress", "--scratch", str(tmp_path / "first")]
+    command += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         process.wait(60)
     assert process.returncode == -signal.SIGKILL
     front.rule = lambda _method, _key: None
@@ -777,7 +777,7 @@ async def test_small_segments_are_joined(
 ) -> None:
     """During a run and at its end: few remain, with every record once and in order."""
     monkeypatch.setattr(segments, "MANY", 3)
-    monkeypatch.setattr(away, "_FEW", 2)
+    monkeypatch.setattr(directory, "_FEW", 2)
     for _ in range(2):
         assert len((await hdtf_async.download(URL, short)).done) in {1, 2}
         await client.reached(client.Address(URL)).delete(["RD_Radio1_000.mp4"])

@@ -32,8 +32,8 @@ RADIO = "RD_Radio1_000"
 
 async def fetched(site: demo.StandIn, since: int) -> list[str]:
     """Return the itags of the formats that were requested since then."""
-    told = (await site.requests())[since:]
-    asked = [urlsplit(request["path"]) for request in told if request["method"] == "GET"]
+    requests = (await site.requests())[since:]
+    asked = [urlsplit(request["path"]) for request in requests if request["method"] == "GET"]
     return sorted(
         itag for one in asked for itag in [*parse_qs(one.query).get("itag", []), *_numbers(one.path)]
     )

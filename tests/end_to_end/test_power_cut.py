@@ -19,9 +19,9 @@ from power_cuts import (
     OUT,
     TWO_FORMS,
     Cuts,
+    Promises,
     Recording,
     Run,
-    Told,
     clip_record,
     place,
     program,
@@ -29,7 +29,7 @@ from power_cuts import (
 from recorded_disk import recorded
 
 from hdtf_async.core.failures import Failure
-from hdtf_async.output.directory import opened, run_record
+from hdtf_async.output.directory import open_directory, run_record
 from hdtf_async.output.journal import JOURNAL
 
 if TYPE_CHECKING:
@@ -116,25 +116,25 @@ def _next_sync_fails() -> Iterator[None]:
 async def test_a_truncated_record_is_not_mixed_with_the_next(place: Path, torn_by: str) -> None:
     """A record of the same length follows one without its line end; the power cut happens at any moment."""
     lost, due = (clip_record(CLIPS[0].stem, form) for form in ("first", "other"))
-    root, told = place / "root", Told()
-    async with opened(root / OUT) as directory:
-        await told.append(directory, run_record())
+    root, promises = place / "root", Promises()
+    async with open_directory(root / OUT) as directory:
+        await promises.append(directory, run_record())
         before = (root / OUT / JOURNAL).stat().st_size
         await directory.append(lost)
     size = (root / OUT / JOURNAL).stat().st_size
     os.truncate(root / OUT / JOURNAL, size - 1 if torn_by == "a kill" else before)
-    with recorded(root) as told.moments:
-        async with opened(root / OUT) as directory:
+    with recorded(root) as promises.moments:
+        async with open_directory(root / OUT) as directory:
             if torn_by == "a full disk":
                 with _room_for(size - 1), pytest.raises(Failure, match="File too large"):
                     await directory.append(lost)
             elif torn_by == "a full disk that cannot be synced":
                 with _room_for(size - 1), _next_sync_fails(), pytest.raises(Failure, match="File too large"):
                     await directory.append(lost)
-            await told.append(directory, due)
+            await promises.append(directory, due)
     assert (root / OUT / JOURNAL).stat().st_size == size
     cuts = Cuts(place, seed=7, most=600, again=0)
-    await cuts.cut(Recording(told, [(0, Run(), {})]))
+    await cuts.cut(Recording(promises, [(0, Run(), {})]))
     assert cuts.states >= 100
 
 

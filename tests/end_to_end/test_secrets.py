@@ -70,8 +70,8 @@ class _Through(socketserver.StreamRequestHandler):
             else:
                 path = re.sub(rb"^http://[^/]+", b"", address)
                 kept = (line for line in head if not line.lower().startswith((b"proxy-", b"connection:")))
-                told = [method + b" " + path + b" HTTP/1.1", *kept, b"Connection: close", b"", b""]
-                other.sendall(b"\r\n".join(told))
+                request = [method + b" " + path + b" HTTP/1.1", *kept, b"Connection: close", b"", b""]
+                other.sendall(b"\r\n".join(request))
             back = threading.Thread(target=_pump, args=(other, self.connection), daemon=True)
             back.start()
             _pump(self.connection, other)
@@ -115,8 +115,8 @@ def below(process: int) -> bytes:
                 parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
                 if int(parent) in known:
                     known.add(int(entry.name))
-                    words = (entry / "cmdline").read_bytes()
-                    lines += b"" if own in words else words
+                    arguments = (entry / "cmdline").read_bytes()
+                    lines += b"" if own in arguments else arguments
     return lines
 
 
@@ -130,9 +130,9 @@ case "$*" in
 *) fed=; {shlex.quote(sys.executable)} -m yt_dlp "$@" ;;
 esac
 code=$?
-told=$(cat "$3")
-tail -n 2 "$(echo "$told" | sed 's/.*--cookies \\([^ ]*\\) .*/\\1/')" >&2
-echo "$told" >&2
+inputs=$(cat "$3")
+tail -n 2 "$(echo "$inputs" | sed 's/.*--cookies \\([^ ]*\\) .*/\\1/')" >&2
+echo "$inputs" >&2
 echo "$fed" | tail -c 900 >&2
 exit $code
 """)
@@ -140,7 +140,7 @@ exit $code
     return path
 
 
-def words(site: demo.StandIn, tables: Path, place: Path, port: int, *more: str) -> list[str]:
+def arguments_of(site: demo.StandIn, tables: Path, place: Path, port: int, *more: str) -> list[str]:
     """Return the options of a run that uses every kind of secret."""
     cookies = place / "cookies.txt"
     lines = (
@@ -180,10 +180,10 @@ async def test_no_secret_is_leaked_by_a_run(
         port = server.server_address[1]
         async with demo.stand_in(footage, answers) as site:
             # With -v yt-dlp prints its options and all its requests.
-            said = words(site, demo_tables, tmp_path, port, "-v")
-            command = [sys.executable, "-m", "hdtf_async", "--out", str(out), *said, printing]
-            with exported(site.environment), (tmp_path / "said").open("wb") as all_said:
-                running = subprocess.Popen(command, stdout=all_said, stderr=all_said)
+            arguments = arguments_of(site, demo_tables, tmp_path, port, "-v")
+            command = [sys.executable, "-m", "hdtf_async", "--out", str(out), *arguments, printing]
+            with exported(site.environment), (tmp_path / "said").open("wb") as log:
+                running = subprocess.Popen(command, stdout=log, stderr=log)
                 while running.poll() is None:
                     seen += below(running.pid)
                     with suppress(subprocess.TimeoutExpired):
@@ -191,11 +191,11 @@ async def test_no_secret_is_leaked_by_a_run(
         assert running.returncode == 75, (tmp_path / "said").read_text()
         # The secrets were used: YouTube was reached through the proxy, which required its password.
         assert server.let_in > 5
-    told = (tmp_path / "said").read_bytes()
+    output = (tmp_path / "said").read_bytes()
     assert (out / "RD_Radio2_000.mp4").exists()
-    assert b"forbidden" in told.lower()
+    assert b"forbidden" in output.lower()
     assert b"yt_dlp" in seen
-    assert leaked(told) == []
+    assert leaked(output) == []
     assert leaked(seen) == []
     files = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert len(files) > 6
@@ -213,7 +213,7 @@ def test_no_secret_is_in_the_repr_of_options() -> None:
 
 
 @pytest.mark.parametrize(
-    "word",
+    "argument",
     [
         f"--yt-dlp-args=--add-headers 'Authorization:{HEADER}",
         f"--proxi=http://{USER}:marker%20word%2CZq8@host:1",
@@ -224,15 +224,15 @@ def test_no_secret_is_in_the_repr_of_options() -> None:
 )
 @pytest.mark.parametrize("command", [[], ["plan"], ["census"]], ids=["main", "plan", "census"])
 def test_no_secret_is_in_the_message_about_a_wrong_option(
-    command: list[str], word: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    command: list[str], argument: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A typing error ends with exit code 2, and a log of the terminal contains no password."""
     out = ["--out", str(tmp_path)]
     try:
-        code = main.main([*command, *out, word])
+        code = main.main([*command, *out, argument])
     except SystemExit as left:
         code = int(left.code or 0)
     assert code == ExitCode.USAGE
-    said = "".join(capfd.readouterr())
-    assert "--proxi" in said or "--proxy" in said or "--yt-dlp-args" in said
-    assert leaked(said.encode()) == []
+    output = "".join(capfd.readouterr())
+    assert "--proxi" in output or "--proxy" in output or "--yt-dlp-args" in output
+    assert leaked(output.encode()) == []

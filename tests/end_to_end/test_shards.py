@@ -32,7 +32,7 @@ from hdtf_async.core.options import Options
 from hdtf_async.core.shards import COUNT, KUBERNETES, SLURM, Shard, from_environment, place
 from hdtf_async.dataset import plan, tables
 from hdtf_async.output import atomic, manifests
-from hdtf_async.output.directory import opened, read_known
+from hdtf_async.output.directory import open_directory, read_known
 from hdtf_async.output.journal import JOURNAL, in_order, name_of, read
 from hdtf_async.output.manifests import FAILURES, METADATA
 from hdtf_async.report.page import REPORT
@@ -148,8 +148,8 @@ def _array(number: int, count: int, first: int, last: int) -> dict[str, str]:
 )
 def test_the_shard_is_read_from_the_batch_system(variables: dict[str, str], due: str | None) -> None:
     """Arrays may start anywhere and have steps; a user's count has precedence over SLURM's own."""
-    told = from_environment(variables)
-    assert (told and str(told[0])) == due
+    result = from_environment(variables)
+    assert (result and str(result[0])) == due
 
 
 @pytest.mark.parametrize(
@@ -194,15 +194,15 @@ async def test_only_shards_of_one_division_can_share_a_directory(
     tmp_path: Path, at_work: Shard | None, comes: Shard | None, *, may: bool
 ) -> None:
     """No two runs ever process the same video; after one has ended the other can start."""
-    async with opened(tmp_path, at_work):
+    async with open_directory(tmp_path, at_work):
         if may:
-            async with opened(tmp_path, comes):
+            async with open_directory(tmp_path, comes):
                 pass
         else:
             with pytest.raises(BusyError):
-                async with opened(tmp_path, comes):
+                async with open_directory(tmp_path, comes):
                     pass
-    async with opened(tmp_path, comes):
+    async with open_directory(tmp_path, comes):
         pass
 
 
@@ -211,13 +211,13 @@ async def test_children_of_a_shard_keep_both_of_its_locks(
 ) -> None:
     """After it is killed, neither its successor nor a run of all videos starts while they may still write."""
     monkeypatch.setattr(descriptors, "close", os.close)  # which is all that a kill does
-    async with opened(tmp_path, FIRST) as directory:
+    async with open_directory(tmp_path, FIRST) as directory:
         held = [os.dup(lock) for lock in directory.locks]
     monkeypatch.undo()
     try:
         for comes in (FIRST, None):
             with pytest.raises(BusyError):
-                async with opened(tmp_path, comes):
+                async with open_directory(tmp_path, comes):
                     pass
     finally:
         for lock in held:
@@ -239,10 +239,10 @@ async def test_a_shard_removes_only_its_own_leftovers(tmp_path: Path) -> None:
     of_mine, of_others, view = left(mine), left(others), atomic.temporary(tmp_path / METADATA)
     for path in (*of_mine, *of_others, view):
         path.write_bytes(b"half")
-    async with opened(tmp_path, FIRST, (mine, others)):
+    async with open_directory(tmp_path, FIRST, (mine, others)):
         assert not any(path.exists() for path in of_mine)
         assert all(path.exists() for path in (*of_others, view))
-    async with opened(tmp_path):
+    async with open_directory(tmp_path):
         assert not list(tmp_path.rglob(".hdtf-*"))
 
 
@@ -252,18 +252,18 @@ async def test_a_shard_removes_only_its_own_leftovers(tmp_path: Path) -> None:
 async def test_a_run_of_all_videos_uses_the_results_of_all_shards(tmp_path: Path) -> None:
     """And a shard uses the results for its own videos from any earlier division."""
     mine, others = _clip(FIRST, "Mine"), _clip(SECOND, "Others")
-    async with opened(tmp_path, FIRST) as directory:
+    async with open_directory(tmp_path, FIRST) as directory:
         await _made(directory, mine)
-    async with opened(tmp_path, SECOND) as directory:
+    async with open_directory(tmp_path, SECOND) as directory:
         await _made(directory, others)
         assert set(directory.known.clips) == {others.stem}
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         assert set(directory.known.all_there()) == {mine.stem, others.stem}
         await directory.append({"type": "replacing", "clip": others.stem})
         assert (tmp_path / JOURNAL).read_bytes().count(b"\n") == 1
     assert set(read_known(tmp_path).clips) == {mine.stem}
     third = Shard(place(mine.video.youtube_id, 3), 3)
-    async with opened(tmp_path, third) as directory:
+    async with open_directory(tmp_path, third) as directory:
         assert mine.stem in directory.known.clips
         assert all(third.owns(record["metadata"]["youtube_id"]) for record in directory.known.clips.values())
 
@@ -271,12 +271,12 @@ async def test_a_run_of_all_videos_uses_the_results_of_all_shards(tmp_path: Path
 async def test_the_newest_record_counts_even_with_a_fast_clock(tmp_path: Path) -> None:
     """A process that builds upon records of others uses a later time for its own."""
     clip = _clip(FIRST)
-    async with opened(tmp_path, FIRST) as directory:
+    async with open_directory(tmp_path, FIRST) as directory:
         await _made(directory, clip, b"first")
     journal = tmp_path / name_of(FIRST)
     (record,) = _lines(journal)
     journal.write_text(json.dumps(record | {"time": "2091-01-01T00:00:00.000+00:00"}) + "\n")
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await _made(directory, clip, b"the second")
     assert read_known(tmp_path).clips[clip.stem]["metadata"]["bytes"] == len(b"the second")
 
@@ -292,8 +292,8 @@ def test_journals_are_read_by_time_and_each_in_its_own_order(
     """Also where a time is missing or a clock was set back."""
     lists = [
         [
-            {"at": (place_, number)} | ({"time": f"2026-01-01T00:00:{second:02d}.000+00:00"} if told else {})
-            for number, (second, told) in enumerate(journal)
+            {"at": (place_, number)} | ({"time": f"2026-01-01T00:00:{second:02d}.000+00:00"} if line else {})
+            for number, (second, line) in enumerate(journal)
         ]
         for place_, journal in enumerate(journals)
     ]
@@ -336,18 +336,18 @@ def test_a_journal_is_read_to_its_last_complete_line(tmp_path: Path, monkeypatch
 async def test_the_manifests_are_made_from_all_journals(tmp_path: Path) -> None:
     """By each run that ends, while others run too; untried clips of an interrupted run stay listed."""
     mine, others = _clip(FIRST, "Mine"), _clip(SECOND, "Others")
-    async with opened(tmp_path, SECOND) as neighbour:
+    async with open_directory(tmp_path, SECOND) as neighbour:
         await _made(neighbour, others)
-        async with opened(tmp_path, FIRST) as directory:
-            await directory.write_views((mine,))
+        async with open_directory(tmp_path, FIRST) as directory:
+            await directory.write_manifests((mine,))
         assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == [f"{others.stem}.mp4"]
         assert [(line["clip"], line["reason"]) for line in _lines(tmp_path / FAILURES)] == [
             (mine.stem, "not_tried")
         ]
-    async with opened(tmp_path, FIRST) as directory:
+    async with open_directory(tmp_path, FIRST) as directory:
         assert directory.known.failures[mine.stem]["reason"] == Reason.NOT_TRIED
         await _made(directory, mine)
-        await directory.write_views((mine,))
+        await directory.write_manifests((mine,))
     assert len(_lines(tmp_path / METADATA)) == 2
     assert _lines(tmp_path / FAILURES) == []
 
@@ -356,17 +356,17 @@ async def test_during_a_change_of_settings_only_new_clips_are_listed(tmp_path: P
     """Every shard derives the new settings from the journals."""
     mine, others = _clip(FIRST, "Mine"), _clip(SECOND, "Others")
     for shard, clip in ((FIRST, mine), (SECOND, others)):
-        async with opened(tmp_path, shard) as directory:
+        async with open_directory(tmp_path, shard) as directory:
             await directory.append({"type": "run", "form": {"size": None}})
             await _made(directory, clip, size=None)
-            await directory.write_views()
+            await directory.write_manifests()
     assert len(_lines(tmp_path / METADATA)) == 2
-    async with opened(tmp_path, FIRST) as directory:
+    async with open_directory(tmp_path, FIRST) as directory:
         await directory.append({"type": "run", "form": {"size": 512}})
-        await directory.write_views()
+        await directory.write_manifests()
         assert _lines(tmp_path / METADATA) == []
         await _made(directory, mine, b"another one", size=512)
-        await directory.write_views()
+        await directory.write_manifests()
     assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == [f"{mine.stem}.mp4"]
 
 
@@ -380,10 +380,10 @@ async def test_a_waiting_merge_uses_the_one_that_started_meanwhile(
     lock = descriptors.lock
 
     def locked(descriptor: int) -> bool:
-        taken = lock(descriptor)
-        if not taken:
+        acquired = lock(descriptor)
+        if not acquired:
             waiting.add(descriptor)
-        return taken
+        return acquired
 
     def write(*_: object) -> None:
         made.append(1)
@@ -484,9 +484,9 @@ async def test_runs_of_all_videos_and_shards_continue_each_other(tmp_path: Path)
 
 
 def _command(finished: Finished, out: Path, *more: str) -> list[str]:
-    words = [sys.executable, "-m", "hdtf_async", "--out", str(out), "--quiet", "--pace", "0"]
-    words += ["--source", str(finished.options.source), "--encodes", "1", "--downloads", "2"]
-    return [*words, f"--yt-dlp-args={shlex.join(finished.options.yt_dlp_args)}", *more]
+    arguments = [sys.executable, "-m", "hdtf_async", "--out", str(out), "--quiet", "--pace", "0"]
+    arguments += ["--source", str(finished.options.source), "--encodes", "1", "--downloads", "2"]
+    return [*arguments, f"--yt-dlp-args={shlex.join(finished.options.yt_dlp_args)}", *more]
 
 
 @pytest.mark.slow
@@ -495,7 +495,7 @@ def test_four_shards_with_two_kills_make_the_same_as_one_run(finished: Finished,
     """Concurrent processes with the real tools: clips, videos and both manifests are equal byte for byte."""
     out = tmp_path / "clips"
     start = [_command(finished, out, "--shard", f"{index}/4") for index in range(4)]
-    copies = [subprocess.Popen(words) for words in start]
+    copies = [subprocess.Popen(arguments) for arguments in start]
     for index in (2, 3):
         journal = out / f"_journal.shard-{index}-of-4.jsonl"
         while copies[index].poll() is None and b'"type": "raw"' not in _content(journal):
@@ -551,10 +551,13 @@ def test_the_command_of_the_container_processes_its_shard(
     (container,) = spec["template"]["spec"]["containers"]
     out = tmp_path / "clips"
     shutil.copytree(finished.out, out)
-    words = [str(out) if word == "/clips" else word for word in (*container["command"], *container["args"])]
+    arguments = [
+        str(out) if argument == "/clips" else argument
+        for argument in (*container["command"], *container["args"])
+    ]
     variables = {each["name"]: each["value"] for each in container["env"]} | {KUBERNETES: str(index)}
     ended = subprocess.run(
-        [sys.executable, *words[1:], "--source", str(finished.options.source)],
+        [sys.executable, *arguments[1:], "--source", str(finished.options.source)],
         env=os.environ | variables, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ended.returncode == ExitCode.DONE, ended.stderr

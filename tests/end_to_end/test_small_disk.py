@@ -41,11 +41,14 @@ def small(place: Path, size: int) -> Iterator[Callable[[str], None]]:
     """Mount a file system of a given size; return a function that remounts it with options."""
     place.mkdir(exist_ok=True)
 
-    def mount(*words: str) -> bool:
+    def mount(*arguments: str) -> bool:
         program = shutil.which("mount")
         if sys.platform != "linux" or program is None:
             return False
-        return subprocess.run([program, *words, str(place)], check=False, capture_output=True).returncode == 0
+        return (
+            subprocess.run([program, *arguments, str(place)], check=False, capture_output=True).returncode
+            == 0
+        )
 
     if not mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs"):
         pytest.skip("nothing can be mounted here")
@@ -63,9 +66,9 @@ def check_consistent(out: Path, right: Path) -> None:
     """Check that files with a final name are those of an uninterrupted run, and that records match files."""
     contents = media(out)
     assert contents.items() <= media(right).items()
-    told, rest = lines_of(out / METADATA)
+    metadata, rest = lines_of(out / METADATA)
     assert rest == b""
-    assert all(contents[line["file_name"]] == line["sha256"] for line in told)
+    assert all(contents[line["file_name"]] == line["sha256"] for line in metadata)
     assert [name for name in listed(out) if is_temporary(name) and not name.endswith(".download")] == []
 
 
@@ -94,12 +97,12 @@ async def test_the_real_tools_on_a_disk_that_is_too_small(finished: Finished, tm
     options = replace(finished.options, min_free=0, videos=("Guest2",))
     with small(tmp_path / "disk", 200_000) as anew:
         out = tmp_path / "disk" / "clips"
-        said = []
+        messages = []
         for size in (raw // 2, raw + clips // 2 + 60_000):
             anew(f"size={size}")
-            said.append(stopped(await hdtf_async.download(out, options)))
+            messages.append(stopped(await hdtf_async.download(out, options)))
             check_consistent(out, finished.out)
-        assert "No space left on device" in said[-1]
+        assert "No space left on device" in messages[-1]
         anew("size=50m")
         report = await hdtf_async.download(out, options)
         assert (report.exit_code, len(report.done) + report.there) == (ExitCode.DONE, 3)
@@ -112,7 +115,7 @@ async def test_a_disk_that_fills_up_between_video_and_audio_ends_the_run(
     """The video's own bytes are not counted as space that will be freed: the run would wait for itself."""
     free = iter([10**10])
     monkeypatch.setattr(OutputDirectory, "free_bytes", lambda _store: next(free, 0))
-    monkeypatch.setattr("hdtf_async.lanes.toolchain.require_ready", lambda *_: None)
+    monkeypatch.setattr("hdtf_async.lanes.toolchain.Toolchain._require_ready", lambda *_: None)
     options = replace(finished.options, videos=("Guest2",), audio=Audio.AAC, min_free=10**9)
     with anyio.fail_after(60):
         stopped(await hdtf_async.download(tmp_path / "clips", options))
@@ -207,7 +210,7 @@ async def test_the_next_run_continues_after_any_write_failed(
         check_complete(out, right)
     assert room > 3 * SPEAKERS
     assert unopened
-    assert all("free disk space" in words for words in unopened)
+    assert all("free disk space" in message for message in unopened)
 
 
 async def test_the_pending_bytes_of_running_downloads_count(

@@ -109,7 +109,7 @@ LIES: dict[str, tuple[str, Reason | None, Reason | None]] = {
 
 def liar(path: Path, real: Path, key: str, scripts: Mapping[str, str]) -> Path:
     """Write a tool that runs a script chosen by a word in the expansion of `key`, or works normally."""
-    cases = "\n".join(f"*{word}*)\n{script}\n;;" for word, script in scripts.items())
+    cases = "\n".join(f"*{key_word}*)\n{script}\n;;" for key_word, script in scripts.items())
     path.write_text(
         f'#!/bin/sh\nreal={shlex.quote(str(real))}\ncase "{key}" in\n{cases}\n*) exec {WHOLE} ;;\nesac\n'
     )

@@ -69,9 +69,9 @@ def options(fakes: kit.Fakes, limit: int | None = None) -> Options:
     )
 
 
-def no_process(*words: object, **_more: object) -> NoReturn:
+def no_process(*arguments: object, **_more: object) -> NoReturn:
     """Replace `Popen.__init__`, which asyncio's processes use too, where no process may start."""
-    pytest.fail(f"a process was started: {words}")
+    pytest.fail(f"a process was started: {arguments}")
 
 
 @pytest.mark.slow
@@ -248,18 +248,18 @@ async def test_the_fakes_reject_a_command_line_with_a_changed_argument(
         *("3.25", "2.25", f"file:{raw}", f"file:{tmp_path / 'clip.mp4'}"),
         *(cut.form.preset, str(cut.form.crf), str(cut.form.threads)),
     }
-    for main, words in (
+    for main, arguments in (
         (fake_yt_dlp.main, ask),
         (fake_yt_dlp.main, fetch),
         (fake_yt_dlp.main, challenge),
         (fake_ffmpeg.main, encode),
     ):
-        for place, word in enumerate(words):
-            before, behind = words[:place], words[place + 1 :]
-            assert main(str(fakes.stage), 0, before + behind) == 2, f"without {word}"
-            if word not in free:
-                assert main(str(fakes.stage), 0, [*before, f"{word}x", *behind]) == 2, f"with {word}x"
-        assert main(str(fakes.stage), 0, [*words, "-more"]) == 2
+        for place, argument in enumerate(arguments):
+            before, behind = arguments[:place], arguments[place + 1 :]
+            assert main(str(fakes.stage), 0, before + behind) == 2, f"without {argument}"
+            if argument not in free:
+                assert main(str(fakes.stage), 0, [*before, f"{argument}x", *behind]) == 2, f"with {argument}x"
+        assert main(str(fakes.stage), 0, [*arguments, "-more"]) == 2
 
 
 FAULTS = {

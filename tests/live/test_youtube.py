@@ -57,11 +57,11 @@ async def test_all_clients_give_addresses(session: Session) -> None:
 
 async def test_a_whole_file_has_the_same_frames_over_https_and_hls(session: Session) -> None:
     """A file of more than 10 MiB, which takes a second request."""
-    told = await session.whole_file()
-    assert told["https"]["bytes"] == told["https"]["format"]["size"]
-    assert told["https"]["statuses"].count(206) >= 2
-    assert told["frames_https"] > 0
-    assert told["frames_equal"], told
+    result = await session.whole_file()
+    assert result["https"]["bytes"] == result["https"]["format"]["size"]
+    assert result["https"]["statuses"].count(206) >= 2
+    assert result["frames_https"] > 0
+    assert result["frames_equal"], result
 
 
 @pytest.mark.parametrize(
@@ -83,5 +83,5 @@ async def test_an_unavailable_video_is_classified(
 @pytest.mark.timeout(24 * 3600)
 async def test_videos_with_a_stretched_aspect_ratio_are_counted(session: Session) -> None:
     """The keyword ``yt:stretch``; the report lists them by id."""
-    told = await session.stretched()
-    assert sum(told["reasons"].values()) == told["videos"]
+    result = await session.stretched()
+    assert sum(result["reasons"].values()) == result["videos"]

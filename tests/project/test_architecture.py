@@ -24,7 +24,7 @@ PACKAGE = Path(hdtf_async.__file__).parent
 ALLOWED: dict[str, set[str]] = {
     "cli": {"commands", "demo", "run", "progress", "report", "lanes", "media", "output", "dataset", "core"},
     "commands": {"run", "report", "lanes", "youtube", "media", "output", "dataset", "process", "core"},
-    "demo": {"media", "core"},
+    "demo": {"media", "process", "core"},
     "run": {"progress", "cluster", "report", "lanes", "media", "output", "dataset", "core"},
     "progress": {"core"},
     "cluster": {"lanes", "output", "dataset", "core"},
@@ -444,10 +444,10 @@ def test_no_module_executes_text(path: Path) -> None:
 @pytest.mark.parametrize("directory", ["hdtf_async", "tests", "tests/support/fakes", "benchmarks"])
 def test_the_linter_forbids_it_everywhere(directory: str, source: str, rule: str) -> None:
     """With this project's configuration, for the package, the tests and the benchmarks."""
-    words = [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise"]
-    words += ["--stdin-filename", f"{directory}/new.py", "-"]
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise"]
+    command += ["--stdin-filename", f"{directory}/new.py", "-"]
     root = readme.ROOT
-    ended = subprocess.run(words, input=source, capture_output=True, text=True, check=False, cwd=root)
+    ended = subprocess.run(command, input=source, capture_output=True, text=True, check=False, cwd=root)
     assert ended.returncode == 1, ended.stderr
     assert f" {rule} " in ended.stdout
 
@@ -485,9 +485,8 @@ def test_a_child_gets_a_list_of_arguments() -> None:
         ]
         assert calls, f"{name}: no call that this test knows"
         for call in calls:
-            assert isinstance(call.args[0], ast.List) or ast.unparse(call.args[0]) == "list(command.argv)", (
-                name
-            )
+            arguments = call.args[0]
+            assert isinstance(arguments, ast.List) or ast.unparse(arguments).startswith("list("), name
 
 
 @pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(PACKAGE)))

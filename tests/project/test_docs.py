@@ -101,9 +101,9 @@ def test_command_lines_of_the_docs_are_valid(
     (tmp_path / "cookies.txt").write_text("# Netscape HTTP Cookie File\n")
     monkeypatch.setattr(main, "until_signal", lambda _work, **_more: 0)
     # Words in capitals are placeholders.
-    words = shlex.split(line.replace("[", "").replace("]", ""))[3:]
+    arguments = shlex.split(line.replace("[", "").replace("]", ""))[3:]
     try:
-        code = main.main(words)
+        code = main.main(arguments)
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else -1
     assert code == 0, f"{page}: {line}"
@@ -159,21 +159,21 @@ def _schema() -> jsonschema.Draft202012Validator:
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: str(event.type))
 def test_the_schema_accepts_exactly_the_events(event: Any) -> None:
     """Not with a missing or additional field, or one of another type."""
-    told = json.loads(json.dumps(event.to_json()))
-    assert _schema().is_valid(told)
-    assert not _schema().is_valid(told | {"more": 1})
-    assert not _schema().is_valid(told | {"type": "another"})
-    for name in told:
-        assert not _schema().is_valid({other: value for other, value in told.items() if other != name})
-        assert not _schema().is_valid(told | {name: [3.5]})
+    record = json.loads(json.dumps(event.to_json()))
+    assert _schema().is_valid(record)
+    assert not _schema().is_valid(record | {"more": 1})
+    assert not _schema().is_valid(record | {"type": "another"})
+    for name in record:
+        assert not _schema().is_valid({other: value for other, value in record.items() if other != name})
+        assert not _schema().is_valid(record | {name: [3.5]})
 
 
 def test_the_schema_accepts_the_output_of_a_run(finished: Finished, tmp_path: Path) -> None:
     """Each line of a real run's --json, with a failure in it, from the first to the last."""
-    words = [sys.executable, "-m", "hdtf_async", "--out", str(tmp_path / "out"), "--json"]
-    words += ["--source", str(finished.options.source), "--video", "Radio2", "--pace", "0", "--fps", "25"]
-    words += ["--preset", "ultrafast", f"--yt-dlp-args={shlex.join(finished.options.yt_dlp_args)}"]
-    done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=100)
+    command = [sys.executable, "-m", "hdtf_async", "--out", str(tmp_path / "out"), "--json"]
+    command += ["--source", str(finished.options.source), "--video", "Radio2", "--pace", "0", "--fps", "25"]
+    command += ["--preset", "ultrafast", f"--yt-dlp-args={shlex.join(finished.options.yt_dlp_args)}"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert {line["type"] for line in lines} >= {"run_started", "raw_ready", "clip_done", "run_ended"}
     for line in lines:
@@ -209,8 +209,8 @@ def test_the_readme_is_short() -> None:
 
 def test_the_readme_has_three_sentences_about_using_the_clips() -> None:
     """About the tables' licence, YouTube's terms, and the people shown."""
-    (words,) = re.findall(r"(?s)Using the clips: (.*)", readme.README.read_text("utf-8"))
-    sentences = re.findall(r"[^.]+\.", " ".join(words.split()))
+    (text,) = re.findall(r"(?s)Using the clips: (.*)", readme.README.read_text("utf-8"))
+    sentences = re.findall(r"[^.]+\.", " ".join(text.split()))
     subjects = ("licence of the tables", "YouTube's terms", "people shown")
     assert len(sentences) == 3
     assert all(subject in sentence for subject, sentence in zip(subjects, sentences, strict=True))

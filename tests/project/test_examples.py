@@ -30,9 +30,9 @@ def test_the_program_of_the_readme(
 ) -> None:
     """It runs as printed, except for the mock server's tables and site: both directories."""
     (program,) = re.findall(r"```python\n(.*?)```", readme.README.read_text("utf-8"), re.DOTALL)
-    told = finished.options
+    options = finished.options
     standing_in = partial(
-        hdtf_async.Options, source=told.source, yt_dlp_args=told.yt_dlp_args, pace=0, videos=("Radio2",)
+        hdtf_async.Options, source=options.source, yt_dlp_args=options.yt_dlp_args, pace=0, videos=("Radio2",)
     )
     monkeypatch.setattr(hdtf_async, "Options", standing_in)
     monkeypatch.chdir(tmp_path)
@@ -48,9 +48,9 @@ async def test_plain_asyncio(finished: Finished, capsys: pytest.CaptureFixture[s
     """It makes a clip and prints its path."""
     report = await plain.main(tmp_path, replace(finished.options, videos=("Radio2",), preset="ultrafast"))
     assert report.done == ["RD_Radio2_000"]
-    told = capsys.readouterr().out
-    assert "1 clips written, 0 already present, exit code 0" in told
-    assert f"{tmp_path / 'RD_Radio2_000.mp4'}: " in told
+    output = capsys.readouterr().out
+    assert "1 clips written, 0 already present, exit code 0" in output
+    assert f"{tmp_path / 'RD_Radio2_000.mp4'}: " in output
 
 
 async def test_under_the_hosts_limiters(finished: Finished, tmp_path: Path) -> None:
@@ -71,9 +71,9 @@ def test_inside_a_web_service(finished: Finished, tmp_path: Path) -> None:
     with TestClient(web_service.service(tmp_path, options)) as client:
 
         def ended() -> dict[str, object]:
-            while (told := client.get("/run").json())["state"] == "running":
+            while (status := client.get("/run").json())["state"] == "running":
                 time.sleep(0.05)
-            return dict(told)
+            return dict(status)
 
         assert client.get("/run").json()["state"] == "not started"
         assert client.delete("/run").json()["state"] == "not started"

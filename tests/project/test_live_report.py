@@ -41,7 +41,7 @@ SECRET = re.compile(r"https?://|googlevideo|127\.0\.0\.1|\bsig=|\bexpire\b|\bei=
 
 
 async def run(
-    footage: Path, directory: Path, program: Path | None, *words: str, **variables: str
+    footage: Path, directory: Path, program: Path | None, *arguments: str, **variables: str
 ) -> tuple[str, Any]:
     """Run ``tests/live`` against the full mock in place of YouTube; return its output and report."""
     tables, report = directory / "tables", directory / "report.json"
@@ -54,7 +54,7 @@ async def run(
         } | variables  # fmt: skip
         environment = {f"{live_report.SWITCH}_{name}": value for name, value in settings.items()}
         environment |= {live_report.SWITCH: "1"} | mock.environment
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/live", *words]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/live", *arguments]
         ended = subprocess.run(
             command, cwd=readme.ROOT, env={**os.environ, **environment}, capture_output=True, text=True,
             check=False, timeout=280,
@@ -91,7 +91,7 @@ async def test_the_live_tests_pass_against_the_full_mock(
     assert report["stretched"] == {
         "videos": 3, "reasons": {"available": 2, "removed": 1}, "stretched": {STRETCHED: 4 / 3},
     }  # fmt: skip
-    assert {kind: told["reason"] for kind, told in report["classified"].items()} == {
+    assert {kind: answer["reason"] for kind, answer in report["classified"].items()} == {
         "deleted": "removed", "private": "private", "age": "age",
     }  # fmt: skip
     assert report["whole_file"]["frames_https"] == FILM.frames
@@ -106,6 +106,6 @@ async def test_an_unavailable_video_that_is_not_classified_fails_the_live_tests(
         footage, tmp_path, None, "-k", "classified", DELETED=NO_REASON, PRIVATE=STRETCHED, AGE=ROBOT
     )
     assert "3 failed" in output, output
-    assert {kind: told["reason"] for kind, told in report["classified"].items()} == {
+    assert {kind: answer["reason"] for kind, answer in report["classified"].items()} == {
         "deleted": "unavailable", "private": "available", "age": "refused",
     }  # fmt: skip

@@ -39,8 +39,16 @@ EQUIVALENT = "core.sizes\tuntested\t0 -> 1\tit is nobody's business\n"
 
 def mutated(root: Path, *options: str) -> tuple[int, str]:
     """Run the benchmark on a repository; return its exit code and output."""
-    words = [sys.executable, str(PROGRAM), "--root", str(root), "--results", str(root / "results"), *options]
-    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=250)
+    command = [
+        sys.executable,
+        str(PROGRAM),
+        "--root",
+        str(root),
+        "--results",
+        str(root / "results"),
+        *options,
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
     assert "Traceback" not in ended.stderr, ended.stderr
     return ended.returncode, ended.stdout + ended.stderr
 
@@ -56,8 +64,8 @@ def test_surviving_mutants_are_listed_until_a_test_kills_them(tmp_path: Path) ->
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content, "utf-8")
-    code, told = mutated(tmp_path, "--module", "core.sizes", "--count", "100")
-    outcomes = {line.partition("  [")[0] for line in told.splitlines() if "sizes.py:" in line}
+    code, output = mutated(tmp_path, "--module", "core.sizes", "--count", "100")
+    outcomes = {line.partition("  [")[0] for line in output.splitlines() if "sizes.py:" in line}
     assert outcomes == {
         "noticed    hdtf_async/core/sizes.py:3 : 3 -> 2",
         "noticed    hdtf_async/core/sizes.py:3 : 3 -> 4",
@@ -69,19 +77,19 @@ def test_surviving_mutants_are_listed_until_a_test_kills_them(tmp_path: Path) ->
         "survived   hdtf_async/core/sizes.py:13 untested: number == 0 -> number != 0",
         "survived   hdtf_async/core/sizes.py:13 untested: return number == 0 -> return None",
     }
-    assert "75.0% of 8 changes" in told
+    assert "75.0% of 8 changes" in output
     assert code == 1
     before = (tmp_path / "results").read_bytes()
-    assert mutated(tmp_path, "--module", "core.sizes", "--count", "100") == (code, told)
+    assert mutated(tmp_path, "--module", "core.sizes", "--count", "100") == (code, output)
     assert (tmp_path / "results").read_bytes() == before
     (tmp_path / "tests/unit/core/test_sizes.py").write_text(TESTS + MORE, "utf-8")
-    code, told = mutated(tmp_path, "--module", "core.sizes", "--count", "100")
-    assert "100.0% of 8 changes" in told
+    code, output = mutated(tmp_path, "--module", "core.sizes", "--count", "100")
+    assert "100.0% of 8 changes" in output
     assert code == 0
     assert all(json.loads(line)["key"] for line in (tmp_path / "results").read_text("utf-8").splitlines())
 
 
 def test_each_listed_equivalent_is_still_a_possible_mutant() -> None:
     """An entry of the list that no longer fits its module is an error, whatever is selected."""
-    code, told = mutated(PROGRAM.parents[1], "--count", "0")
-    assert code == 0, told
+    code, output = mutated(PROGRAM.parents[1], "--count", "0")
+    assert code == 0, output

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 PROJECT = tomllib.loads((readme.ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
-def run(*words: str | Path, where: Path, **environ: str) -> str:
+def run(*arguments: str | Path, where: Path, **environ: str) -> str:
     """Run a program to its end and return its output."""
     done = subprocess.run(
-        [str(word) for word in words],
+        [str(argument) for argument in arguments],
         cwd=where, check=False, capture_output=True, text=True, timeout=900, env={**os.environ, **environ},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -50,8 +50,8 @@ def test_the_citation_is_complete_and_of_this_version() -> None:
 
 def test_the_changelog_has_an_entry_of_this_version() -> None:
     """Its newest entry is the version of pyproject.toml."""
-    told = (readme.ROOT / "CHANGELOG.md").read_text("utf-8")
-    assert f"\n## {PROJECT['version']}" in told
+    changelog = (readme.ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert f"\n## {PROJECT['version']}" in changelog
 
 
 def checkout(where: Path) -> Path:
@@ -77,7 +77,7 @@ def test_wheel_and_archive_are_complete_and_the_wheel_runs_the_demo(
     with zipfile.ZipFile(wheel) as packed:
         names = packed.namelist()
         (metadata,) = [name for name in names if name.endswith(".dist-info/METADATA")]
-        told = email.message_from_bytes(packed.read(metadata))
+        fields = email.message_from_bytes(packed.read(metadata))
         assert (
             "hdtf-async = hdtf_async.cli.main:entry"
             in packed.read(metadata.replace("METADATA", "entry_points.txt")).decode()
@@ -87,11 +87,11 @@ def test_wheel_and_archive_are_complete_and_the_wheel_runs_the_demo(
     assert {f"hdtf_async/demo/footage/{name}" for name in films} <= set(names)
     assert {f"hdtf_async/HDTF_dataset/{table.name}" for table in tables.shipped().iterdir()} <= set(names)
     assert not [name for name in names if not name.startswith(("hdtf_async/", "hdtf_async-"))]
-    assert (told["Name"], told["Version"]) == ("hdtf-async", PROJECT["version"])
-    assert told["License-Expression"] == PROJECT["license"]
-    assert {"LICENSE", "HDTF_dataset/README.md"} == set(told.get_all("License-File", []))
-    assert told["Requires-Python"] == ">=3.11"
-    assert told.get_all("Project-URL")
+    assert (fields["Name"], fields["Version"]) == ("hdtf-async", PROJECT["version"])
+    assert fields["License-Expression"] == PROJECT["license"]
+    assert {"LICENSE", "HDTF_dataset/README.md"} == set(fields.get_all("License-File", []))
+    assert fields["Requires-Python"] == ">=3.11"
+    assert fields.get_all("Project-URL")
     with tarfile.open(archive) as packed_sources:
         inside = {name.partition("/")[2] for name in packed_sources.getnames()}
     assert {

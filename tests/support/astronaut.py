@@ -152,8 +152,8 @@ def draw(motion: Motion, target: Path) -> Path:
     """Encode the footage of a motion as H.264."""
     source = f"-f rawvideo -pix_fmt rgb24 -s {WIDTH}x{HEIGHT} -r {RATE} -i pipe:0"
     coded = "-c:v libx264 -preset ultrafast -crf 20 -pix_fmt yuv420p"
-    words = [str(bundled_ffmpeg()), *f"-v error -y {source} {coded}".split(), str(target)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE) as ffmpeg:
+    command = [str(bundled_ffmpeg()), *f"-v error -y {source} {coded}".split(), str(target)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as ffmpeg:
         assert ffmpeg.stdin is not None
         for frame in range(RATE * SECONDS):
             ffmpeg.stdin.write(picture_of(motion, frame / RATE).tobytes())

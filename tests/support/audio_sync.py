@@ -136,9 +136,9 @@ async def off(prober: Prober, source: Source, form: Form, directory: Path) -> li
     await ffmpeg.wav(bundled_ffmpeg(), cut.sound, wav)
     seen = flashes(clip)
     differences = []
-    for heard in (beeps_inside(clip), beeps_beside(wav)):
+    for beeps in (beeps_inside(clip), beeps_beside(wav)):
         assert len(seen) >= 4
-        assert len(heard) == len(seen)
+        assert len(beeps) == len(seen)
         # The whole film's video stream is this late, and its audio is not.
-        differences += [beep - flash + source.late for flash, beep in zip(seen, heard, strict=True)]
+        differences += [beep - flash + source.late for flash, beep in zip(seen, beeps, strict=True)]
     return differences

@@ -78,9 +78,9 @@ async def run(site: demo.StandIn, directory: Path, *, pace: float, cool_down: fl
     with exported(site.environment):
         async with hdtf_async.running(out, options) as events:
             async for event in events:
-                told = line_of(event)
-                if told is not None and told[0] != "debug" and event.type not in {"clip_done", "raw_ready"}:
-                    lines.append(f"{time.time() - begun:6.1f} s  {told[1]}")
+                text = line_of(event)
+                if text is not None and text[0] != "debug" and event.type not in {"clip_done", "raw_ready"}:
+                    lines.append(f"{time.time() - begun:6.1f} s  {text[1]}")
                 if isinstance(event, LaneClosed | LaneOpened) and closed and not closed[-1].ended:
                     closed[-1].ended = time.time()
                 if isinstance(event, LaneClosed) and event.after is not None:
@@ -91,7 +91,7 @@ async def run(site: demo.StandIn, directory: Path, *, pace: float, cool_down: fl
         meanwhile = [one for one in requests if each.began < one["time"] <= each.ended]
         each.asked.update(one["video"] for one in meanwhile if one["method"] == "POST")
         each.fetched = sum(one["method"] == "GET" for one in meanwhile)
-    views = {name: (out / f"{name}.jsonl").read_text().splitlines() for name in ("metadata", "failures")}
-    accounted = Counter(json.loads(line)["reason"] for line in views["failures"])
-    accounted["there"] = len(views["metadata"])
+    manifests = {name: (out / f"{name}.jsonl").read_text().splitlines() for name in ("metadata", "failures")}
+    accounted = Counter(json.loads(line)["reason"] for line in manifests["failures"])
+    accounted["there"] = len(manifests["metadata"])
     return Refused(events.report, lines, closed, requests, accounted)

@@ -31,26 +31,26 @@ class Cluster:
     scheduler: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def need(self, number: int, *words: str) -> None:
+    def need(self, number: int, *options: str) -> None:
         """Provide this many workers, whatever happened to the previous ones."""
         self.workers = [worker for worker in self.workers if worker.poll() is None]
         while len(self.workers) < number:
-            self.workers.append(self._start(*words))
+            self.workers.append(self._start(*options))
         wait_for(lambda: self.known() == number)
 
-    def _start(self, *words: str) -> subprocess.Popen[bytes]:
+    def _start(self, *options: str) -> subprocess.Popen[bytes]:
         # Without a nanny process: a killed worker is not restarted.
         worker = [sys.executable, "-m", "dask", "worker", self.address, "--no-nanny", "--no-dashboard"]
-        with (self.directory / "workers.txt").open("ab") as said:
+        with (self.directory / "workers.txt").open("ab") as log:
             return subprocess.Popen(
-                [*worker, "--host", "127.0.0.1", "--nthreads", "1", *words],
-                stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=self.directory,
+                [*worker, "--host", "127.0.0.1", "--nthreads", "1", *options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
             )  # fmt: skip
 
     def known(self) -> int:
         """Return how many workers the scheduler has, according to its output."""
-        said = (self.directory / "scheduler.txt").read_text(encoding="utf-8")
-        return said.count("Register worker addr") - said.count("Remove worker addr")
+        output = (self.directory / "scheduler.txt").read_text(encoding="utf-8")
+        return output.count("Register worker addr") - output.count("Remove worker addr")
 
     def tasks(self) -> list[str]:
         """Return the keys of all tasks that the scheduler has."""
@@ -77,11 +77,11 @@ def cluster(directory: Path) -> Iterator[Cluster]:
     """Run a scheduler; workers are started on demand."""
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "scheduler.json"
-    words = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0"]
-    with (directory / "scheduler.txt").open("wb") as said:
+    command = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0"]
+    with (directory / "scheduler.txt").open("wb") as log:
         scheduler = subprocess.Popen(
-            [*words, "--no-dashboard", "--scheduler-file", str(file)],
-            stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=directory,
+            [*command, "--no-dashboard", "--scheduler-file", str(file)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory,
         )  # fmt: skip
     made: Cluster | None = None
     try:
@@ -97,8 +97,8 @@ def cluster(directory: Path) -> Iterator[Cluster]:
 
 def _address(file: Path) -> str | None:
     with suppress(OSError, ValueError):
-        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return f"{told['address']}"
+        info: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return f"{info['address']}"
     return None
 
 
@@ -114,28 +114,30 @@ def wait_for(condition: Callable[[], object], seconds: float = PATIENCE) -> None
 def descendants(pids: Sequence[int]) -> list[str]:
     """Return the command lines of all living descendants of some processes."""
     parents: dict[int, int] = {}
-    words: dict[int, str] = {}
+    command_lines: dict[int, str] = {}
     for entry in Path("/proc").iterdir():
         with suppress(OSError, ValueError):
             state, parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
             if entry.name.isdigit() and state != "Z":
                 parents[int(entry.name)] = int(parent)
-                words[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                command_lines[int(entry.name)] = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                )
     below, found = set(pids), list[str]()
     for _ in range(6):
         new = {pid for pid, parent in parents.items() if parent in below} - below
-        found += [words[pid] for pid in new]
+        found += [command_lines[pid] for pid in new]
         below |= new
     return found
 
 
-def marked(word: str) -> list[str]:
+def marked(text: str) -> list[str]:
     """Return the command lines of all living processes that contain a word."""
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if entry.name.isdigit():
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if word in line:
+                if text in line:
                     found.append(line)
     return found

@@ -73,9 +73,9 @@ async def enlarge(directory: Path, youtube_id: str, size: int) -> None:
         if rendition["itag"] != H264:
             os.link(source / rendition["name"], path)
             continue
-        words = ["-nostdin", "-v", "error", "-i", str(source / rendition["name"])]
-        words += ["-c", "copy", "-moov_size", str(size), str(path)]
-        await anyio.run_process([str(bundled_ffmpeg()), *words])
+        arguments = ["-nostdin", "-v", "error", "-i", str(source / rendition["name"])]
+        arguments += ["-c", "copy", "-moov_size", str(size), str(path)]
+        await anyio.run_process([str(bundled_ffmpeg()), *arguments])
         rendition["size"] = path.stat().st_size
     (folder / FACTS).write_text(json.dumps(facts | {"youtube_id": youtube_id}))
 
@@ -91,8 +91,8 @@ class Got:
     @property
     def json(self) -> dict[str, Any]:
         """Parse the body."""
-        told: dict[str, Any] = json.loads(self.body)
-        return told
+        body: dict[str, Any] = json.loads(self.body)
+        return body
 
 
 async def ask(
@@ -186,8 +186,8 @@ def write_tables(directory: Path, ids: Mapping[str, str], interval: str = "00:03
 
 async def frames(path: Path) -> list[str]:
     """Return the digest of each decoded frame of a file."""
-    words = ["-nostdin", "-v", "error", "-i", str(path), "-map", "0:v", "-f", "framemd5", "-"]
-    ended = await anyio.run_process([str(bundled_ffmpeg()), *words])
+    arguments = ["-nostdin", "-v", "error", "-i", str(path), "-map", "0:v", "-f", "framemd5", "-"]
+    ended = await anyio.run_process([str(bundled_ffmpeg()), *arguments])
     lines = ended.stdout.decode().splitlines()
     return [line.split()[-1] for line in lines if not line.startswith("#")]
 

@@ -79,13 +79,13 @@ def _shown(timeline: Timeline, base: Fraction, interval: Interval) -> Shown:
 def _raw(clip: Clip, timeline: Timeline, base: Fraction, **facts: Any) -> Raw:
     ticks = timeline.first, timeline.last, timeline.step, timeline.end(None)
     first, last, step, end = (float(each * base) for each in ticks)
-    told = MediaInfo(
+    info = MediaInfo(
         "h264", 1280, 720, round(1 / step, 5), len(timeline), first, end, end - first, str(base),
         step=step, last=last,
     )  # fmt: skip
     sound = AudioInfo("aac", 48000, 2, 0.0, _LAST, _LAST)
     shown = {clip.stem: _shown(timeline, base, clip.interval)}
-    raw = Raw(Path("raw.mp4"), "mp4", replace(told, sound=sound, **facts), shown, "136", None)
+    raw = Raw(Path("raw.mp4"), "mp4", replace(info, sound=sound, **facts), shown, "136", None)
     return raw.with_own_sound()
 
 
@@ -154,7 +154,7 @@ def _decided(clip: Clip, raw: Raw, form: Form) -> dict[str, Any]:
         cut = plan_cut(clip, raw, form)
     except Failure as failure:
         return {"reason": failure.reason.value}
-    commands = [ffmpeg.command(Path("ffmpeg"), cut, Path("clip.mp4"), run_up) for run_up in (0.0, 4.0)]
+    commands = [ffmpeg.clip_command(Path("ffmpeg"), cut, Path("clip.mp4"), run_up) for run_up in (0.0, 4.0)]
     if cut.sound is not None and form.sound_beside:
         commands.append(ffmpeg.wav_command(Path("ffmpeg"), cut.sound, Path("clip.wav")))
     return {
@@ -162,7 +162,7 @@ def _decided(clip: Clip, raw: Raw, form: Form) -> dict[str, Any]:
         "interval": [cut.interval.start, cut.interval.end],
         "frames": cut.frames,
         "source": asdict(cut.source) if cut.source else None,
-        "commands": [shlex.join(words) for words in commands],
+        "commands": [shlex.join(command) for command in commands],
     }
 
 
@@ -181,13 +181,13 @@ def _windows() -> Iterator[tuple[str, Any]]:
         frames = [Frame(n / 5, each) for n, each in enumerate(faces)]
         doubtful = [[each.start, each.end] for each in people.doubtful(frames)]
         found = people.find(frames)
-        told: dict[str, Any] = {"doubtful": doubtful, "found": found and asdict(found)}
+        result: dict[str, Any] = {"doubtful": doubtful, "found": found and asdict(found)}
         if found is not None:
-            told["boxes"] = [
+            result["boxes"] = [
                 asdict(window.place(found.region, zoom, margin, 1280, 720))
                 for zoom, margin in ((1.0, 0.0), (1.4, 0.1))
             ]
-        yield f"window: {name}", told
+        yield f"window: {name}", result
 
 
 def computed() -> dict[str, Any]:
@@ -211,7 +211,7 @@ def write() -> None:
     """Add the decisions of this version. Existing ones must not change."""
     versions, now = kept(), computed()
     before = versions.get(str(CUTTING_RULES), {})
-    if changed := [name for name, told in before.items() if now.get(name) != told]:
+    if changed := [name for name, decided in before.items() if now.get(name) != decided]:
         sys.exit(
             f"{', '.join(changed)}: other than before; raise CUTTING_RULES in model.py (CONTRIBUTING.md)"
         )

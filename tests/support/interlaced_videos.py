@@ -39,8 +39,8 @@ PARITIES = {
 
 def draw(directory: Path) -> Path:
     """Render a moving image, interlaced in all ways."""
-    for name, words in _WOVEN.items():
-        media.ffmpeg(directory, f"-v error {_SOURCE} {words} {name}.mp4")
+    for name, arguments in _WOVEN.items():
+        media.ffmpeg(directory, f"-v error {_SOURCE} {arguments} {name}.mp4")
     return directory
 
 

@@ -100,14 +100,14 @@ def phases(alive: Mapping[int, Sequence[str]], out: Path) -> list[str]:
     """Return what was in progress, from the living children and the content of the directory."""
     found = set()
     encoding = set()
-    for words in alive.values():
-        if "-J" in words:
+    for arguments in alive.values():
+        if "-J" in arguments:
             found.add("asking")
-        if "--load-info-json" in words:
+        if "--load-info-json" in arguments:
             found.add("downloading")
-        if "-progress" in words:
+        if "-progress" in arguments:
             found.add("encoding")
-            encoding.add(words[-1].rpartition("/")[2])
+            encoding.add(arguments[-1].rpartition("/")[2])
     names = listed(out)
     temporary = {name.rpartition("/")[2] for name in names if is_temporary(name)}
     if any(map(is_view, temporary)):
@@ -165,9 +165,9 @@ def faults(out: Path, allowed: Sequence[Undisturbed], *, one_form: bool) -> Iter
 
 
 def _untrue(
-    out: Path, told_by: str, told: Iterable[Mapping[str, Any]], contents: Mapping[str, str]
+    out: Path, told_by: str, source: Iterable[Mapping[str, Any]], contents: Mapping[str, str]
 ) -> Iterator[str]:
-    for line in told:
+    for line in source:
         files = [(line["file_name"], line["bytes"], line["sha256"])]
         if "wav" in line:
             files.append((line["wav"], line["wav_bytes"], line["wav_sha256"]))
@@ -204,9 +204,9 @@ def unlisted(out: Path, process: int) -> Iterator[str]:
     runs = [line["pid"] for line in lines if line["type"] == "run"]
     if runs[-1:] == [process]:  # else it had not started yet, or all was done
         newest = {line["clip"]: line["metadata"] for line in lines if line["type"] == "clip"}
-        told = {line["file_name"] for line in lines_of(out / METADATA)[0]}
+        names = {line["file_name"] for line in lines_of(out / METADATA)[0]}
         for name, bytes_ in ((line["file_name"], line["bytes"]) for line in newest.values()):
-            if name not in told and size(out / name) == bytes_:
+            if name not in names and size(out / name) == bytes_:
                 yield f"{METADATA} does not tell of {name}"
 
 

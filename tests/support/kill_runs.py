@@ -162,17 +162,17 @@ class Asked(Killed):
 class Program:
     """One start of the program. A context manager: all its processes are dead at the exit."""
 
-    def __init__(self, command: Command, out: Path, words: Path, *, step: int | None = None) -> None:
+    def __init__(self, command: Command, out: Path, output: Path, *, step: int | None = None) -> None:
         self.mark = uuid4().hex
         self._known: set[int] = set()
         start = ["-m", "hdtf_async"] if step is None else ["-c", _STEPPER]
         stepping = {} if step is None else {_STEP: str(step), _OUT: str(out)}
-        with words.open("ab") as said:
+        with output.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *start, "--out", str(out), "--quiet", *command.words],
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
+                stdout=log,
+                stderr=log,
                 cwd=_ROOT,
                 env={**os.environ, **command.environment, **stepping, MARK: self.mark},
                 start_new_session=True,
@@ -201,7 +201,7 @@ class Program:
         below = {self.process.pid, *found}
         while more := {pid for pid, parent in parents.items() if parent in below} - below:
             below |= more
-        return {pid: _words(pid) for pid in below & parents.keys()}
+        return {pid: _arguments(pid) for pid in below & parents.keys()}
 
     def kill_tree(self) -> dict[int, list[str]]:
         """Kill the supervisor and all its descendants at one instant; return what was alive.
@@ -209,7 +209,7 @@ class Program:
         All are stopped first, so that none can start another or continue its work while the rest die.
         """
         frozen: dict[int, list[str]] = {}
-        while new := {pid: words for pid, words in self.alive().items() if pid not in frozen}:
+        while new := {pid: arguments for pid, arguments in self.alive().items() if pid not in frozen}:
             for pid in new:
                 _send(pid, signal.SIGSTOP)
             frozen |= new
@@ -275,7 +275,7 @@ def _catches(pid: int, number: signal.Signals) -> bool:
     return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
 
 
-def _words(pid: int) -> list[str]:
+def _arguments(pid: int) -> list[str]:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
     except OSError:
@@ -341,9 +341,9 @@ def undisturbed(command: Command, out: Path, begin: Undisturbed | None = None) -
     if begin is not None:
         shutil.copytree(begin.out, out)
     begun = time.monotonic()
-    said = out.with_suffix(".words")
+    log = out.with_suffix(".words")
     changes = dict.fromkeys(SIGHTS, 0)
-    with Program(command, out, said, step=0) as program:
+    with Program(command, out, log, step=0) as program:
         pid = program.process.pid
         before = {name: look(pid, out) for name, look in SIGHTS.items()}
         while program.process.poll() is None and time.monotonic() - begun < ENDED_WITHIN:
@@ -353,8 +353,8 @@ def undisturbed(command: Command, out: Path, begin: Undisturbed | None = None) -
                 changes[name] += now != before[name]
                 before[name] = now
         code = program.process.returncode
-    words = said.read_text(errors="replace")
-    steps = int(words.rpartition(_STEPS)[2].split()[0])
+    text = log.read_text(errors="replace")
+    steps = int(text.rpartition(_STEPS)[2].split()[0])
     return Undisturbed(out, code, time.monotonic() - begun, steps, changes, media(out))
 
 
@@ -389,7 +389,7 @@ class Series:
     @property
     def faults(self) -> list[str]:
         """Return all defects."""
-        return [*(words for kill in self.kills for words in kill.found), *self.wrong]
+        return [*(fault for kill in self.kills for fault in kill.found), *self.wrong]
 
 
 @dataclass(frozen=True)
@@ -435,7 +435,7 @@ class Killing:
                 elif gone_after is None:
                     found.append(f"alive after {GONE_WITHIN:g} s: {program.alive()}")
                 else:
-                    found += [words for words in self._faults(out) if words not in found]
+                    found += [fault for fault in self._faults(out) if fault not in found]
                     series.torn += self._tear(out)
                 aimed_at = (moment and moment.sight) or "time"
                 series.kills.append(Kill(target, aimed_at, killed.phases, gone_after, found))
@@ -545,9 +545,9 @@ def fake_tools(directory: Path, *more: str) -> Command:
     stage = kit.Stage(videos=kit.footage(clips), rate=(1, 1), bits_per_line=20, times=times, faults=wrong)
     directory.mkdir()
     made = kit.install(directory, stage)
-    words = [word for name in VIDEOS for word in ("--video", name)]
-    words += ["--yt-dlp", str(made.yt_dlp), "--ffmpeg", str(made.ffmpeg), "--retry-wait", "0"]
-    return Command([*words, *_SMALL, *more])
+    arguments = [argument for name in VIDEOS for argument in ("--video", name)]
+    arguments += ["--yt-dlp", str(made.yt_dlp), "--ffmpeg", str(made.ffmpeg), "--retry-wait", "0"]
+    return Command([*arguments, *_SMALL, *more])
 
 
 REAL_VIDEOS = ("Radio2", "Speaker2", "Speaker3", "Guest2")
@@ -558,9 +558,9 @@ SLOWLY = {row.film.youtube_id: demo.Answer(bandwidth=250_000) for row in demo.RO
 
 def real_tools(site: demo.StandIn, source: Path, *more: str, videos: Sequence[str] = REAL_VIDEOS) -> Command:
     """Return a command line for videos of the demo's tables with the real tools."""
-    words = [word for name in videos for word in ("--video", name)]
-    words += ["--source", str(source), f"--yt-dlp-args={site.yt_dlp_args}"]
-    return Command([*words, *_SMALL, *more], site.environment)
+    arguments = [argument for name in videos for argument in ("--video", name)]
+    arguments += ["--source", str(source), f"--yt-dlp-args={site.yt_dlp_args}"]
+    return Command([*arguments, *_SMALL, *more], site.environment)
 
 
 _SMALL = ("--pace", "0", "--min-free", "0", "--downloads", "3", "--encodes", "2")

@@ -86,24 +86,24 @@ class Settings:
     def read(cls, environment: Mapping[str, str]) -> Settings:
         """Read them. The ids are those of yt-dlp's own extractor tests, with YouTube's answers for them."""
 
-        def told(name: str, default: str = "") -> str:
+        def value(name: str, default: str = "") -> str:
             return environment.get(f"{SWITCH}_{name}") or default
 
-        source, cookies, program = told("SOURCE"), told("COOKIES"), told("YT_DLP")
+        source, cookies, program = value("SOURCE"), value("COOKIES"), value("YT_DLP")
         options = Options(
-            proxy=told("PROXY") or None,
+            proxy=value("PROXY") or None,
             yt_dlp=Path(program) if program else None,
-            yt_dlp_args=tuple(shlex.split(told("YT_DLP_ARGS"))),
+            yt_dlp_args=tuple(shlex.split(value("YT_DLP_ARGS"))),
             cookies=Path(cookies) if cookies else None,
         )
         return cls(
             replace(options, source=Path(source)) if source else options,
-            pace=float(told("PACE", "30")),
-            report=Path(told("REPORT", "live.json")),
-            deleted=told("DELETED", "6SJNVb0GnPI"),
-            private=told("PRIVATE", "yZIXLfi8CZQ"),
-            age=told("AGE", "HtVdAasjOgU"),
-            stretched=told("STRETCH") == "1",
+            pace=float(value("PACE", "30")),
+            report=Path(value("REPORT", "live.json")),
+            deleted=value("DELETED", "6SJNVb0GnPI"),
+            private=value("PRIVATE", "yZIXLfi8CZQ"),
+            age=value("AGE", "HtVdAasjOgU"),
+            stretched=value("STRETCH") == "1",
         )
 
     @property
@@ -146,7 +146,7 @@ class Session:
                 try:
                     extraction = await self.extract(probe, youtube_id)
                 except Failure as failure:
-                    rows.append({"youtube_id": youtube_id, **_told(failure)})
+                    rows.append({"youtube_id": youtube_id, **_described(failure)})
                     continue
                 self.found.append(extraction)
                 self.report["versions"]["yt_dlp"] = extraction.summary.yt_dlp
@@ -164,9 +164,9 @@ class Session:
         """Extract the first video once more, for the addresses of all clients."""
         async with probing(self.settings.options) as probe:
             extraction = await self.extract(probe, str(self.found[0].info["id"]), every_address=True)
-        told = {"clients": extraction.summary.clients, "protocols": extraction.summary.protocols}
-        self.report["every_address"] = told | asdict(extraction.cost)
-        return told
+        result = {"clients": extraction.summary.clients, "protocols": extraction.summary.protocols}
+        self.report["every_address"] = result | asdict(extraction.cost)
+        return result
 
     async def whole_file(self) -> dict[str, Any]:
         """Download a small file of more than one chunk, and the same video over HLS; compare their frames."""
@@ -174,13 +174,13 @@ class Session:
         async with probing(self.settings.options) as probe:
             whole, pieces = [await probe.fetch(extraction.info, one) for one in (https, hls)]
             frames = [await full_mock_client.frames(one.path) for one in (whole, pieces)]
-            told: dict[str, Any] = {
+            result: dict[str, Any] = {
                 "height": https.height, "https": _fetched(https, whole), "hls": _fetched(hls, pieces),
                 "frames_https": len(frames[0]), "frames_hls": len(frames[1]),
                 "frames_equal": frames[0] == frames[1],
             }  # fmt: skip
-        self.report["whole_file"] = told
-        return told
+        self.report["whole_file"] = result
+        return result
 
     async def classified(self, kind: str, youtube_id: str) -> str:
         """Extract an unavailable video and return the reason; ``available`` if it is available."""
@@ -188,18 +188,18 @@ class Session:
             try:
                 observed.choose((await self.extract(probe, youtube_id)).info)
             except Failure as failure:
-                told = _told(failure)
+                described = _described(failure)
             else:
-                told = {"reason": AVAILABLE, "message": ""}
-        self.report.setdefault("classified", {})[kind] = {"youtube_id": youtube_id} | told
-        return str(told["reason"])
+                described = {"reason": AVAILABLE, "message": ""}
+        self.report.setdefault("classified", {})[kind] = {"youtube_id": youtube_id} | described
+        return str(described["reason"])
 
     async def stretched(self) -> dict[str, Any]:
         """Extract every video of the tables, and count those with ``yt:stretch``."""
         reasons: Counter[str] = Counter()
         ratios: dict[str, float] = {}
-        told: dict[str, Any] = {"videos": len(self.settings.ids), "reasons": {}, "stretched": ratios}
-        self.report["stretched"] = told
+        result: dict[str, Any] = {"videos": len(self.settings.ids), "reasons": {}, "stretched": ratios}
+        self.report["stretched"] = result
         async with probing(self.settings.options) as probe:
             for youtube_id in self.settings.ids:
                 try:
@@ -210,10 +210,10 @@ class Session:
                     reasons[AVAILABLE] += 1
                     if summary.stretched_ratio is not None:
                         ratios[youtube_id] = summary.stretched_ratio
-                told["reasons"] = dict(reasons)
+                result["reasons"] = dict(reasons)
                 if reasons[Reason.REFUSED] >= 2:
                     break  # more requests would only prolong the block
-        return told
+        return result
 
     def write(self) -> dict[str, Any]:
         """Write the report, with the fields of all answers and their differences from the mock's."""
@@ -266,7 +266,7 @@ async def _ends(probe: Probe, extraction: Extraction) -> dict[str, Any]:
         video = observed.choose(extraction.info, height=HEIGHT)
         first, last = await probe.ends(extraction.info, video)
     except Failure as failure:
-        return _told(failure)
+        return _described(failure)
     return {"format": _format(video), "first": first.to_json(), "last": last.to_json()}
 
 
@@ -296,7 +296,7 @@ def _fetched(video: Format, fetched: Fetched) -> dict[str, Any]:
     return {"format": _format(video)} | fetched.to_json()
 
 
-def _told(failure: Failure) -> dict[str, Any]:
+def _described(failure: Failure) -> dict[str, Any]:
     return {"reason": failure.reason.value, "message": observed.message(failure)}
 
 

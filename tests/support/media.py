@@ -75,9 +75,9 @@ _COPIED = {
 }
 
 
-def ffmpeg(directory: Path, words: str) -> str:
+def ffmpeg(directory: Path, arguments: str) -> str:
     """Run the real ffmpeg in a directory and return its output."""
-    command = [str(bundled_ffmpeg()), "-hide_banner", "-nostdin", "-y", *words.split()]
+    command = [str(bundled_ffmpeg()), "-hide_banner", "-nostdin", "-y", *arguments.split()]
     ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return ran.stderr
@@ -88,11 +88,11 @@ def drawn(base: Path) -> Path:
     """Return the directory of the videos below a session's own; all tests share it, none may change it."""
     directory = base / "media"
     directory.mkdir()
-    for name, (rate, words) in _DRAWN.items():
+    for name, (rate, arguments) in _DRAWN.items():
         source = f"testsrc2=size={WIDTH}x{HEIGHT}:rate={rate}:duration={SECONDS}"
-        ffmpeg(directory, f"-v error -f lavfi -i {source} {words} {name}")
-    for name, (given, words) in _COPIED.items():
-        ffmpeg(directory, f"-v error {given} -c:v copy {words} {name}")
+        ffmpeg(directory, f"-v error -f lavfi -i {source} {arguments} {name}")
+    for name, (given, arguments) in _COPIED.items():
+        ffmpeg(directory, f"-v error {given} -c:v copy {arguments} {name}")
     return directory
 
 
@@ -217,10 +217,10 @@ def decoded(path: Path) -> Decoded:
 def digests(path: Path, box: Box | None = None) -> list[str]:
     """Return the MD5 of each frame, or of its part inside a box, as computed by the ffmpeg program."""
     crop = "null" if box is None else f"crop={box.width}:{box.height}:{box.left}:{box.top}:exact=1"
-    words = f"-v error -i {path.name} -map 0:v:0 -vf {crop} -fps_mode passthrough"
-    ffmpeg(path.parent, f"{words} -f framemd5 {path.name}.md5")
-    told = path.with_name(f"{path.name}.md5").read_text(encoding="ascii").splitlines()
-    return [line.rpartition(",")[2].strip() for line in told if not line.startswith("#")]
+    arguments = f"-v error -i {path.name} -map 0:v:0 -vf {crop} -fps_mode passthrough"
+    ffmpeg(path.parent, f"{arguments} -f framemd5 {path.name}.md5")
+    lines = path.with_name(f"{path.name}.md5").read_text(encoding="ascii").splitlines()
+    return [line.rpartition(",")[2].strip() for line in lines if not line.startswith("#")]
 
 
 async def planned(prober: Prober, path: Path, interval: Interval, form: Form) -> Cut:
@@ -240,10 +240,10 @@ async def raw(prober: Prober, path: Path, *clips: Clip) -> Raw:
 
 def shown_times(path: Path) -> list[Fraction]:
     """Return the timestamps of all frames as the ffmpeg program shows them, in seconds."""
-    said = ffmpeg(path.parent, f"-copyts -i {path.name} -map 0:v:0 -vf showinfo -f null -")
-    clock = re.search(r"config in time_base: (\d+/\d+)", said)
+    output = ffmpeg(path.parent, f"-copyts -i {path.name} -map 0:v:0 -vf showinfo -f null -")
+    clock = re.search(r"config in time_base: (\d+/\d+)", output)
     assert clock is not None
-    return [int(tick) * Fraction(clock[1]) for tick in re.findall(r" pts: *(-?\d+) ", said)]
+    return [int(tick) * Fraction(clock[1]) for tick in re.findall(r" pts: *(-?\d+) ", output)]
 
 
 def turned(plane: Plane) -> Plane:

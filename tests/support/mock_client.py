@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Said:
+class Result:
     """The exit code and the output of yt-dlp."""
 
     code: int
@@ -36,7 +36,7 @@ async def yt_dlp(
     feed: str = "",
     trusting: bool = True,
     program: Path | None = None,
-) -> Said:
+) -> Result:
     """Run the real yt-dlp against a mock, with no option that a user could not pass.
 
     ``program`` is another yt-dlp than the installed one.
@@ -54,7 +54,7 @@ async def yt_dlp(
         check=False,
         env=environment,
     )
-    return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 async def information(
@@ -62,9 +62,9 @@ async def information(
 ) -> dict[str, Any]:
     """Return yt-dlp's information about a video."""
     watch = f"https://www.youtube.com/watch?v={youtube_id}"
-    said = await yt_dlp(site, "-J", *arguments, "--", watch, program=program)
-    assert said.code == 0, said.err
-    info: dict[str, Any] = json.loads(said.out)
+    result = await yt_dlp(site, "-J", *arguments, "--", watch, program=program)
+    assert result.code == 0, result.err
+    info: dict[str, Any] = json.loads(result.out)
     return info
 
 
@@ -109,7 +109,7 @@ async def get(address: str, *ranges: str | None, method: str = "GET") -> list[Go
 
 
 @dataclass(frozen=True)
-class Told:
+class PlayerAnswer:
     """An answer to a player request."""
 
     status: int
@@ -126,16 +126,16 @@ class Told:
         return next(str(entry["url"]) for entry in formats if entry["itag"] == itag)
 
 
-async def player(site: demo.StandIn, youtube_id: str) -> Told:
+async def player(site: demo.StandIn, youtube_id: str) -> PlayerAnswer:
     """Send one player request, as each of yt-dlp's clients does."""
 
-    def ask() -> Told:
+    def ask() -> PlayerAnswer:
         trust = ssl.create_default_context(cafile=str(site.ca))
         connection = http.client.HTTPSConnection("127.0.0.1", site.player_port, timeout=10, context=trust)
         try:
             connection.request("POST", "/youtubei/v1/player", json.dumps({"videoId": youtube_id}))
             answer = connection.getresponse()
-            return Told(answer.status, answer.read())
+            return PlayerAnswer(answer.status, answer.read())
         finally:
             connection.close()
 

@@ -32,7 +32,7 @@ from hdtf_async.core.jsonlines import records
 from hdtf_async.core.model import SUBSETS, Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.tables import read
-from hdtf_async.output.directory import opened, run_record
+from hdtf_async.output.directory import open_directory, run_record
 from hdtf_async.output.journal import JOURNAL, RAWS
 from hdtf_async.output.manifests import FAILURES, METADATA, failure_record
 
@@ -78,7 +78,7 @@ def _sha256(content: bytes) -> str:
 
 
 @dataclass
-class Told:
+class Promises:
     """The requests to an output directory and their results, each with its moment."""
 
     moments: list[Moment] = field(default_factory=list)
@@ -96,13 +96,13 @@ class Told:
         """Return the newest moment."""
         return len(self.moments) - 1
 
-    def until(self, moment: int) -> Told:
+    def until(self, moment: int) -> Promises:
         """Return what was recorded up to a moment."""
         parts = (
             [one for one in part if one[0] <= moment]
             for part in (self.begun, self.durable, self.there, self.doomed)
         )
-        return Told(self.moments[: moment + 1], *parts)
+        return Promises(self.moments[: moment + 1], *parts)
 
     async def append(self, directory: OutputDirectory, record: Record) -> None:
         """Append a record to the journal."""
@@ -118,13 +118,13 @@ class Run:
     form: str = FORMS[0]
     keep_raw: bool = True
 
-    async def __call__(self, out: Path, told: Told) -> None:
+    async def __call__(self, out: Path, promises: Promises) -> None:
         """Do the remaining work."""
-        async with opened(out) as directory:
+        async with open_directory(out) as directory:
             # It builds upon existing records, which a killed run may not have synced.
-            read = Counter(map(_text, _journal(out))) - Counter(text for _, text in told.durable)
-            told.durable += [(told.now, text) for text in read.elements()]
-            told.there += [(told.now, f"{RAWS}/{path.name}") for path in directory.raws.glob("*.mp4")]
+            read = Counter(map(_text, _journal(out))) - Counter(text for _, text in promises.durable)
+            promises.durable += [(promises.now, text) for text in read.elements()]
+            promises.there += [(promises.now, f"{RAWS}/{path.name}") for path in directory.raws.glob("*.mp4")]
             there = directory.known.all_there()
             forms = {stem: record["metadata"]["fingerprint"] for stem, record in there.items()}
             stale = {stem: form for stem, form in forms.items() if form != self.form}
@@ -134,39 +134,39 @@ class Run:
                 if forms.get(clip.stem) != self.form and clip.stem not in directory.known.failures
             ]
             if left:
-                await told.append(directory, run_record(form=self.form))
-                await directory.write_views(left, stale)
+                await promises.append(directory, run_record(form=self.form))
+                await directory.write_manifests(left, stale)
             async with anyio.create_task_group() as works:
                 for youtube_id in dict.fromkeys(clip.video.youtube_id for clip in left):
                     videos = [video for video in VIDEOS if video.youtube_id == youtube_id]
                     clips = [clip for clip in left if clip.video in videos]
-                    works.start_soon(self._one_video, directory, told, videos, clips)
-            await directory.write_views(left, stale)
+                    works.start_soon(self._one_video, directory, promises, videos, clips)
+            await directory.write_manifests(left, stale)
 
     async def _one_video(
-        self, directory: OutputDirectory, told: Told, videos: Sequence[Video], clips: Sequence[Clip]
+        self, directory: OutputDirectory, promises: Promises, videos: Sequence[Video], clips: Sequence[Clip]
     ) -> None:
         raw = directory.raw_path(videos[0], "mp4")
         if videos[0] == GONE:
             for clip in clips:
-                await told.append(directory, failure_record(clip, Failure(Reason.PRIVATE, "gone")))
+                await promises.append(directory, failure_record(clip, Failure(Reason.PRIVATE, "gone")))
             return
         if not raw.exists() or raw.read_bytes() != raw_bytes(videos[0].youtube_id):
-            await self._fetch(directory, told, videos, raw)
+            await self._fetch(directory, promises, videos, raw)
         for other in videos[1:]:
             if not directory.raw_path(other, "mp4").exists():
                 await directory.link(raw, directory.raw_path(other, "mp4"))
-                told.there.append((told.now, f"{RAWS}/{other.stem}.mp4"))
+                promises.there.append((promises.now, f"{RAWS}/{other.stem}.mp4"))
         async with anyio.create_task_group() as group:
             for clip in clips:
-                group.start_soon(self._one_clip, directory, told, clip)
+                group.start_soon(self._one_clip, directory, promises, clip)
         if not self.keep_raw:
             for video in videos:
-                told.doomed.append((told.now, f"{RAWS}/{video.stem}.mp4"))
+                promises.doomed.append((promises.now, f"{RAWS}/{video.stem}.mp4"))
                 await directory.remove(directory.raw_path(video, "mp4"))
 
     async def _fetch(
-        self, directory: OutputDirectory, told: Told, videos: Sequence[Video], final: Path
+        self, directory: OutputDirectory, promises: Promises, videos: Sequence[Video], final: Path
     ) -> None:
         async with directory.private_directory(videos[0]) as private:
             part = private / "raw.mp4.part"
@@ -175,18 +175,18 @@ class Run:
             await directory.log(videos[0], "attempt 1: whole\n")
             record = {"type": "raw", "youtube_id": videos[0].youtube_id, "file": final.name}
             size = await directory.size(private / "raw.mp4")
-            await told.append(directory, record | {"bytes": size, "resolution": "reference"})
+            await promises.append(directory, record | {"bytes": size, "resolution": "reference"})
             await directory.publish(private / "raw.mp4", final)
-            told.there.append((told.now, f"{RAWS}/{final.name}"))
+            promises.there.append((promises.now, f"{RAWS}/{final.name}"))
 
-    async def _one_clip(self, directory: OutputDirectory, told: Told, clip: Clip) -> None:
+    async def _one_clip(self, directory: OutputDirectory, promises: Promises, clip: Clip) -> None:
         final = directory.clip_path(clip)
         temporary = directory.temporary(final)
         await run_sync(temporary.write_bytes, clip_bytes(clip.stem, self.form))
-        told.doomed.append((told.now, final.name))
+        promises.doomed.append((promises.now, final.name))
         await directory.publish(temporary, final)
-        await told.append(directory, clip_record(clip.stem, self.form))
-        told.there.append((told.now, final.name))
+        await promises.append(directory, clip_record(clip.stem, self.form))
+        promises.there.append((promises.now, final.name))
 
 
 def clip_record(stem: str, form: str) -> Record:
@@ -224,7 +224,7 @@ def files(out: Path) -> dict[str, bytes]:
     }
 
 
-async def recover(out: Path, told: Told, views: Mapping[str, set[bytes]]) -> None:
+async def recover(out: Path, promises: Promises, manifests: Mapping[str, set[bytes]]) -> None:
     """Open the directory after a power cut, and compare it with what may and what must exist."""
     for clip in CLIPS:
         path = out / f"{clip.stem}.mp4"
@@ -234,24 +234,24 @@ async def recover(out: Path, told: Told, views: Mapping[str, set[bytes]]) -> Non
         path = out / RAWS / f"{video.stem}.mp4"
         whole = {raw_bytes(video.youtube_id)}
         assert not path.exists() or path.read_bytes() in whole, f"{path.name} is not whole"
-    for name, whole in views.items():
+    for name, whole in manifests.items():
         assert not (out / name).exists() or (out / name).read_bytes() in whole, f"{name} is not whole"
     for line in _lines(out / METADATA):
         content = (out / line["file_name"]).read_bytes()
         assert _sha256(content) == line["sha256"], f"{METADATA} tells of another {line['file_name']}"
 
-    async with opened(out) as directory:
+    async with open_directory(out) as directory:
         known, read = directory.known, Counter(map(_text, _journal(out)))
-        lost = Counter(text for _, text in told.durable) - read
+        lost = Counter(text for _, text in promises.durable) - read
         assert not lost, f"a record that was durable is gone: {lost}"
         false = Counter(text for text in read.elements() if '"replacing"' not in text)
-        false -= Counter(text for _, text in told.begun)
+        false -= Counter(text for _, text in promises.begun)
         assert not false, f"a record that nobody wrote: {false}"
         for stem, record in known.all_there().items():
             content = directory.out.joinpath(f"{stem}.mp4").read_bytes()
             assert _sha256(content) == record["metadata"]["sha256"], f"{stem} is not what its record tells"
-        doomed = {name: moment for moment, name in told.doomed}
-        for moment, name in told.there:
+        doomed = {name: moment for moment, name in promises.doomed}
+        for moment, name in promises.there:
             if moment > doomed.get(name, -1):
                 assert (out / name).exists(), f"{name} is gone"
                 assert known.there(name.removesuffix(".mp4")) or "/" in name, f"{name} has no record"
@@ -269,12 +269,12 @@ async def believe(out: Path, due: Mapping[str, bytes]) -> None:
     for name, content in files(out).items():
         hidden = any(part.startswith(".") for part in Path(name).parts)
         assert hidden or name in {METADATA, FAILURES} or content == due[name], f"{name} is not whole"
-    told = _lines(out / METADATA)
-    async with opened(out) as directory:
-        told += [record["metadata"] for record in directory.known.clips.values()]
-    for line in told:
+    listed = _lines(out / METADATA)
+    async with open_directory(out) as directory:
+        listed += [record["metadata"] for record in directory.known.clips.values()]
+    for line in listed:
         content = (out / line["file_name"]).read_bytes()
-        assert _sha256(content) == line["sha256"], f"{line['file_name']} is not what is told of it"
+        assert _sha256(content) == line["sha256"], f"{line['file_name']} differs from its record"
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
 
 
@@ -282,7 +282,7 @@ async def believe(out: Path, due: Mapping[str, bytes]) -> None:
 class Recording:
     """Consecutive runs, each with the moment of its start and its result."""
 
-    told: Told
+    promises: Promises
     runs: list[tuple[int, Run, dict[str, bytes]]]
 
     def at(self, moment: int) -> tuple[int, Run, dict[str, bytes]]:
@@ -290,12 +290,12 @@ class Recording:
         return [run for run in self.runs if run[0] <= moment][-1]
 
     @property
-    def views(self) -> dict[str, set[bytes]]:
+    def manifests(self) -> dict[str, set[bytes]]:
         """Return every content that each of the two manifests had."""
         return {
             name: {
                 moment.contents[inside[name]]
-                for moment in self.told.moments
+                for moment in self.promises.moments
                 for inside in moment.names.values()
                 if name in inside
             }
@@ -303,16 +303,16 @@ class Recording:
         }
 
 
-async def record(root: Path, runs: Sequence[Run], before: Told | None = None) -> Recording:
+async def record(root: Path, runs: Sequence[Run], before: Promises | None = None) -> Recording:
     """Make the runs in a root directory, and record them."""
     root.mkdir(exist_ok=True)
-    told, done = before or Told(), []
-    with recorded(root, told.moments) as told.moments:
+    promises, done = before or Promises(), []
+    with recorded(root, promises.moments) as promises.moments:
         for run in runs:
-            begun = told.now
-            await run(root / OUT, told)
+            begun = promises.now
+            await run(root / OUT, promises)
             done.append((begun, run, files(root / OUT)))
-    return Recording(told, done)
+    return Recording(promises, done)
 
 
 class Cuts:
@@ -351,20 +351,20 @@ class Cuts:
 
     async def cut(self, recording: Recording, first: int = 0) -> None:
         """Cut the power in recorded runs, from the first moment on, and continue from some disks."""
-        views = recording.views
+        manifests = recording.manifests
 
         async def recover_and_go_on(number: int, root: Path) -> None:
             _, run, due = recording.at(number)
-            await recover(root / OUT, recording.told.until(number), views)
+            await recover(root / OUT, recording.promises.until(number), manifests)
             if self.chance.random() < self.again:
-                await run(root / OUT, Told())
+                await run(root / OUT, Promises())
                 made = files(root / OUT)
                 # A source video whose clips all exist may be left over.
                 assert {name: made[name] for name in due} == due
                 assert all(name.startswith(RAWS) for name in made.keys() - due.keys())
                 self.reruns += 1
 
-        await self.after_each(recording.told.moments, recover_and_go_on, first)
+        await self.after_each(recording.promises.moments, recover_and_go_on, first)
 
     async def of_runs(self, runs: Sequence[Run]) -> None:
         """Cut the power after each step of some runs."""
@@ -376,28 +376,30 @@ class Cuts:
         With `after`, kills happen only right after steps of that name.
         """
         recording = await record(self.place / "root", runs)
-        moments = [at for at, one in enumerate(recording.told.moments) if at and one.what.startswith(after)]
+        moments = [
+            at for at, one in enumerate(recording.promises.moments) if at and one.what.startswith(after)
+        ]
         for number, moment in enumerate(self.chance.sample(moments, min(kills, len(moments)))):
-            told = recording.told.until(moment)
+            promises = recording.promises.until(moment)
             _, run, due = recording.at(moment)
             root = self.place / f"killed {number}"
-            as_it_was(told.moments[-1]).write(root)
-            again = await record(root, [run], told)
+            as_it_was(promises.moments[-1]).write(root)
+            again = await record(root, [run], promises)
             assert files(root / OUT) | due == files(root / OUT)
             await self.cut(again, first=moment + 1)
 
     async def of_cut_runs(self, runs: Sequence[Run], times: int) -> None:
         """Cut the power at some moments, repeat the run, and cut the power after each of its steps."""
         recording = await record(self.place / "root", runs)
-        for number, moment in enumerate(self.chance.sample(range(1, len(recording.told.moments)), times)):
-            disk = Disk(recording.told.moments[0])
-            for one in recording.told.moments[1 : moment + 1]:
+        for number, moment in enumerate(self.chance.sample(range(1, len(recording.promises.moments)), times)):
+            disk = Disk(recording.promises.moments[0])
+            for one in recording.promises.moments[1 : moment + 1]:
                 disk.take(one)
-            told = recording.told.until(moment)
-            doomed = {name: at for at, name in told.doomed}
-            before = Told(
-                begun=[(0, text) for _, text in told.begun],
-                there=[(0, name) for at, name in told.there if at > doomed.get(name, -1)],
+            promises = recording.promises.until(moment)
+            doomed = {name: at for at, name in promises.doomed}
+            before = Promises(
+                begun=[(0, text) for _, text in promises.begun],
+                there=[(0, name) for at, name in promises.there if at > doomed.get(name, -1)],
             )
             _, run, _ = recording.at(moment)
             root = self.place / f"cut {number}"

@@ -80,11 +80,11 @@ def _described() -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for node in ast.parse(Path(events.__file__).read_text("utf-8")).body:
         if isinstance(node, ast.ClassDef):
-            told = found.setdefault(node.name, {})
+            docs = found.setdefault(node.name, {})
             for field, text in zip(node.body, node.body[1:], strict=False):
                 if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
-                    name, words = ast.unparse(field.target), ast.literal_eval(text.value)
-                    told[name] = " ".join(words.split()).replace("``", "`")
+                    name, text_of_field = ast.unparse(field.target), ast.literal_eval(text.value)
+                    docs[name] = " ".join(text_of_field.split()).replace("``", "`")
     return found
 
 
@@ -117,8 +117,10 @@ def events_schema() -> str:
     for kind in kinds_of_events():
         properties: dict[str, Any] = {"type": {"const": kind.type}}
         for field in fields(kind):
-            words = described[kind.__name__].get(field.name)
-            properties[field.name] = _schema_of(str(field.type)) | ({"description": words} if words else {})
+            description = described[kind.__name__].get(field.name)
+            properties[field.name] = _schema_of(str(field.type)) | (
+                {"description": description} if description else {}
+            )
         kinds.append(
             {
                 "title": kind.type,
@@ -142,18 +144,18 @@ def events_table() -> str:
     described = _described()
     rows = ["| `type` | when | fields |", "|---|---|---|"]
     for kind in kinds_of_events():
-        told = []
+        cells = []
         for field in fields(kind):
-            words = described[kind.__name__].get(field.name)
-            told.append(f"`{field.name}`" + (f" ({words.removesuffix('.')})" if words else ""))
+            description = described[kind.__name__].get(field.name)
+            cells.append(f"`{field.name}`" + (f" ({description.removesuffix('.')})" if description else ""))
         when = (kind.__doc__ or "").partition("\n")[0]
-        rows.append(f"| `{kind.type}` | {when} | {', '.join(told)} |")
+        rows.append(f"| `{kind.type}` | {when} | {', '.join(cells)} |")
     return "\n".join(rows)
 
 
 EXPORTED = {"RD_Radio2_000": "train", "WDA_Speaker1_000": "val", "WRA_Guest1_000": "test"}
 """Clips of the demo, each with its split, as the docs show them in the trees."""
-FRAMES = {"RD_Radio2_000": 125, "WDA_Speaker1_000": 125, "WRA_Guest1_000": 150}
+FRAMES = {"RD_Radio2_000": 75, "WDA_Speaker1_000": 75, "WRA_Guest1_000": 75}
 """The frames of each of them at 25 fps."""
 
 
@@ -242,14 +244,14 @@ def with_tables(text: str) -> str:
     return text
 
 
-def main(words: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Run the command described in the docstring of this file."""
-    if words == ["write"]:
+    if arguments == ["write"]:
         for page in pages():
             page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
         SCHEMA.write_text(events_schema(), encoding="utf-8")
     else:
-        print(command(words[0]), end="")  # noqa: T201 - its purpose
+        print(command(arguments[0]), end="")  # noqa: T201 - its purpose
 
 
 if __name__ == "__main__":

@@ -111,13 +111,13 @@ class _Recorder:
     def noting(self, name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that calls the original one and is recorded."""
 
-        def noted(*words: Any, **more: Any) -> Any:
+        def noted(*arguments: Any, **more: Any) -> Any:
             with self._lock:
                 self._observe("something is written")
                 try:
-                    return plain(*words, **more)
+                    return plain(*arguments, **more)
                 finally:
-                    self._observe(f"{name} {' '.join(_said(word) for word in words)}")
+                    self._observe(f"{name} {' '.join(_said(argument) for argument in arguments)}")
 
         return noted
 
@@ -185,8 +185,8 @@ class _Recorder:
             self._adopt(path / name, one, moment)
 
 
-def _said(word: object) -> str:
-    return Path(word).name if isinstance(word, str | os.PathLike) else str(word)
+def _said(argument: object) -> str:
+    return Path(argument).name if isinstance(argument, str | os.PathLike) else str(argument)
 
 
 @dataclass(frozen=True, slots=True)

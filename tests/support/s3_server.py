@@ -124,8 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
         try:
             behind.request(self.command, self.path, body, headers)
-            told = behind.getresponse()
-            content = told.read()
+            response = behind.getresponse()
+            content = response.read()
         finally:
             behind.close()
         if fault is Fault.LATE:
@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is Fault.LOST:
             self._break_off()
         else:
-            self._answer(told.status, content, dict(told.getheaders()))
+            self._answer(response.status, content, dict(response.getheaders()))
 
     def _answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)

@@ -114,9 +114,9 @@ def says(reason: str, status: str = "ERROR", **more: object) -> Answer:
     return Answer(playability={"status": status, "reason": reason} | more)
 
 
-def unavailable(words: str, status: str = "ERROR") -> Answer:
+def unavailable(subreason: str, status: str = "ERROR") -> Answer:
     """Return YouTube's answer for an unavailable video, with a subreason."""
-    texts = {"reason": {"simpleText": _UNAVAILABLE}, "subreason": {"simpleText": words}}
+    texts = {"reason": {"simpleText": _UNAVAILABLE}, "subreason": {"simpleText": subreason}}
     return says(_UNAVAILABLE, status, errorScreen={"playerErrorMessageRenderer": texts})
 
 
@@ -518,13 +518,13 @@ async def draw(directory: Path) -> None:
         made = {"itag": itag, "name": path.name, "codecs": codecs, "width": width, "height": height}
         drawn.append(drawn[0] | made | {"size": path.stat().st_size})
     sound = next(rendition for rendition in drawn if rendition["itag"] == SOUND)
-    heard = ["-nostdin", "-v", "error", "-i", str(folder / sound["name"])]
+    audio_input = ["-nostdin", "-v", "error", "-i", str(folder / sound["name"])]
     for itag, ending, how, like, mime, codecs in (
         (OPUS, "webm", "-c:a libopus -b:a 160k", sound, "audio/webm", "opus"),
         (MUXED, "mp4", f"-i {folder}/{H264}.mp4 -c copy", drawn[0], "video/mp4", "avc1.4d401e, mp4a.40.2"),
     ):
         path = folder / f"{itag}.{ending}"
-        await anyio.run_process([ffmpeg, *heard, *how.split(), str(path)])
+        await anyio.run_process([ffmpeg, *audio_input, *how.split(), str(path)])
         made = {"itag": itag, "name": path.name, "mime": mime, "codecs": codecs}
         drawn.append(like | made | {"size": path.stat().st_size})
     (folder / FACTS).write_text(json.dumps(facts))

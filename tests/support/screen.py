@@ -21,7 +21,7 @@ class Screen:
 
     def feed(self, text: str) -> None:
         """Process a program's output."""
-        for number, command, end, words in _PARTS.findall(text):
+        for number, command, end, characters in _PARTS.findall(text):
             match command or end:
                 case "A":
                     self.row = max(0, self.row - int(number or 1))
@@ -41,8 +41,10 @@ class Screen:
                     pass
                 case "":
                     row = self.rows[self.row].ljust(self.column)
-                    self.rows[self.row] = row[: self.column] + words + row[self.column + len(words) :]
-                    self.column += len(words)
+                    self.rows[self.row] = (
+                        row[: self.column] + characters + row[self.column + len(characters) :]
+                    )
+                    self.column += len(characters)
                 case unknown:
                     raise AssertionError(f"the screen does not know {unknown!r}")
 

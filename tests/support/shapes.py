@@ -23,7 +23,7 @@ from hdtf_async.core.events import EventBus
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.lanes.encoder import Encoder
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,9 +56,11 @@ def draw_numbers(directory: Path, width: int = WIDTH, height: int = HEIGHT) -> s
     if not (directory / name).exists():
         raw = directory / "numbers.yuv"
         raw.write_bytes(b"".join(map(_drawing, range(FRAMES))))
-        words = f"-f rawvideo -pix_fmt yuv420p -video_size {WIDTH}x{HEIGHT} -framerate {RATE} -i {raw.name}"
+        arguments = (
+            f"-f rawvideo -pix_fmt yuv420p -video_size {WIDTH}x{HEIGHT} -framerate {RATE} -i {raw.name}"
+        )
         larger = f"-vf scale={width}:{height}:flags=neighbor -c:v ffv1 -threads 1 {name}"
-        media.ffmpeg(directory, f"-v error {words} {larger}")
+        media.ffmpeg(directory, f"-v error {arguments} {larger}")
         raw.unlink()
     return f"-i {name}"
 
@@ -203,7 +205,7 @@ async def make(
     settings: dict[str, object] = {"crop": Crop.NONE, "audio": Audio.BOTH if shape.sound else Audio.NONE}
     form = Form(fps=fps, preset="ultrafast", **(settings | more))  # type: ignore[arg-type]
     raw = await media.raw(prober, shape.path, clip)
-    async with opened(out) as store:
+    async with open_directory(out) as store:
         encoder = Encoder(form, store, bundled_ffmpeg(), {}, prober, EventBus())
         await encoder.cut(clip, raw)
         record = store.known.clips[clip.stem]["metadata"]
@@ -334,10 +336,10 @@ def box_error(shape: Shape, made: Made) -> float:
     return max(abs(one - other) for edges in found for one, other in zip(edges, due, strict=True))
 
 
-def _offsets(shape: Shape, made: Made, heard: list[float]) -> list[float]:
+def _offsets(shape: Shape, made: Made, beeps: list[float]) -> list[float]:
     """Return by how much each beep comes after the frame that was displayed at its start in the source."""
     found = []
-    for beep in heard:
+    for beep in beeps:
         # The clip's position in the source at that moment, from the frame that it shows.
         place = bisect_right(made.times, beep + 1e-6) - 1
         number = made.numbers[place]
@@ -400,19 +402,19 @@ DELAYED = 3.5 / RATE
 
 
 def plain(
-    directory: Path, name: str, words: str = H264, *, pick: str | None = None, audio: str = "aac"
+    directory: Path, name: str, arguments: str = H264, *, pick: str | None = None, audio: str = "aac"
 ) -> Path:
     """Render a video with its audio; `pick` is an expression of ``n`` that selects the kept frames."""
     filters = f"-vf select='{pick}' -fps_mode passthrough " if pick else ""
     numbers, beeps = draw_numbers(directory), draw_beeps(directory)
-    media.ffmpeg(directory, f"-v error {numbers} {beeps} {filters}{words} -c:a {audio} {name}")
+    media.ffmpeg(directory, f"-v error {numbers} {beeps} {filters}{arguments} -c:a {audio} {name}")
     return directory / name
 
 
-def joined(directory: Path, name: str, first: str, second: str, words: str = "-c copy") -> Path:
+def joined(directory: Path, name: str, first: str, second: str, arguments: str = "-c copy") -> Path:
     """Concatenate two files without encoding them again."""
     (directory / "list.txt").write_text(f"file {first}\nfile {second}\n")
-    media.ffmpeg(directory, f"-v error -f concat -i list.txt {words} {name}")
+    media.ffmpeg(directory, f"-v error -f concat -i list.txt {arguments} {name}")
     return directory / name
 
 

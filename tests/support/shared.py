@@ -78,12 +78,12 @@ def children() -> list[str]:
                 continue
             try:
                 state, parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
-                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                command_line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue
             if int(parent) in below and state != "Z":
                 below.add(int(entry.name))
-                found.append(words)
+                found.append(command_line)
     return found
 
 

@@ -120,7 +120,7 @@ class World:
         self.removal = 0.0
         """Seconds that removing a private directory takes."""
         self.diary: list[tuple[float, str, str]] = []
-        self.told: list[Event] = []
+        self.emitted: list[Event] = []
         self.recorded: list[tuple[str, Reason]] = []
         self.downloads, self.encodes, self.directories, self.tasks = Gauge(), Gauge(), Gauge(), Gauge()
         self.record_trouble: Reason | None = None
@@ -146,7 +146,7 @@ class World:
         """Run the pipeline and return how long it took."""
         begun = anyio.current_time()
         events = EventBus()
-        events.subscribe(self.told.append)
+        events.subscribe(self.emitted.append)
         self.pipeline = Pipeline(self._parts(throttle=self._throttle(events), events=events))
         await self.pipeline.run(self.works, finish)
         return anyio.current_time() - begun
@@ -179,7 +179,7 @@ class World:
 
     def of(self, kind: type[E]) -> list[E]:
         """Return the events of one kind."""
-        return [event for event in self.told if isinstance(event, kind)]
+        return [event for event in self.emitted if isinstance(event, kind)]
 
     def note(self, what: str, who: str) -> None:
         """Append to the log."""

@@ -70,9 +70,9 @@ class Source:
 # Frames
 
 
-def encoded(name: str, words: str, *, audio: str = "aac", **more: object) -> Draw:
+def encoded(name: str, arguments: str, *, audio: str = "aac", **more: object) -> Draw:
     """Return a function that renders a video with an encoder's options."""
-    return lambda directory: Shape(shapes.plain(directory, name, words, audio=audio), **more)  # type: ignore[arg-type]
+    return lambda directory: Shape(shapes.plain(directory, name, arguments, audio=audio), **more)  # type: ignore[arg-type]
 
 
 def copied(name: str, source: Draw, before: str, behind: str = "", **more: object) -> Draw:
@@ -86,58 +86,60 @@ def copied(name: str, source: Draw, before: str, behind: str = "", **more: objec
     return draw
 
 
-def picked(name: str, pick: str, numbers: range | list[int], words: str = B_FRAMES, **more: object) -> Draw:
+def picked(
+    name: str, pick: str, numbers: range | list[int], arguments: str = B_FRAMES, **more: object
+) -> Draw:
     """Return a function that renders a video of selected frames; `pick` is an expression of ``n``."""
 
     def draw(directory: Path) -> Shape:
-        path = shapes.plain(directory, name, words, pick=pick)
+        path = shapes.plain(directory, name, arguments, pick=pick)
         return Shape(path, numbers, **more)  # type: ignore[arg-type]
 
     return draw
 
 
-def gap(name: str, first: int, last: int, words: str = B_FRAMES, **more: object) -> Draw:
+def gap(name: str, first: int, last: int, arguments: str = B_FRAMES, **more: object) -> Draw:
     """Return a function that renders a video without the frames from `first` up to `last`."""
     numbers = [number for number in range(FRAMES) if not first <= number <= last]
-    return picked(name, f"lt(n\\,{first})+gt(n\\,{last})", numbers, words, **more)
+    return picked(name, f"lt(n\\,{first})+gt(n\\,{last})", numbers, arguments, **more)
 
 
-def slides(name: str, words: str = H264, **more: object) -> Draw:
+def slides(name: str, arguments: str = H264, **more: object) -> Draw:
     """Return a function that renders a slide show: a new frame every two seconds."""
-    return picked(name, "not(mod(n\\,50))", range(0, FRAMES, 50), words, **more)
+    return picked(name, "not(mod(n\\,50))", range(0, FRAMES, 50), arguments, **more)
 
 
-def varying(name: str, words: str = B_FRAMES) -> Draw:
+def varying(name: str, arguments: str = B_FRAMES) -> Draw:
     """Return a function that renders a video with a variable frame rate."""
     numbers = [number for number in range(FRAMES) if number * 7 % 11 < 6]
-    return picked(name, "lt(mod(n*7\\,11)\\,6)", numbers, words)
+    return picked(name, "lt(mod(n*7\\,11)\\,6)", numbers, arguments)
 
 
 def fragments(directory: Path) -> Shape:
     """Render a video as YouTube serves it: fragmented, without an edit list, so that B-frames delay it."""
     numbers = shapes.draw_numbers(directory)
-    words = f"{numbers} {B_FRAMES} -movflags +dash+global_sidx fragments.mp4"
-    media.ffmpeg(directory, f"-v error {words}")
+    arguments = f"{numbers} {B_FRAMES} -movflags +dash+global_sidx fragments.mp4"
+    media.ffmpeg(directory, f"-v error {arguments}")
     return Shape(directory / "fragments.mp4", begins=0.08, sound=False)
 
 
 def live(directory: Path) -> Shape:
     """Render a WebM file as a live encoder writes it: without an index and without a duration."""
     numbers, beeps = shapes.draw_numbers(directory), shapes.draw_beeps(directory)
-    words = f"{numbers} {beeps} {VP9} -c:a libopus -live 1 -f webm live.webm"
-    media.ffmpeg(directory, f"-v error {words}")
+    arguments = f"{numbers} {beeps} {VP9} -c:a libopus -live 1 -f webm live.webm"
+    media.ffmpeg(directory, f"-v error {arguments}")
     return Shape(directory / "live.webm")
 
 
 def offset(
-    name: str, before_video: str = "", before_audio: str = "", words: str = B_FRAMES, **more: object
+    name: str, before_video: str = "", before_audio: str = "", arguments: str = B_FRAMES, **more: object
 ) -> Draw:
     """Return a function that renders a video whose streams start at different times."""
 
     def draw(directory: Path) -> Shape:
         numbers, beeps = shapes.draw_numbers(directory), shapes.draw_beeps(directory)
         media.ffmpeg(
-            directory, f"-v error {before_video} {numbers} {before_audio} {beeps} {words} -c:a aac {name}"
+            directory, f"-v error {before_video} {numbers} {before_audio} {beeps} {arguments} -c:a aac {name}"
         )
         return Shape(directory / name, **more)  # type: ignore[arg-type]
 
@@ -147,12 +149,12 @@ def offset(
 # Geometry
 
 
-def larger(name: str, words: str = H264, width: int = 640, height: int = 480) -> Draw:
+def larger(name: str, arguments: str = H264, width: int = 640, height: int = 480) -> Draw:
     """Return a function that renders a larger video."""
 
     def draw(directory: Path) -> Shape:
         numbers, beeps = shapes.draw_numbers(directory, width, height), shapes.draw_beeps(directory)
-        media.ffmpeg(directory, f"-v error {numbers} {beeps} {words} -c:a aac {name}")
+        media.ffmpeg(directory, f"-v error {numbers} {beeps} {arguments} -c:a aac {name}")
         return Shape(directory / name, width=width, height=height)
 
     return draw
@@ -188,9 +190,9 @@ def pixel_crop(directory: Path) -> Shape:
 def in_the_stream(directory: Path) -> Shape:
     """Render a video of which the H.264 stream itself displays 600x400."""
     cropping = "crop_left=20:crop_right=20:crop_top=48:crop_bottom=32"
-    words = f"-bsf:v h264_metadata={cropping}"
+    arguments = f"-bsf:v h264_metadata={cropping}"
     return cropped(
-        copied("in_the_stream.mp4", larger("uncropped.mp4"), "", words)(directory), 20, 48, 600, 400
+        copied("in_the_stream.mp4", larger("uncropped.mp4"), "", arguments)(directory), 20, 48, 600, 400
     )
 
 
@@ -200,7 +202,7 @@ def stretched(directory: Path) -> Shape:
     return Shape(path, width=round(WIDTH * 4 / 3))
 
 
-def resized(name: str, words: str, part: int | None) -> Draw:
+def resized(name: str, arguments: str, part: int | None) -> Draw:
     """Return a function that renders a video with another size after 4 s; `part` selects its geometry."""
     sizes = ((640, 480), (320, 240))
 
@@ -208,7 +210,7 @@ def resized(name: str, words: str, part: int | None) -> Draw:
         ending = name.rpartition(".")[2]
         for number, size in enumerate(sizes):
             numbers = f"-ss {4 * number} {shapes.draw_numbers(directory, *size)} -t 4"
-            media.ffmpeg(directory, f"-v error {numbers} {words} part{number}.{ending}")
+            media.ffmpeg(directory, f"-v error {numbers} {arguments} part{number}.{ending}")
         shapes.joined(directory, name, f"part0.{ending}", f"part1.{ending}")
         width, height = sizes[part or 0]
         return Shape(directory / name, width=width, height=height, sound=False)
@@ -224,8 +226,8 @@ def recoloured(directory: Path) -> Shape:
     numbers = shapes.draw_numbers(directory)
     for part, tags in enumerate(("bt709", "smpte170m")):
         declared = f"color_primaries={tags}:color_trc={tags}:colorspace={tags}"
-        words = f"{numbers} -ss {4 * part} -t 4 -vf setparams={declared} {H264} coloured{part}.mp4"
-        media.ffmpeg(directory, f"-v error {words}")
+        arguments = f"{numbers} -ss {4 * part} -t 4 -vf setparams={declared} {H264} coloured{part}.mp4"
+        media.ffmpeg(directory, f"-v error {arguments}")
     path = shapes.joined(directory, "recoloured.mp4", "coloured0.mp4", "coloured1.mp4")
     return Shape(path, sound=False)
 
@@ -234,8 +236,8 @@ def repixeled(directory: Path) -> Shape:
     """Render a video whose frames have more chroma samples from its fifth second on."""
     numbers = shapes.draw_numbers(directory)
     for part, pixels in enumerate(("yuv420p", "yuv444p")):
-        words = H264.replace("yuv420p", pixels)
-        media.ffmpeg(directory, f"-v error {numbers} -ss {4 * part} -t 4 {words} pixels{part}.mp4")
+        arguments = H264.replace("yuv420p", pixels)
+        media.ffmpeg(directory, f"-v error {numbers} -ss {4 * part} -t 4 {arguments} pixels{part}.mp4")
     path = shapes.joined(directory, "repixeled.mp4", "pixels0.mp4", "pixels1.mp4")
     return Shape(path, sound=False)
 
@@ -278,7 +280,7 @@ def mapped(nits: float) -> float:
     return 16 + 219 * math.pow(curve(nits / 100) / curve(PEAK / 100), 1 / 2.4)
 
 
-def hdr_words(transfer: str, matrix: str = "bt2020nc") -> str:
+def hdr_arguments(transfer: str, matrix: str = "bt2020nc") -> str:
     """Return the arguments that convert the drawing to high dynamic range, without colours."""
     dark, light = (round(64 + 876 * (pq if transfer == "smpte2084" else hlg)(nits)) for nits in NITS)
     codes = f"y='if(gt(val,500),{light},{dark})':u=512:v=512"
@@ -290,7 +292,7 @@ def dolby_vision(name: str, profile: int, compatibility: int) -> Draw:
     """Return a function that renders a video whose container declares Dolby Vision."""
 
     def draw(directory: Path) -> Shape:
-        path = shapes.plain(directory, name, hdr_words("smpte2084"))
+        path = shapes.plain(directory, name, hdr_arguments("smpte2084"))
         shapes.with_dolby_vision(path, profile, compatibility)
         return Shape(path)
 
@@ -319,14 +321,14 @@ def cover_art(ending: str) -> Draw:
     def draw(directory: Path) -> Shape:
         shapes.plain(directory, "film.mp4", H264)
         media.ffmpeg(directory, "-v error -i film.mp4 -frames:v 1 cover.png")
-        words = (
+        arguments = (
             f"-i cover.png -i film.mp4 -map 0 -map 1 -c copy -disposition:v:0 attached_pic cover_art.{ending}"
         )
         if ending == "mkv":
-            words = (
+            arguments = (
                 "-i film.mp4 -map 0 -c copy -attach cover.png -metadata:s:t mimetype=image/png cover_art.mkv"
             )
-        media.ffmpeg(directory, f"-v error {words}")
+        media.ffmpeg(directory, f"-v error {arguments}")
         return Shape(directory / f"cover_art.{ending}")
 
     return draw
@@ -501,17 +503,17 @@ SOURCES: dict[str, Source] = {
     "10 bits": Source(encoded("ten.mp4", f"{SDR_10} {H264_10}"), 2, 5),
     "4:4:4": Source(encoded("samples.mp4", H264.replace("yuv420p", "yuv444p")), 2, 5),
     "HDR10 (PQ)": Source(
-        encoded("pq.mp4", hdr_words("smpte2084")), 2, 5, levels=HDR_LEVELS, metadata=TONE_MAPPED
+        encoded("pq.mp4", hdr_arguments("smpte2084")), 2, 5, levels=HDR_LEVELS, metadata=TONE_MAPPED
     ),
     "HLG": Source(
-        encoded("hlg.mp4", hdr_words("arib-std-b67")),
+        encoded("hlg.mp4", hdr_arguments("arib-std-b67")),
         2,
         5,
         levels=HDR_LEVELS,
         metadata={"tone_mapped": "arib-std-b67"},
     ),
     "PQ, --hdr refuse": Source(
-        encoded("pq.mp4", hdr_words("smpte2084")),
+        encoded("pq.mp4", hdr_arguments("smpte2084")),
         2,
         5,
         UNSUPPORTED,
@@ -519,7 +521,11 @@ SOURCES: dict[str, Source] = {
         settings={"hdr": Hdr.REFUSE},
     ),
     "PQ with constant luminance": Source(
-        encoded("constant.mp4", hdr_words("smpte2084", "bt2020c")), 2, 5, UNSUPPORTED, "constant luminance"
+        encoded("constant.mp4", hdr_arguments("smpte2084", "bt2020c")),
+        2,
+        5,
+        UNSUPPORTED,
+        "constant luminance",
     ),
     "Dolby Vision 8.1": Source(
         dolby_vision("dolby8.mp4", 8, 1), 2, 5, levels=HDR_LEVELS, metadata=TONE_MAPPED

@@ -469,7 +469,7 @@ def transcripts(text: str) -> list[tuple[Reason, str]]:
     """Parse printed output, each piece under a line with the reason that it means."""
     text = text.replace("{hint}", HINT).replace("{cr}", "\r")
     pieces = (piece.partition("\n") for piece in f"\n{text}".split("\n== ")[1:])
-    return [(Reason(reason), words.rstrip("\n")) for reason, _, words in pieces]
+    return [(Reason(reason), output.rstrip("\n")) for reason, _, output in pieces]
 
 
 TABLES = ("STATED", "SYSTEMIC", "CLIENT", "TRANSPORT", "REASONLESS", "SYMPTOMS")

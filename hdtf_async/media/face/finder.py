@@ -62,7 +62,7 @@ def looked_at(width: int, height: int) -> tuple[int, int]:
     return round(width * scale), round(height * scale)
 
 
-def command(
+def detection_command(
     ffmpeg: Path, cut: Cut, size: tuple[int, int], between: Sequence[Interval] = (), run_up: float = 0.0
 ) -> list[str]:
     """Return the command line that prints frames of a clip's interval as pixels of a size.
@@ -80,13 +80,13 @@ def command(
         f"metadata=mode=print:key={MARK}:file='pipe\\:{TIMES}':direct=1",
     ]
     return [
-        *opened(ffmpeg, cut, run_up),
+        *input_arguments(ffmpeg, cut, run_up),
         "-vf", ",".join([*decoded_frames(cut), *chain]),
         "-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
     ]  # fmt: skip
 
 
-def opened(ffmpeg: Path, cut: Cut, run_up: float = 0.0) -> list[str]:
+def input_arguments(ffmpeg: Path, cut: Cut, run_up: float = 0.0) -> list[str]:
     """Return the start of a command line that decodes the video stream of the clip.
 
     Errors do not end it: the encoder determines whether damage affects the clip.
@@ -196,7 +196,7 @@ class Finder:
         self, cut: Cut, size: tuple[int, int], between: Sequence[Interval], run_up: float
     ) -> list[Frame]:
         width, height = looked_at(*size)
-        argv = command(self.ffmpeg, cut, (width, height), between, run_up)
+        argv = detection_command(self.ffmpeg, cut, (width, height), between, run_up)
         frames = cut.interval.seconds * (BETWEEN if between else cut.form.face_rate or 60)
         patience = STALL + cut.begin - cut.sought_from(run_up)
         try:
@@ -247,7 +247,7 @@ class Finder:
         return {"mediapipe": installed() or "unknown", "face_model": digest[:16]}
 
 
-async def finder(options: Options, tool: Path, guard: Guard) -> Finder | None:
+async def open_finder(options: Options, tool: Path, guard: Guard) -> Finder | None:
     """Return a tested face finder, or None if none is needed. Raises `Failure` with ``tool_missing``."""
     sign = look_at_tools(options)
     if sign is None:

@@ -28,9 +28,8 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.options import Options
 from hdtf_async.core.shards import Merged
 from hdtf_async.output import atomic, manifests
-from hdtf_async.output import directory as store
 from hdtf_async.output.atomic import os_errors_as_failures
-from hdtf_async.output.directory import OutputDirectory
+from hdtf_async.output.directory import OutputDirectory, merge_journals, open_directory, read_known
 from hdtf_async.output.journal import RAWS, Gathered, JournalIndex, journals, name_of, parts
 from hdtf_async.output.locks import WORKERS, locked_by_worker
 from hdtf_async.output.manifests import CARD, FAILURES, LISTS, METADATA
@@ -51,14 +50,14 @@ if TYPE_CHECKING:
     from hdtf_async.output.object_store.client import Listed, ObjectStoreClient
     from hdtf_async.output.object_store.lease import Lease
 
-VIEWS = (METADATA, FAILURES, *LISTS, CARD)
+MANIFESTS = (METADATA, FAILURES, *LISTS, CARD)
 _FEW = 16
 """Number of consecutive short segments that are joined when a run ends."""
 _GOODBYE = 60.0
 """Seconds for remaining uploads when a run is cancelled: batch systems do not wait for long."""
 
 
-def place(out: str | PathLike[str] | Address) -> Path | Address:
+def parse_location(out: str | PathLike[str] | Address) -> Path | Address:
     """Return a directory, or the URL of an object store. Raises `OptionsError`.
 
     The path is absolute: the host program may change its working directory during a run.
@@ -75,7 +74,7 @@ def place(out: str | PathLike[str] | Address) -> Path | Address:
         ) from None
 
 
-def fitted(out: Path | Address, options: Options) -> Options:
+def options_for(out: Path | Address, options: Options) -> Options:
     """Return the options for the lanes: scratch keeps no source videos, and no clips for a report."""
     return options if isinstance(out, Path) else replace(options, keep_raw=False, no_report=True)
 
@@ -86,7 +85,7 @@ class Listing:
 
     missing: set[str] = field(default_factory=set)
     """Stems of clips that have a record and do not exist with the recorded size."""
-    views: dict[str, str] = field(default_factory=dict)
+    manifests: dict[str, str] = field(default_factory=dict)
     """Names of the existing manifests to their entity tags."""
 
     def is_there(self, path: str, _size: object) -> bool:
@@ -201,8 +200,8 @@ class ObjectStoreDirectory(UploadDirectory):
     async def deliver(self) -> None:
         """Upload the manifests that have changed, and join the segments. Raises `Failure`.
 
-        The manifests of several shards are created by `merge`. A cancelled run tries it once more, for a
-        limited time: an upload in progress is finished, or repeated.
+        The manifests of several shards are created by `merge_shards`. A cancelled run tries it once more, for
+        a limited time: an upload in progress is finished, or repeated.
         """
         try:
             await self._deliver()
@@ -214,7 +213,7 @@ class ObjectStoreDirectory(UploadDirectory):
     async def _deliver(self) -> None:
         await self._hand_on()
         if self.shard is None:
-            await put_views(self.bucket, self.out, self._listing)
+            await put_manifests(self.bucket, self.out, self._listing)
         async with self._turn:
             await self._join(least=_FEW)
 
@@ -264,8 +263,8 @@ async def listed(bucket: ObjectStoreClient, known: JournalIndex) -> Listing:
         return found
     async for each in bucket.listing():
         stem, _, ending = each.key.rpartition(".")
-        if each.key in VIEWS:
-            found.views[each.key] = each.tag
+        if each.key in MANIFESTS:
+            found.manifests[each.key] = each.tag
         elif stem in found.missing and ending in {"mp4", "wav"}:
             clip = ClipRecord.of(known.clips[stem])
             if each.size == (clip.bytes if ending == "mp4" else clip.wav_bytes):
@@ -276,44 +275,44 @@ async def listed(bucket: ObjectStoreClient, known: JournalIndex) -> Listing:
     return found
 
 
-async def put_views(bucket: ObjectStoreClient, made: Path, before: Listing) -> None:
+async def put_manifests(bucket: ObjectStoreClient, made: Path, before: Listing) -> None:
     """Upload the manifests from a directory, except for unchanged ones.
 
     An existing README.md is kept, whoever has written it.
     """
-    for name in VIEWS:
+    for name in MANIFESTS:
         path = made / name
-        if not await run_sync(path.is_file):
+        if not await anyio.Path(path).is_file():
             continue
         _, tag = await run_sync(bucket_tag, path)
         if name == CARD:
-            if name not in before.views:
-                await bucket.create(name, await run_sync(path.read_bytes))
-        elif before.views.get(name) != tag:
+            if name not in before.manifests:
+                await bucket.create(name, await anyio.Path(path).read_bytes())
+        elif before.manifests.get(name) != tag:
             await bucket.put(path, name)
-        before.views[name] = tag
+        before.manifests[name] = tag
 
 
-async def merge(out: Path | Address) -> Merged:
-    """Write the manifests from all journals, as `directory.merge` does; for an object store via scratch.
+async def merge_shards(out: Path | Address) -> Merged:
+    """Write the manifests from all journals, as `merge_journals` does; for an object store via scratch.
 
     Shards may be active meanwhile. Raises `StoreError`, and `Failure`.
     """
     if isinstance(out, Path):
-        return await store.merge(out)
+        return await merge_journals(out)
     bucket = reached(out)
     async with _scratch(out, Options()) as scratch:
         await copy_journals(bucket, scratch, None)
         if not await run_sync(lambda: any(path.stat().st_size for path in journals(scratch))):
             raise StoreError(f"{out} has no journal: expected the output URL of a run")
-        known = await run_sync(store.read_known, scratch)
+        known = await run_sync(read_known, scratch)
         before = await listed(bucket, known)
         clips = await run_sync(known.all_there)
         waiting = {each["clip"]: each for each in await _not_tried(bucket, scratch)}
         left = await run_sync(manifests.outstanding_in, scratch)
         still = {stem: each for stem, each in waiting.items() if stem not in known.failures}
         await run_sync(manifests.write, known, clips, manifests.of_one_form(known, clips), still, left)
-        await put_views(bucket, scratch, before)
+        await put_manifests(bucket, scratch, before)
         return Merged(*await run_sync(manifests.count, scratch), len(left.unended), left.absent)
 
 
@@ -324,15 +323,15 @@ async def _not_tried(bucket: ObjectStoreClient, scratch: Path) -> tuple[Record, 
 
 
 @asynccontextmanager
-async def opened(
+async def open_location(
     out: Path | Address, options: Options, videos: Iterable[Video]
 ) -> AsyncIterator[OutputDirectory]:
-    """Open a directory, or an object store, for a run with these options; see `directory.opened`.
+    """Open a directory, or an object store, for a run with these options; see `open_directory`.
 
     Raises `StoreError`, `BusyError`, and `AwayError` if the store does not respond.
     """
     if isinstance(out, Path):
-        async with store.opened(out, options.shard, videos) as directory:
+        async with open_directory(out, options.shard, videos) as directory:
             yield directory
         return
     bucket = reached(out)
@@ -342,7 +341,7 @@ async def opened(
             scratch = await stack.enter_async_context(_scratch(out, options))
             segments = await copy_journals(bucket, scratch, options.shard)
             away = await stack.enter_async_context(
-                store.opened(scratch, options.shard, videos, made=ObjectStoreDirectory)
+                open_directory(scratch, options.shard, videos, made=ObjectStoreDirectory)
             )
             if not isinstance(away, ObjectStoreDirectory):
                 raise TypeError("expected an ObjectStoreDirectory")

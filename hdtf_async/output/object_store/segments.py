@@ -9,7 +9,6 @@ empty segment: the listing is repeated.
 from __future__ import annotations
 
 import uuid
-from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -120,7 +119,7 @@ async def copy_journals(
         await run_sync(atomic.make_directory, scratch / RAWS)
         for path in await run_sync(journals, scratch):
             if path.name not in found:
-                await run_sync(partial(path.unlink, missing_ok=True))
+                await anyio.Path(path).unlink(missing_ok=True)
     for name, segments in found.items():
         other = shard_of(name)
         neighbour = (

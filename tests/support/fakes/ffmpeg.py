@@ -10,7 +10,7 @@ import re
 import sys
 
 from fakes import mp4
-from fakes.stage import Job, free_words
+from fakes.stage import Job, free_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,24 +55,24 @@ _MICROSECONDS = 10**6
 class _RefusedError(Exception):
     """ffmpeg's message and its exit code."""
 
-    def __init__(self, words: str, code: int) -> None:
-        super().__init__(words)
-        self.words, self.code = words, code
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.words, self.code = message, code
 
 
-def main(stage: str, begun: float, words: list[str]) -> int:
+def main(stage: str, begun: float, arguments: list[str]) -> int:
     """Run the command line and return the exit code: 2 where it is not a known one."""
-    if words == ["-version"]:
+    if arguments == ["-version"]:
         job = Job(stage, "version", "-", begun)
         sys.stdout.write(_VERSION)
         sys.stdout.flush()
         return job.end()
-    if words[-1] == "-":
-        free_words(words, _LOOK)  # it always finds progressive frames, and takes no time
+    if arguments[-1] == "-":
+        free_arguments(arguments, _LOOK)  # it always finds progressive frames, and takes no time
         sys.stderr.write("[Parsed_idet_7 @ 0x1] Multi frame detection: TFF: 0 BFF: 0 Progressive: 50\n")
         return 0
     try:
-        start, source, chain, _preset, _crf, _threads, base, target = free_words(words, _CUT)
+        start, source, chain, _preset, _crf, _threads, base, target = free_arguments(arguments, _CUT)
         filters = _filters(chain, base)
     except ValueError as unknown:
         sys.stderr.write(
@@ -99,7 +99,7 @@ def _cut(job: Job, source: str, target: str, start: int, filters: Mapping[str, s
         sys.stdout.flush()
         seconds = length / _MICROSECONDS
 
-        def tell(share: float) -> None:
+        def report(share: float) -> None:
             at = int(share * length)
             sys.stdout.write(
                 f"frame={int(share * frames)}\nfps=0.00\nout_time_us={at}\nout_time_ms={at}\n"
@@ -107,7 +107,7 @@ def _cut(job: Job, source: str, target: str, start: int, filters: Mapping[str, s
             )
             sys.stdout.flush()
 
-        job.work(seconds, tell, every=0.5)
+        job.work(seconds, report, every=0.5)
         if job.fault and job.fault["code"]:
             return job.fail()
         if not job.leaves("nothing"):
@@ -139,7 +139,7 @@ def _clip(
     over, _, under = (filters["base"] or "").partition("/")
     ticks = int(under) / int(over)
     begun = (start - _ticks(filters["begin"])) / _MICROSECONDS
-    told = [
+    printed = [
         f"frame:{n:<4} pts:{round(((first + n) * rate[1] / rate[0] - begun) * ticks)} "
         for n in range(frames)
         if n == 0 or n >= int(filters["last"] or 0)
@@ -152,7 +152,7 @@ def _clip(
     if any(number % 2 for number in box) or box[0] + box[2] > width or box[1] + box[3] > height:
         raise _RefusedError(f"[crop] Invalid too big or non positive size for {box}", 234)
     sides = [int(number) for number in filters["scale"].split(":")] if filters["scale"] else box
-    return sides[0], sides[1], frames, rate, told
+    return sides[0], sides[1], frames, rate, printed
 
 
 def _filters(chain: str, base: str) -> Mapping[str, str | None]:

@@ -199,5 +199,5 @@ def note(source: BinaryIO) -> tuple[int, int, int, tuple[int, int]]:
     head = source.read(256)
     if len(head) < 36 or head[32:36] != b"free":
         raise ValueError("this is none of ours")
-    told = json.loads(head[36 : 28 + struct.unpack_from(">I", head, 28)[0]])
-    return told["width"], told["height"], told["frames"], (told["rate"][0], told["rate"][1])
+    facts = json.loads(head[36 : 28 + struct.unpack_from(">I", head, 28)[0]])
+    return facts["width"], facts["height"], facts["frames"], (facts["rate"][0], facts["rate"][1])

@@ -29,17 +29,17 @@ FREE = "{}"
 """Placeholder for any argument in the pattern of a command line."""
 
 
-def free_words(words: Sequence[str], pattern: Sequence[str]) -> list[str]:
+def free_arguments(arguments: Sequence[str], pattern: Sequence[str]) -> list[str]:
     """Return the arguments of a command line at the places where its pattern has `FREE`.
 
     Raises `ValueError` with the first argument that differs from the pattern, or the first missing one.
     """
-    for word, due in zip(words, pattern, strict=False):
-        if due not in (FREE, word):
-            raise ValueError(word)
-    if len(words) != len(pattern):
-        raise ValueError(max(words, pattern, key=len)[min(len(words), len(pattern))])
-    return [word for word, due in zip(words, pattern, strict=True) if due == FREE]
+    for argument, due in zip(arguments, pattern, strict=False):
+        if due not in (FREE, argument):
+            raise ValueError(argument)
+    if len(arguments) != len(pattern):
+        raise ValueError(max(arguments, pattern, key=len)[min(len(arguments), len(pattern))])
+    return [argument for argument, due in zip(arguments, pattern, strict=True) if due == FREE]
 
 
 class Job:
@@ -79,7 +79,7 @@ class Job:
             else:
                 time.sleep(0.005)
 
-    def work(self, amount: float, tell: Callable[[float], None], *, every: float) -> None:
+    def work(self, amount: float, report: Callable[[float], None], *, every: float) -> None:
         """Wait for the duration of this job; `tell` is called with the completed share.
 
         It is called at once, then `every` so many seconds, and with 1 at the end. `amount` is the size of the
@@ -90,10 +90,10 @@ class Job:
         end = self._begun + (flat + each * amount if seconds is None else seconds)
         left = whole = max(0.0, end - time.monotonic())
         while left > 0:
-            tell(1 - left / whole)
+            report(1 - left / whole)
             time.sleep(min(every, left))
             left = end - time.monotonic()
-        tell(1.0)
+        report(1.0)
 
     def end(self, code: int = 0) -> int:
         """End the job with an exit code and return the code."""
@@ -102,8 +102,8 @@ class Job:
 
     def fail(self) -> int:
         """End the job as its fault requires."""
-        words = self.fault["words"]
-        os.write(2, f"{words}\n".encode() if words else b"")
+        message = self.fault["words"]
+        os.write(2, f"{message}\n".encode() if message else b"")
         return self.end(self.fault["code"])
 
     def _append(self, what: str, at: float, *more: str) -> None:
@@ -118,9 +118,9 @@ class Job:
         fault: dict[str, Any] = self.configuration["faults"].get(f"{self.kind} {self.subject}", {})
         times = fault.get("times")
         if times is not None:
-            words = (line.split() for line in self._lines())
+            fields = (line.split() for line in self._lines())
             if (
-                sum(begun[1::3] == [self.kind, self.subject] for begun in words if begun[0] == "begin")
+                sum(begun[1::3] == [self.kind, self.subject] for begun in fields if begun[0] == "begin")
                 > times
             ):
                 return {}

@@ -10,7 +10,7 @@ import os
 import sys
 
 from fakes import mp4
-from fakes.stage import FREE, Job, free_words
+from fakes.stage import FREE, Job, free_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,18 +46,18 @@ ENLARGED = 720
 """Height of a best format that YouTube also offers upscaled to 1080."""
 
 
-def main(stage: str, begun: float, words: list[str]) -> int:
+def main(stage: str, begun: float, arguments: list[str]) -> int:
     """Run the command line and return the exit code: 2 where it is not one of the three known ones."""
     try:
-        free_words(words[: len(_COMMON)], _COMMON)
-        rest = words[len(_COMMON) :]
+        free_arguments(arguments[: len(_COMMON)], _COMMON)
+        rest = arguments[len(_COMMON) :]
         if rest[:1] == ["--load-info-json"]:
-            return _fetch(stage, begun, *free_words(rest, _FETCH))
+            return _fetch(stage, begun, *free_arguments(rest, _FETCH))
         if rest[:1] == ["--plugin-dirs"]:
-            free_words(rest, _TEST)
+            free_arguments(rest, _TEST)
             sys.stdout.write(json.dumps({"hdtf_async": SOLVED}) + "\n")
             return 0
-        (address,) = free_words(rest, _ASK)
+        (address,) = free_arguments(rest, _ASK)
     except ValueError as unknown:
         sys.stderr.write(
             f"Usage: yt-dlp [OPTIONS] URL [URL...]\n\nyt-dlp: error: no such option: {unknown}\n"
@@ -163,10 +163,10 @@ def _fetch(stage: str, begun: float, itag: str, target: str) -> int:
     if not job.leaves("nothing"):
         _write(f"{target}.part", rendition, whole["duration"], job.configuration["rate"], size)
 
-    def tell(share: float) -> None:
+    def report(share: float) -> None:
         status = "finished" if share == 1 else "downloading"
         done = int(share * size)
-        told = {
+        progress = {
             "status": status,
             "downloaded_bytes": done,
             "total_bytes": rendition["filesize"],
@@ -179,10 +179,10 @@ def _fetch(stage: str, begun: float, itag: str, target: str) -> int:
             "_percent_str": f"{100 * share:5.1f}%",
             "_default_template": f"{100 * share:5.1f}% of {rendition['filesize']}",
         }
-        sys.stdout.write(f"PROG {json.dumps(told)}\n")
+        sys.stdout.write(f"PROG {json.dumps(progress)}\n")
         sys.stdout.flush()
 
-    job.work(size, tell, every=1)
+    job.work(size, report, every=1)
     if job.fault and job.fault["code"]:
         return job.fail()
     if not job.leaves("nothing"):

@@ -18,23 +18,23 @@ from hdtf_async.dataset import tables
 GROUPS = (WHICH, NETWORK, ENCODE, DISK, TOOLS, PRINT)
 
 
-def planned(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+def planned(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     """Return the output of `plan --json`."""
-    assert main.main(["plan", "--json", *words]) == 0
-    told: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return told
+    assert main.main(["plan", "--json", *arguments]) == 0
+    plan: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return plan
 
 
 def test_plan_counts_the_bundled_tables(capsys: pytest.CaptureFixture[str]) -> None:
     """The published counts of HDTF: 370 videos, 356 with clips, 421 clips, 16.35 hours."""
-    told = planned(capsys)
-    assert (told["videos_listed"], told["videos"], told["clips"]) == (370, 356, 421)
-    assert round(told["hours"], 2) == 16.35
+    plan = planned(capsys)
+    assert (plan["videos_listed"], plan["videos"], plan["clips"]) == (370, 356, 421)
+    assert round(plan["hours"], 2) == 16.35
     # Two rows share one YouTube video, and three videos only have an invalid box.
-    assert told["downloads"] == 352
-    assert set(told["cannot_be_had"].values()) == {"box_does_not_fit"}
-    assert len(told["cannot_be_had"]) == 3
-    assert all(finding["file"] and finding["words"] for finding in told["findings"])
+    assert plan["downloads"] == 352
+    assert set(plan["cannot_be_had"].values()) == {"box_does_not_fit"}
+    assert len(plan["cannot_be_had"]) == 3
+    assert all(finding["file"] and finding["words"] for finding in plan["findings"])
 
 
 def test_plan_prints_the_totals_last(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,9 +72,9 @@ def test_plan_applies_the_selection(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_unverified_corrections_never_reuse_an_index(capsys: pytest.CaptureFixture[str]) -> None:
     """Three clips are replaced, one of them by two: the new intervals have new numbers."""
-    told = planned(capsys, "--corrections", "unverified")
-    assert told["clips"] == 422
-    assert told["cannot_be_had"] == {}
+    plan = planned(capsys, "--corrections", "unverified")
+    assert plan["clips"] == 422
+    assert plan["cannot_be_had"] == {}
 
 
 def test_plan_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,7 +85,7 @@ def test_plan_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         ([], "--out DIR is required"),
         (["--out", "x", "--siez", "3"], "did you mean --size?"),
@@ -116,8 +116,8 @@ def test_plan_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_an_invalid_command_line_exits_with_2_and_a_message(
-    words: list[str],
-    said: str,
+    arguments: list[str],
+    message: str,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -125,13 +125,13 @@ def test_an_invalid_command_line_exits_with_2_and_a_message(
     """One line or two, no traceback, and no file is created."""
     monkeypatch.chdir(tmp_path)
     try:
-        code = main.main(words)
+        code = main.main(arguments)
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else -1
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     assert code == 2
-    assert said in told.err
-    assert "Traceback" not in told.err
+    assert message in printed.err
+    assert "Traceback" not in printed.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -167,10 +167,10 @@ def test_quiet_runs_still_print_why_they_stopped(
 ) -> None:
     """--quiet still prints errors."""
     assert main.main(["--out", str(tmp_path), "--ffmpeg", str(tmp_path / "none"), printing]) == 4
-    told = capsys.readouterr()
-    assert "No such file" in told.err
+    printed = capsys.readouterr()
+    assert "No such file" in printed.err
     if printing == "--json":
-        assert "No such file" in json.loads(told.out.splitlines()[-1])["stopped"]
+        assert "No such file" in json.loads(printed.out.splitlines()[-1])["stopped"]
 
 
 def test_help_fits_80_columns_and_is_short() -> None:

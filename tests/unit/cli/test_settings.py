@@ -66,7 +66,7 @@ def test_a_file_accepts_each_kind_of_option(tmp_path: Path) -> None:
 
 def test_the_environment_accepts_the_same_values_as_the_command_line() -> None:
     """A list is split as a shell would; a switch is written as a word."""
-    told = {
+    options = {
         "HDTF_ASYNC_SOURCE": "/tables",
         "HDTF_ASYNC_SUBSET": "RD,WDA",
         "HDTF_ASYNC_FPS": "25",
@@ -75,7 +75,7 @@ def test_the_environment_accepts_the_same_values_as_the_command_line() -> None:
         "HDTF_ASYNC_KEEP_RAW": "no",
         "HDTF_ASYNC_LOG_LEVEL": "debug",
     }
-    assert values(told) == {name: value for name, value in EVERY.items() if name != "raw_dirs"}
+    assert values(options) == {name: value for name, value in EVERY.items() if name != "raw_dirs"}
 
 
 def test_every_option_has_its_own_key_and_variable() -> None:
@@ -97,22 +97,22 @@ def test_precedence_is_command_line_then_environment_then_named_file(
     named.write_text('subset = ["WDA"]\nlimit = 2\n')
     monkeypatch.setenv("HDTF_ASYNC_SUBSET", "WRA")
 
-    def planned(*words: str) -> dict[str, Any]:
-        assert main.main(["plan", "--json", *words]) == 0
-        told: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return told
+    def planned(*arguments: str) -> dict[str, Any]:
+        assert main.main(["plan", "--json", *arguments]) == 0
+        plan: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return plan
 
-    told = planned("--config", str(named), "--subset", "RD", "--subset", "WDA")
-    assert (set(told["subsets"]), told["videos"]) == ({"RD"}, 2)
-    assert told["settings"] == {"--pace": f"{own}: pace", "--limit": f"{named}: limit"}
-    assert told["least_hours_at_pace"] == round(2 * 100 / 3600, 2)
-    told = planned("--config", str(named))
-    assert (set(told["subsets"]), told["videos"]) == ({"WRA"}, 2)
-    assert told["settings"]["--subset"] == "HDTF_ASYNC_SUBSET"
+    result = planned("--config", str(named), "--subset", "RD", "--subset", "WDA")
+    assert (set(result["subsets"]), result["videos"]) == ({"RD"}, 2)
+    assert result["settings"] == {"--pace": f"{own}: pace", "--limit": f"{named}: limit"}
+    assert result["least_hours_at_pace"] == round(2 * 100 / 3600, 2)
+    result = planned("--config", str(named))
+    assert (set(result["subsets"]), result["videos"]) == ({"WRA"}, 2)
+    assert result["settings"]["--subset"] == "HDTF_ASYNC_SUBSET"
     monkeypatch.delenv("HDTF_ASYNC_SUBSET")
     assert set(planned("--config", str(named))["subsets"]) == {"WDA"}
-    told = planned()
-    assert (set(told["subsets"]), told["videos"]) == ({"RD"}, 1)
+    result = planned()
+    assert (set(result["subsets"]), result["videos"]) == ({"RD"}, 1)
 
 
 def test_no_config_file_is_read_from_the_working_directory(
@@ -136,14 +136,14 @@ def test_paths_in_a_file_are_relative_to_the_file_or_home(tmp_path: Path) -> Non
     file = tmp_path / "settings" / "a.toml"
     file.parent.mkdir()
     file.write_text('source = "tables"\nraw-dir = ["../raws", "~/raws"]\n')
-    told = values({}, file)
-    assert told["source"] == file.parent / "tables"
-    assert told["raw_dirs"] == (file.parent / "../raws", Path("~/raws").expanduser())
+    options = values({}, file)
+    assert options["source"] == file.parent / "tables"
+    assert options["raw_dirs"] == (file.parent / "../raws", Path("~/raws").expanduser())
     assert values({"HDTF_ASYNC_SOURCE": "tables"}) == {"source": Path("tables").absolute()}
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("siez = 3", "unknown option siez; did you mean size?"),
         ("size = 255", "size: expected an even number of pixels from 16 to 8192, such as 512 (got 255)"),
@@ -162,29 +162,29 @@ def test_paths_in_a_file_are_relative_to_the_file_or_home(tmp_path: Path) -> Non
         ('cookies = "nowhere"', "nowhere: No such file"),
     ],
 )
-def test_an_error_in_a_file_names_file_and_key(text: str, said: str, tmp_path: Path) -> None:
+def test_an_error_in_a_file_names_file_and_key(text: str, message: str, tmp_path: Path) -> None:
     """With the message of the command line, and exit code 2."""
     file = tmp_path / "a.toml"
     file.write_text(text)
     with pytest.raises(OptionsError) as wrong:
         settings.read({}, file)
     assert str(wrong.value).startswith(f"{file}: ")
-    assert said in str(wrong.value)
+    assert message in str(wrong.value)
     assert main.main(["--out", str(tmp_path / "out"), "--config", str(file)]) == 2
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("HDTF_ASYNC_SIEZ", "3", "unknown variable HDTF_ASYNC_SIEZ; did you mean HDTF_ASYNC_SIZE?"),
         ("HDTF_ASYNC_SIZE", "255", "HDTF_ASYNC_SIZE: expected an even number"),
         ("HDTF_ASYNC_KEEP_RAW", "perhaps", "HDTF_ASYNC_KEEP_RAW: expected true or false"),
     ],
 )
-def test_an_error_in_the_environment_names_the_variable(name: str, value: str, said: str) -> None:
+def test_an_error_in_the_environment_names_the_variable(name: str, value: str, message: str) -> None:
     """Also if it is misspelt: otherwise users would believe that it is set."""
-    with pytest.raises(OptionsError, match=f"^{said}".replace("?", r"\?")):
+    with pytest.raises(OptionsError, match=f"^{message}".replace("?", r"\?")):
         settings.read({name: value})
 
 
@@ -217,17 +217,17 @@ def test_a_command_only_uses_its_own_options(
 
 
 @pytest.mark.parametrize(
-    ("words", "unknown"),
+    ("arguments", "unknown"),
     [(("merge", "--config", "/dev/null"), "--config"), (("check", "--no-report"), "--no-report"),
      (("check", "--scratch", "x"), "--scratch"), (("demo", "--limit", "1"), "--limit")],
     ids=" ".join,
 )  # fmt: skip
 def test_no_command_offers_options_that_it_would_ignore(
-    words: tuple[str, ...], unknown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], unknown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They are unknown options."""
     with pytest.raises(SystemExit):
-        main.main([*words, "--out", str(tmp_path)])
+        main.main([*arguments, "--out", str(tmp_path)])
     assert f"unrecognized arguments: {unknown}" in capsys.readouterr().err
 
 

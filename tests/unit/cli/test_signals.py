@@ -71,8 +71,11 @@ async def test_a_run_under_nohup_outlives_its_terminal(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """The main job: SIGHUP has no effect, and the clip is made."""
-    words = ["nohup", *job(finished, site, tmp_path, "--video", "Radio2", "--json", "--preset", "ultrafast")]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as run:
+    command = [
+        "nohup",
+        *job(finished, site, tmp_path, "--video", "Radio2", "--json", "--preset", "ultrafast"),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as run:
         assert run.stdout is not None
         until(iter(run.stdout), "download_started")
         run.send_signal(signal.SIGHUP)

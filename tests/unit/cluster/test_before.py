@@ -11,7 +11,7 @@ import hdtf_async
 from hdtf_async import ExitCode, Options
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.shards import Shard
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 from hdtf_async.output.object_store.directory import for_workers
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ async def test_workers_get_paths_that_hold_in_their_own_directory(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cookies.txt").touch()
     options = Options(cookies="cookies.txt", raw_dirs=(".",), scratch="scratch", dask="tcp://host:8786")
-    async with opened(tmp_path / "clips") as directory:
+    async with open_directory(tmp_path / "clips") as directory:
         out, given = for_workers(directory, options)
     assert out == tmp_path / "clips"
     assert given.cookies == tmp_path / "cookies.txt"

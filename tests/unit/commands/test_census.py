@@ -17,7 +17,7 @@ from hdtf_async.cli import main
 from hdtf_async.commands.census import running
 from hdtf_async.core import events
 from hdtf_async.demo.answers import Answer, Conditions, Refusal
-from hdtf_async.output import directory
+from hdtf_async.output.directory import read_known
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ PRIVATE = {"status": "LOGIN_REQUIRED", "reason": "Private video. Sign in if you'
 AGE = {"status": "LOGIN_REQUIRED", "reason": "Sign in to confirm your age. This video may be inappropriate"}
 
 
-async def taken(out: Path, options: Options, fresh: timedelta = WEEK) -> Census:
+async def census_of(out: Path, options: Options, fresh: timedelta = WEEK) -> Census:
     """Run a census to its end."""
     return await hdtf_async.census(out, options, fresh=fresh)
 
@@ -53,17 +53,17 @@ async def test_a_census_records_the_availability_of_every_video(
                 async for event in run:
                     if isinstance(event, events.VideoAsked):
                         break
-            answered = len(directory.read_known(tmp_path).asked.keys() - {"-demoHead_2"})
-            first = await taken(tmp_path, options)
-            told = await site.requests()
-            again = await taken(tmp_path, options)
-            asked_again = {request["video"] for request in (await site.requests())[len(told) :]}
+            answered = len(read_known(tmp_path).asked.keys() - {"-demoHead_2"})
+            first = await census_of(tmp_path, options)
+            requests = await site.requests()
+            again = await census_of(tmp_path, options)
+            asked_again = {request["video"] for request in (await site.requests())[len(requests) :]}
             assert asked_again == {"-demoHead_2"}, "nothing but what a person may have mended"
     assert answered > 0
     assert first.asked == 6 - answered, (
         "one video stands in two rows, and what had answered is not asked again"
     )
-    assert {request["method"] for request in told} == {"POST"}
+    assert {request["method"] for request in requests} == {"POST"}
     rows = table(tmp_path)
     assert [rows["Radio1"][key] for key in ("availability", "reason", "height", "clips")] == [
         "gone", "private", "", "2",
@@ -88,8 +88,8 @@ async def test_a_census_continues_after_a_block(footage: Path, demo_tables: Path
         )
         with exported(site.environment):
             async with running(tmp_path, options, fresh=WEEK) as run:
-                told = [event.type async for event in run]
-    assert [kind for kind in told if kind.startswith("lane_")] == ["lane_closed", "lane_opened"]
+                types = [event.type async for event in run]
+    assert [kind for kind in types if kind.startswith("lane_")] == ["lane_closed", "lane_opened"]
     assert run.report.exit_code == ExitCode.DONE
 
 
@@ -104,19 +104,19 @@ async def test_a_census_without_answers_exits_with_75(demo_tables: Path, tmp_pat
         videos=("Radio1",),
         yt_dlp_args=("--extractor-args", nobody, "--extractor-retries", "0"),
     )
-    first = await taken(tmp_path, options)
+    first = await census_of(tmp_path, options)
     assert first.exit_code == ExitCode.PASSING
     assert table(tmp_path)["Radio1"]["availability"] == "passing"
-    assert (await taken(tmp_path, options)).asked == 1
+    assert (await census_of(tmp_path, options)).asked == 1
 
 
 def test_census_requires_a_directory_and_only_network_options(capsys: pytest.CaptureFixture[str]) -> None:
     """Other options are errors."""
-    for words, said in (
+    for arguments, message in (
         (["census"], "--out DIR is required"),
         (["census", "--out", "x", "--size", "256"], "--size"),
     ):
         with pytest.raises(SystemExit) as ended:
-            main.main(words)
+            main.main(arguments)
         assert ended.value.code == ExitCode.USAGE
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err

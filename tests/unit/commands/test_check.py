@@ -18,7 +18,7 @@ import pytest
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason
 from hdtf_async.cli import main, summaries
-from hdtf_async.commands import repair
+from hdtf_async.commands import check, repair
 from hdtf_async.commands.check import Clips, look
 from hdtf_async.core import events, exceptions
 from hdtf_async.core.events import ClipChecked, EventBus, Found
@@ -27,9 +27,7 @@ from hdtf_async.core.jsonlines import line
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.media import frames as decode
-from hdtf_async.output import directory as store
-from hdtf_async.output.directory import read_known
+from hdtf_async.output.directory import open_directory, read_known
 from hdtf_async.output.journal import JOURNAL, RAWS
 from hdtf_async.output.manifests import METADATA
 from hdtf_async.process.guard import UNGUARDED
@@ -79,8 +77,8 @@ def spoil(out: Path) -> None:
     os.truncate(out / f"{SHORT}.mp4", 100_000)
     (out / f"{GONE}.mp4").unlink()
     (out / STRANGER).write_bytes(b"mine")
-    told = (out / METADATA).read_text()
-    (out / METADATA).write_text(told.replace('"frames": 150', '"frames": 151', 1))
+    lines = (out / METADATA).read_text()
+    (out / METADATA).write_text(lines.replace('"frames": 150', '"frames": 151', 1))
 
 
 def content(out: Path) -> dict[str, str]:
@@ -121,21 +119,21 @@ def test_problems_are_listed_and_repaired_to_the_same_bytes(
     """Exit code 1, with one line per finding; the repair exits with 0 and does not touch untracked files."""
     spoil(out)
     assert main.main(["check", "--out", str(out)]) == 1
-    told = capsys.readouterr().out.splitlines()
-    assert [(*text.partition(": ")[0].split(),) for text in told[:5]] == [
+    printed = capsys.readouterr().out.splitlines()
+    assert [(*text.partition(": ")[0].split(),) for text in printed[:5]] == [
         ("corrupt", f"{FLIPPED}.mp4"),
         ("corrupt", f"{SHORT}.mp4"),
         ("missing", f"{GONE}.mp4"),
         ("corrupt", "metadata.jsonl:2"),
         ("untracked", STRANGER),
     ]
-    assert "sha256" in told[0]
-    assert "100000 bytes, recorded" in told[1]
-    assert "RD_Radio1_001" in told[3]
-    assert "frames" in told[3]
-    assert told[5].startswith("Checked 10 clips in ")
-    assert told[5].endswith("3 corrupt, 1 missing, 1 untracked.")
-    assert len(told[5:]) <= 10
+    assert "sha256" in printed[0]
+    assert "100000 bytes, recorded" in printed[1]
+    assert "RD_Radio1_001" in printed[3]
+    assert "frames" in printed[3]
+    assert printed[5].startswith("Checked 10 clips in ")
+    assert printed[5].endswith("3 corrupt, 1 missing, 1 untracked.")
+    assert len(printed[5:]) <= 10
 
     assert main.main(["check", "--repair", "--out", str(out), "--yt-dlp-args=--never-asked"]) == 0
     repaired = capsys.readouterr().out
@@ -162,10 +160,10 @@ async def test_damage_with_a_matching_hash_is_found_by_decoding(out: Path) -> No
     shallow, deep = await checked(out), await checked(out, deep=True)
     assert named(shallow) == {f"{GONE}.mp4": "wrong"}
     assert named(deep) == {f"{FLIPPED}.mp4": "wrong", f"{GONE}.mp4": "wrong"}
-    words = {found.file: found.words for found in deep.found}
-    assert words[f"{FLIPPED}.mp4"].startswith("cannot be decoded: ")
-    assert "0x" not in words[f"{FLIPPED}.mp4"], "no address in ffmpeg's memory: the same words each time"
-    assert "100 frames decoded, recorded 99" in words[f"{GONE}.mp4"]
+    messages = {found.file: found.words for found in deep.found}
+    assert messages[f"{FLIPPED}.mp4"].startswith("cannot be decoded: ")
+    assert "0x" not in messages[f"{FLIPPED}.mp4"], "no address in ffmpeg's memory: the same words each time"
+    assert "50 frames decoded, recorded 99" in messages[f"{GONE}.mp4"]
 
 
 async def test_decoding_uses_encode_tokens(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +182,7 @@ async def test_decoding_uses_encode_tokens(out: Path, monkeypatch: pytest.Monkey
         running -= 1
         return int(read_known(out).clips[clip.stem]["metadata"]["frames"])
 
-    monkeypatch.setattr(decode, "frames", frames)
+    monkeypatch.setattr(check, "decode_clip", frames)
     for tokens in (1, 3):
         most, together = 0, anyio.Event()
         result = await checked(out, Options(encodes=tokens), deep=True)
@@ -201,7 +199,7 @@ async def test_a_check_changes_nothing_and_needs_no_lock(out: Path, monkeypatch:
         stats = {path.name: path.lstat() for path in (out, *out.rglob("*"))}
         return {name: (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size) for name, stat in stats.items()}
 
-    async with store.opened(out) as directory:
+    async with open_directory(out) as directory:
         # A clip that is being replaced, and one that is being written.
         await directory.append({"type": "replacing", "clip": "WRA_Guest1_000"})
         (out / ".hdtf-WRA_Guest1_000.mp4").write_bytes(b"half")
@@ -225,15 +223,15 @@ async def test_clips_written_during_a_check_are_not_compared_with_old_records(
     flip(out / f"{FLIPPED}.mp4")
     new = record_of(out, FLIPPED, sha256=hashlib.sha256((out / f"{FLIPPED}.mp4").read_bytes()).hexdigest())
     shutil.copyfile(out / f"{FLIPPED}.mp4", out / "RD_Radio9_000.mp4")
-    told = EventBus()
+    bus = EventBus()
 
     def record(event: Event) -> None:
         if event == ClipChecked(FLIPPED, 4.0, whole=False):
             add(out, new, new | {"clip": "RD_Radio9_000"})
 
-    told.subscribe(record)
-    async with store.opened(out):
-        clips = Clips(read_known(out), None, Lanes.of(Options()), UNGUARDED, told)
+    bus.subscribe(record)
+    async with open_directory(out):
+        clips = Clips(read_known(out), None, Lanes.of(Options()), UNGUARDED, bus)
         seen = await look(clips, held=False)
     assert (seen.found, seen.at_work) == ([], True)
 
@@ -275,11 +273,11 @@ async def test_a_repair_writes_nothing_outside_the_directory(out: Path) -> None:
     """Neither for a record, valid otherwise, whose file name contains a path; nor for a video's name."""
     known = read_known(out)
     for name in ("../../Radio1", "/Radio1", "Radio1\0"):
-        told = known.clips[FLIPPED]["metadata"] | {"name": name}
-        clip = Clip(Video("RD", name, told["youtube_id"], told["reference_height"]), 0,
-                    Interval(told["start"], told["end"]), Box(*told["box"]))  # fmt: skip
-        told["fingerprint"] = fingerprint(clip, Options(**recorded_fields(known)).form)
-        add(out, known.clips[FLIPPED] | {"clip": clip.stem, "metadata": told})
+        metadata = known.clips[FLIPPED]["metadata"] | {"name": name}
+        clip = Clip(Video("RD", name, metadata["youtube_id"], metadata["reference_height"]), 0,
+                    Interval(metadata["start"], metadata["end"]), Box(*metadata["box"]))  # fmt: skip
+        metadata["fingerprint"] = fingerprint(clip, Options(**recorded_fields(known)).form)
+        add(out, known.clips[FLIPPED] | {"clip": clip.stem, "metadata": metadata})
     flip(out / f"{FLIPPED}.mp4")
     before = sorted(out.parent.rglob("*"))
     result = await checked(out, OFFLINE, repair=True)
@@ -305,9 +303,9 @@ async def test_wav_files_are_compared_with_their_record(out: Path) -> None:
         sound.setparams((1, 2, 16000, 0, "NONE", ""))
         sound.writeframes(bytes(2 * 16000))
     assert f"{FLIPPED}.wav" in named(await checked(out))
-    told = {"wav": path.name, "wav_bytes": path.stat().st_size, "wav_samples": 16000}
-    told["wav_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    add(out, record_of(out, FLIPPED, **told))
+    audio = {"wav": path.name, "wav_bytes": path.stat().st_size, "wav_samples": 16000}
+    audio["wav_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    add(out, record_of(out, FLIPPED, **audio))
     write_metadata(out)
     assert (await checked(out)).found == []
     add(out, record_of(out, FLIPPED, wav_samples=16001))
@@ -341,9 +339,9 @@ async def test_segments_with_audio_are_re_created_unchanged(finished: Finished, 
 
 async def test_wrong_lines_of_metadata_are_reported_and_rewritten(out: Path, finished: Finished) -> None:
     """A missing and a duplicate line, invalid ones, and one without a clip; no clip is re-created."""
-    _, *told = (out / METADATA).read_bytes().splitlines(keepends=True)
-    more = [told[0], b"[]\n", b'{"file_name": "\\u001b[2J.mp4"}\n', b"half a li"]
-    (out / METADATA).write_bytes(b"".join([*told, *more]))
+    _, *lines = (out / METADATA).read_bytes().splitlines(keepends=True)
+    more = [lines[0], b"[]\n", b'{"file_name": "\\u001b[2J.mp4"}\n', b"half a li"]
+    (out / METADATA).write_bytes(b"".join([*lines, *more]))
     result = await checked(out, repair=True)
     assert [(each.file, each.words) for each in result.found] == [
         (f"{METADATA}:10", "duplicate line for RD_Radio1_001"),
@@ -414,11 +412,11 @@ async def test_an_interrupted_check_says_that_it_is_incomplete(out: Path) -> Non
     before = content(out)
     async with repair.running(out, Options(encodes=1), repair=True) as run:
         run.finish()
-        told = [event async for event in run]
+        received = [event async for event in run]
     assert run.report.stopped is not None
     assert run.report.stopped.reason is Reason.NOT_TRIED
-    assert isinstance(told[-1], events.CheckEnded)
-    assert not [event for event in told if isinstance(event, Found)]
+    assert isinstance(received[-1], events.CheckEnded)
+    assert not [event for event in received if isinstance(event, Found)]
     assert content(out) == before
 
 
@@ -439,11 +437,11 @@ def test_findings_are_printed_as_json_and_in_quiet_mode(
     """JSON lines from the first event to the last; or only the findings, on stderr."""
     (out / STRANGER).write_bytes(b"mine")
     assert main.main(["check", "--out", str(out), printing]) == 1
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     if printing == "--quiet":
-        assert (told.out, told.err) == ("", f"untracked  {STRANGER}: not in the journal\n")
+        assert (printed.out, printed.err) == ("", f"untracked  {STRANGER}: not in the journal\n")
     else:
-        lines = [json.loads(text) for text in told.out.splitlines()]
+        lines = [json.loads(text) for text in printed.out.splitlines()]
         assert (lines[0]["type"], lines[-1]["type"], lines[-1]["exit_code"]) == (
             "run_started",
             "check_ended",
@@ -456,15 +454,15 @@ def test_exit_codes_of_invalid_command_lines_and_local_errors(
     out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """2 for the command line, 4 if there is nothing to check or no tool; and no file is created."""
-    for words, said in (
+    for arguments, message in (
         (["check"], "--out DIR is required"),
         (["check", "--out", "x", "--size", "256"], "--size"),
         (["check", "--out", "x", "--recut"], "--recut"),
     ):
         with pytest.raises(SystemExit) as ended:
-            main.main(words)
+            main.main(arguments)
         assert ended.value.code == ExitCode.USAGE
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     for more in ([], ["--repair"]):
         assert main.main(["check", "--out", str(tmp_path / "nowhere"), *more]) == ExitCode.LOCAL
         assert "expected the output directory of a run" in capsys.readouterr().err

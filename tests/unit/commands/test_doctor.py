@@ -17,7 +17,7 @@ from hdtf_async.cli import main
 from hdtf_async.commands import doctor
 from hdtf_async.core.preflight import Status, is_ready
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
-from hdtf_async.output import directory
+from hdtf_async.output.directory import open_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +102,7 @@ async def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
 
 async def test_a_full_disk_and_a_busy_directory_are_detected(tmp_path: Path) -> None:
     """From another process, whose lock is not taken."""
-    async with directory.opened(tmp_path):
+    async with open_directory(tmp_path):
         signs = by_subject(await doctor.examine(Options(min_free=10**17), tmp_path))
     assert signs["directory"].verdict is Status.WARNING
     assert "another run" in signs["directory"].words
@@ -113,11 +113,11 @@ def test_the_command_prints_ready_or_not_ready(tmp_path: Path, capsys: pytest.Ca
     """Lines of text or one JSON object; exit code 0 or 4."""
     assert main.main(["doctor", "--out", str(tmp_path), "--min-free", "0", "--limit", "1"]) == ExitCode.DONE
     assert capsys.readouterr().out.endswith("Ready.\n")
-    words = ["doctor", "--json", "--out", str(tmp_path), "--ffmpeg", str(tmp_path / "nowhere")]
-    assert main.main(words) == ExitCode.LOCAL
-    told = json.loads(capsys.readouterr().out)
-    assert told["ready"] is False
-    (wrong,) = (sign for sign in told["signs"] if sign["verdict"] == "wrong")
+    arguments = ["doctor", "--json", "--out", str(tmp_path), "--ffmpeg", str(tmp_path / "nowhere")]
+    assert main.main(arguments) == ExitCode.LOCAL
+    report = json.loads(capsys.readouterr().out)
+    assert report["ready"] is False
+    (wrong,) = (sign for sign in report["signs"] if sign["verdict"] == "wrong")
     assert wrong["subject"] == "ffmpeg"
     assert wrong["what_to_do"]
 
@@ -175,9 +175,9 @@ def test_expired_cookies_are_not_ready(tmp_path: Path, capsys: pytest.CaptureFix
     expired = "# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t1000000000\tSID\tsecret-value\n"
     cookies.write_text(expired)
     assert main.main(["doctor", "--cookies", str(cookies)]) == 4
-    told = capsys.readouterr().out
-    assert "all expired" in told
-    assert told.endswith("Not ready.\n")
+    output = capsys.readouterr().out
+    assert "all expired" in output
+    assert output.endswith("Not ready.\n")
     cookies.write_text(f"{expired}.google.com\tTRUE\t/\tTRUE\t0\tSID2\tsecret-value\n")
     assert main.main(["doctor", "--json", "--cookies", str(cookies)]) == 0
     signs = {sign["subject"]: sign for sign in json.loads(capsys.readouterr().out)["signs"]}

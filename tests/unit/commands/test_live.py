@@ -201,7 +201,7 @@ async def test_an_unresponsive_network_ends_at_the_deadline(
         (sign,) = await live.examine(Options(source=tmp_path / "tables", proxy=proxy))
     assert (sign.verdict, sign.reason) == (Status.WRONG, Reason.TIMED_OUT)
     assert "not finished after 2 s" in sign.words
-    assert not [words for words in children() if "yt_dlp" in words]
+    assert not [command_line for command_line in children() if "yt_dlp" in command_line]
 
 
 @pytest.mark.usefixtures("no_children")
@@ -219,8 +219,8 @@ async def test_the_command_prints_no_urls_and_no_signed_parameters(
 ) -> None:
     """Neither on stdout nor on stderr, with cookies; the exit code is that of `doctor`."""
     options = options_for(mock, tmp_path, {"One": FILM.youtube_id, "Two": SECOND})
-    words = [sys.executable, "-c", AT_ONCE, "doctor", "--live", "--source", str(options.source)]
-    words += [
+    command = [sys.executable, "-c", AT_ONCE, "doctor", "--live", "--source", str(options.source)]
+    command += [
         "--proxy",
         mock.proxy,
         "--cookies",
@@ -229,15 +229,15 @@ async def test_the_command_prints_no_urls_and_no_signed_parameters(
     ]
     before = len(await mock.requests())
     ended = await anyio.run_process(
-        [*words, *(["--json"] if as_json else [])], env={**os.environ, **mock.environment}, check=False
+        [*command, *(["--json"] if as_json else [])], env={**os.environ, **mock.environment}, check=False
     )
     out, err = ended.stdout.decode(), ended.stderr.decode()
     assert ended.returncode == ExitCode.DONE, out + err
     assert "Asking YouTube for RD_Two (secondFilm1)" in err
     if as_json:
-        told = json.loads(out)
-        by_subject = {sign["subject"]: sign for sign in told["signs"]}
-        assert told["ready"] is True
+        report = json.loads(out)
+        by_subject = {sign["subject"]: sign for sign in report["signs"]}
+        assert report["ready"] is True
         assert by_subject["RD_Two: extraction"]["details"]["runtimes"] == ["deno"]
     else:
         assert "read the first and last 64 KiB" in out
@@ -257,11 +257,11 @@ async def test_ctrl_c_stops_it_and_leaves_nothing(mock: demo.FullMock, tmp_path:
     options = options_for(mock, tmp_path, {"One": FILM.youtube_id, "Two": SECOND})
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    words = [sys.executable, "-m", "hdtf_async", "doctor", "--live", "--source", str(options.source)]
-    words += ["--proxy", mock.proxy, f"--yt-dlp-args={mock.yt_dlp_args}"]
+    command = [sys.executable, "-m", "hdtf_async", "doctor", "--live", "--source", str(options.source)]
+    command += ["--proxy", mock.proxy, f"--yt-dlp-args={mock.yt_dlp_args}"]
     environment = {**os.environ, **mock.environment, "TMPDIR": str(temporary)}
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as child:
         assert child.stderr is not None
         assert any("Waiting" in line for line in child.stderr)
@@ -269,4 +269,4 @@ async def test_ctrl_c_stops_it_and_leaves_nothing(mock: demo.FullMock, tmp_path:
         _, err = child.communicate(timeout=100)
     assert child.returncode == ExitCode.INTERRUPTED, err
     assert [*temporary.iterdir()] == []
-    assert not [words for words in children() if "yt_dlp" in words or "sentinel" in words]
+    assert not [command for command in children() if "yt_dlp" in command or "sentinel" in command]

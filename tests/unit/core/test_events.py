@@ -54,17 +54,17 @@ def test_an_event_is_one_json_object(event: Event) -> None:
     """Its type comes first, then its fields: reasons are strings, tuples are lists, and no field is lost."""
     text = json.dumps(event.to_json(), allow_nan=False)
     assert "\n" not in text
-    told: dict[str, Any] = json.loads(text)
-    assert list(told) == ["type", *(field.name for field in fields(event))]
-    assert told["type"] == event.type
+    record: dict[str, Any] = json.loads(text)
+    assert list(record) == ["type", *(field.name for field in fields(event))]
+    assert record["type"] == event.type
     for field in fields(event):
         value = getattr(event, field.name)
         if isinstance(value, Reason):
-            assert told[field.name] == value.value
+            assert record[field.name] == value.value
         elif isinstance(value, tuple):
-            assert told[field.name] == [list(each) if isinstance(each, tuple) else each for each in value]
+            assert record[field.name] == [list(each) if isinstance(each, tuple) else each for each in value]
         else:
-            assert told[field.name] == value
+            assert record[field.name] == value
 
 
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: event.type)
@@ -82,13 +82,13 @@ async def _all_of(reader: events.Reader) -> list[Event]:
 
 async def test_every_reader_gets_every_event() -> None:
     """Two readers and a listener get the same events, in order of emission."""
-    told, heard = EventBus(), list[Event]()
-    told.subscribe(heard.append)
-    readers = [told.reader(), told.reader()]
+    bus, received = EventBus(), list[Event]()
+    bus.subscribe(received.append)
+    readers = [bus.reader(), bus.reader()]
     for event in ONE_OF_EACH:
-        told.emit(event)
-    told.end()
-    assert heard == ONE_OF_EACH
+        bus.emit(event)
+    bus.end()
+    assert received == ONE_OF_EACH
     # The progress of this download was outdated before the first read.
     read = [event for event in ONE_OF_EACH if not event.passing]
     assert [await _all_of(reader) for reader in readers] == [read, read]
@@ -96,8 +96,8 @@ async def test_every_reader_gets_every_event() -> None:
 
 async def test_a_fast_reader_gets_every_progress() -> None:
     """No event is dropped for a reader that keeps up."""
-    told = EventBus()
-    reader, seen = told.reader(), list[Event]()
+    bus = EventBus()
+    reader, seen = bus.reader(), list[Event]()
 
     async def read() -> None:
         async for event in reader:
@@ -106,21 +106,21 @@ async def test_a_fast_reader_gets_every_progress() -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(read)
         for event in ONE_OF_EACH:
-            told.emit(event)
+            bus.emit(event)
             await anyio.wait_all_tasks_blocked()
-        told.end()
+        bus.end()
     assert seen == ONE_OF_EACH
 
 
 async def test_a_slow_reader_gets_the_newest_progress() -> None:
     """One for each running video and clip, however many were emitted meanwhile."""
-    told = EventBus()
-    reader = told.reader()
+    bus = EventBus()
+    reader = bus.reader()
     for step in range(10_000):
-        told.emit(DownloadProgress("RD_A", step, None, None))
-        told.emit(DownloadProgress("RD_B", 2 * step, None, None))
-        told.emit(EncodeProgress("RD_C_000", float(step)))
-    told.end()
+        bus.emit(DownloadProgress("RD_A", step, None, None))
+        bus.emit(DownloadProgress("RD_B", 2 * step, None, None))
+        bus.emit(EncodeProgress("RD_C_000", float(step)))
+    bus.end()
     assert await _all_of(reader) == [
         DownloadProgress("RD_A", 9999, None, None),
         DownloadProgress("RD_B", 19998, None, None),
@@ -130,8 +130,8 @@ async def test_a_slow_reader_gets_the_newest_progress() -> None:
 
 async def test_no_progress_follows_its_outcome() -> None:
     """Finished work has no progress any more; the second attempt's is not mistaken for the first's."""
-    told = EventBus()
-    reader = told.reader()
+    bus = EventBus()
+    reader = bus.reader()
     retrying = Retrying("RD_A", Reason.NETWORK, "", 1.0, 1)
     done = ClipDone("RD_A_000", "RD_A_000.mp4", 1.0, 1, 1.0, 0.0)
     for event in (
@@ -141,19 +141,19 @@ async def test_no_progress_follows_its_outcome() -> None:
         done,
         DownloadProgress("RD_A", 5, 1000, None),
     ):
-        told.emit(event)
-    told.end()
+        bus.emit(event)
+    bus.end()
     assert await _all_of(reader) == [retrying, done, DownloadProgress("RD_A", 5, 1000, None)]
 
 
 async def test_outcomes_are_never_dropped_and_outdated_progress_is() -> None:
     """Of 10,000 unread clips, each outcome is queued once, and no other event."""
-    told = EventBus()
-    reader = told.reader()
+    bus = EventBus()
+    reader = bus.reader()
     for number in range(10_000):
-        told.emit(EncodeProgress(f"RD_A_{number}", 0.5))
-        told.emit(ClipDone(f"RD_A_{number}", "", 1.0, 1, 1.0, 0.0))
-    told.end()
+        bus.emit(EncodeProgress(f"RD_A_{number}", 0.5))
+        bus.emit(ClipDone(f"RD_A_{number}", "", 1.0, 1, 1.0, 0.0))
+    bus.end()
     seen = await _all_of(reader)
     assert [event.clip for event in seen if isinstance(event, ClipDone)] == [
         f"RD_A_{number}" for number in range(10_000)
@@ -163,8 +163,8 @@ async def test_outcomes_are_never_dropped_and_outdated_progress_is() -> None:
 
 async def test_emitting_does_not_wait_for_readers() -> None:
     """A reader that takes an hour for each event does not delay the emitter."""
-    told = EventBus()
-    reader, seen = told.reader(), list[Event]()
+    bus = EventBus()
+    reader, seen = bus.reader(), list[Event]()
 
     async def read_slowly() -> None:
         async for event in reader:
@@ -175,16 +175,16 @@ async def test_emitting_does_not_wait_for_readers() -> None:
         group.start_soon(read_slowly)
         await anyio.sleep(1)
         for number in range(100):
-            told.emit(ClipFailed(f"RD_A_{number}", Reason.NETWORK, "", with_video=False))
+            bus.emit(ClipFailed(f"RD_A_{number}", Reason.NETWORK, "", with_video=False))
         assert anyio.current_time() == 1
-        told.end()
+        bus.end()
     assert len(seen) == 100
 
 
 async def test_iteration_ends_with_the_run() -> None:
     """Also if no event was ever emitted, and for a waiting reader."""
-    told = EventBus()
-    early, late = told.reader(), told.reader()
+    bus = EventBus()
+    early, late = bus.reader(), bus.reader()
     seen: list[list[Event]] = []
 
     async def read() -> None:
@@ -193,7 +193,7 @@ async def test_iteration_ends_with_the_run() -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(read)
         await anyio.sleep(1)
-        told.end()
+        bus.end()
     assert seen == [[]]
     assert await _all_of(late) == []
     assert await _all_of(late) == []
@@ -201,8 +201,8 @@ async def test_iteration_ends_with_the_run() -> None:
 
 async def test_a_reader_can_be_interrupted_and_resumed() -> None:
     """Waiting can be cancelled without losing events; two tasks may share one reader."""
-    told = EventBus()
-    reader = told.reader()
+    bus = EventBus()
+    reader = bus.reader()
     with anyio.move_on_after(5) as scope:
         await anext(reader)
     assert scope.cancelled_caught
@@ -215,7 +215,7 @@ async def test_a_reader_can_be_interrupted_and_resumed() -> None:
         group.start_soon(read)
         group.start_soon(read)
         await anyio.sleep(1)
-        told.emit(ONE_OF_EACH[0])
+        bus.emit(ONE_OF_EACH[0])
         await anyio.sleep(1)
-        told.emit(ONE_OF_EACH[1])
+        bus.emit(ONE_OF_EACH[1])
     assert seen == ONE_OF_EACH[:2]

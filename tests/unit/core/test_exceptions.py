@@ -29,8 +29,8 @@ def test_errors_have_the_types_that_programs_catch() -> None:
 
 def test_an_error_of_a_table_names_its_line() -> None:
     """Also a copy, such as one that comes from another process."""
-    told = TableError("a.txt", 3, "no number")
-    for error in (told, copy.copy(told)):
+    original = TableError("a.txt", 3, "no number")
+    for error in (original, copy.copy(original)):
         assert (error.file, error.line, error.words) == ("a.txt", 3, "no number")
         assert str(error) == "a.txt:3: no number"
     assert str(TableError("tables/", 0, "not found")) == "tables/: not found"
@@ -41,7 +41,7 @@ def test_one_error_of_a_group_is_raised_alone() -> None:
     """At any depth; if there are several, the group is raised."""
     one, other = ValueError("one"), KeyError("other")
     with pytest.raises(ValueError, match="one") as raised, unwrap_exception_group():
-        raise BaseExceptionGroup("outer", [BaseExceptionGroup("inner", [one])])
+        raise BaseExceptionGroup("outer", [ExceptionGroup("inner", [one])])
     assert raised.value is one
     assert raised.value.__suppress_context__
     with pytest.raises(ExceptionGroup, match="inner") as several, unwrap_exception_group():

@@ -61,73 +61,73 @@ Error opening output files: Encoder not found
 """As printed by ffmpeg 9.0.2."""
 
 
-@pytest.mark.parametrize(("reason", "words"), transcripts(FROM_YOUTUBE + FROM_YT_DLP))
-def test_a_message_means_its_reason(reason: Reason, words: str) -> None:
+@pytest.mark.parametrize(("reason", "output"), transcripts(FROM_YOUTUBE + FROM_YT_DLP))
+def test_a_message_means_its_reason(reason: Reason, output: str) -> None:
     """Real messages of yt-dlp are classified, complete or line by line."""
-    assert classify(words) is reason
-    assert classify(words.splitlines()) is reason
-    assert classify([line + "\n" for line in words.splitlines()]) is reason
+    assert classify(output) is reason
+    assert classify(output.splitlines()) is reason
+    assert classify([line + "\n" for line in output.splitlines()]) is reason
 
 
-@pytest.mark.parametrize(("reason", "words"), transcripts(TOGETHER))
-def test_the_most_informative_line_decides(reason: Reason, words: str) -> None:
+@pytest.mark.parametrize(("reason", "output"), transcripts(TOGETHER))
+def test_the_most_informative_line_decides(reason: Reason, output: str) -> None:
     """A block counts anywhere, then errors, then warnings, then errors without a cause."""
-    assert classify(words) is reason
+    assert classify(output) is reason
 
 
 @given(st.text())
-def test_unrecognized_messages_are_unknown(words: str) -> None:
+def test_unrecognized_messages_are_unknown(output: str) -> None:
     """Where no table matches no reason is guessed, and no text can make it raise."""
-    plain = " ".join(words.casefold().split())
+    plain = " ".join(output.casefold().split())
     matches = any(form.search(plain) for name in TABLES for _, form in getattr(messages, name))
-    assert matches or classify(words) is Reason.UNKNOWN
+    assert matches or classify(output) is Reason.UNKNOWN
 
 
 @pytest.mark.parametrize(
-    "said", [words for reason, words in transcripts(FROM_YOUTUBE) if reason.advice.action is Action.NEVER]
+    "message", [words for reason, words in transcripts(FROM_YOUTUBE) if reason.advice.action is Action.NEVER]
 )
-def test_a_warning_alone_never_makes_a_video_unavailable(said: str) -> None:
+def test_a_warning_alone_never_makes_a_video_unavailable(message: str) -> None:
     """Permanent reasons do not count in warnings, as some formats with DRM leave the others available."""
-    warning = said.replace("ERROR: ", "WARNING: ").replace("\n", " ")
-    told = classify(f"{warning}\nERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response")
-    assert told.advice.action is not Action.NEVER
+    warning = message.replace("ERROR: ", "WARNING: ").replace("\n", " ")
+    found = classify(f"{warning}\nERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response")
+    assert found.advice.action is not Action.NEVER
 
 
-@pytest.mark.parametrize(("reason", "said"), transcripts(FROM_YT_DLP))
-def test_a_warning_never_blames_this_machine(reason: Reason, said: str) -> None:
+@pytest.mark.parametrize(("reason", "message"), transcripts(FROM_YT_DLP))
+def test_a_warning_never_blames_this_machine(reason: Reason, message: str) -> None:
     """A full disk or a missing tool in a warning is about a cache or an extra: the error decides."""
     if reason not in {Reason.DISK_FULL, Reason.NOT_WRITABLE, Reason.TOOL_MISSING, Reason.TOOL_FAILED}:
         return
-    warning = said.replace("ERROR: ", "WARNING: ").replace("\n", " ")
+    warning = message.replace("ERROR: ", "WARNING: ").replace("\n", " ")
     assert (
         classify(f"{warning}\nERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response")
         is Reason.UNKNOWN
     )
 
 
-@pytest.mark.parametrize(("reason", "said"), transcripts(FROM_YOUTUBE))
-def test_a_permanent_reason_wins_over_every_warning(reason: Reason, said: str) -> None:
+@pytest.mark.parametrize(("reason", "message"), transcripts(FROM_YOUTUBE))
+def test_a_permanent_reason_wins_over_every_warning(reason: Reason, message: str) -> None:
     """YouTube's statement about the video does not depend on other problems."""
     if reason.advice.action is not Action.NEVER:
         return
-    for _, words in transcripts(TOGETHER):
-        warnings = [line for line in words.splitlines() if line.startswith("WARNING: ")]
-        assert classify([*warnings, *said.splitlines()]) is reason
+    for _, output in transcripts(TOGETHER):
+        warnings = [line for line in output.splitlines() if line.startswith("WARNING: ")]
+        assert classify([*warnings, *message.splitlines()]) is reason
 
 
 def test_the_name_of_a_directory_is_not_classified() -> None:
     """A path in a message is not mistaken for YouTube's message, so it cannot close the lane."""
-    words = (
+    output = (
         "ERROR: unable to open for writing: [Errno 13] Permission denied: '/d/captcha/HTTP Error 429/x.part'"
     )
-    assert classify(words) is Reason.NOT_WRITABLE
+    assert classify(output) is Reason.NOT_WRITABLE
 
 
-@pytest.mark.parametrize(("reason", "words"), transcripts(FROM_FFMPEG))
-def test_a_message_of_ffmpeg_means_its_reason(reason: Reason, words: str) -> None:
+@pytest.mark.parametrize(("reason", "output"), transcripts(FROM_FFMPEG))
+def test_a_message_of_ffmpeg_means_its_reason(reason: Reason, output: str) -> None:
     """Real messages of ffmpeg are classified; all others only mean that it failed."""
-    assert classify_ffmpeg(words) is reason
-    assert classify_ffmpeg(words.splitlines()) is reason
+    assert classify_ffmpeg(output) is reason
+    assert classify_ffmpeg(output.splitlines()) is reason
 
 
 def test_every_reason_has_one_row_of_advice() -> None:
@@ -192,9 +192,9 @@ def test_the_most_severe_reason_gives_the_exit_code(reasons: list[Reason], code:
 
 
 @given(st.text(max_size=6000))
-def test_kept_output_is_bounded_and_printable(words: str) -> None:
+def test_kept_output_is_bounded_and_printable(output: str) -> None:
     """At most 20 lines and 2000 characters of a tool's output are kept, without control characters."""
-    kept = last_words(words)
+    kept = last_words(output)
     assert len(kept) <= 2000
     assert len(kept.splitlines()) <= 20
     assert all(c.isprintable() for c in kept.replace("\n", ""))
@@ -208,12 +208,12 @@ def test_the_end_of_the_output_is_kept() -> None:
 
 def test_signatures_are_removed_from_kept_output() -> None:
     """A media address works for anyone, so its signature is not stored."""
-    words = (
+    output = (
         "ERROR: https://rr3---sn-4g5e6.googlevideo.com/videoplayback?expire=1&ip=1.2.3.4&sig=SECRET and "
         "https://manifest.googlevideo.com/api/manifest/hls_playlist/expire/1/sig/SECRET/file.m3u8 "
         "\x1b[31mred\x1b[0m"
     )
-    kept = last_words(words)
+    kept = last_words(output)
     assert "SECRET" not in kept
     assert "1.2.3.4" not in kept
     assert "rr3---sn-4g5e6.googlevideo.com/videoplayback" in kept

@@ -84,9 +84,9 @@ def test_the_output_settings_have_the_spelling_of_the_fingerprint() -> None:
         "threads": 1,
         "cutting_rules": 2,
     }
-    told = Form(crop=Crop.FACE, fps=Fraction(30000, 1001), segment=2).to_json()
-    assert (told["fps"], repr(told["segment"])) == ("30000/1001", "2.0")
-    assert (told["face_rate"], told["face_margin"], told["face_fallback"]) == (5.0, 0.0, "fail")
+    settings = Form(crop=Crop.FACE, fps=Fraction(30000, 1001), segment=2).to_json()
+    assert (settings["fps"], repr(settings["segment"])) == ("30000/1001", "2.0")
+    assert (settings["face_rate"], settings["face_margin"], settings["face_fallback"]) == (5.0, 0.0, "fail")
 
 
 def test_unverified_corrections_are_more_than_the_verified_ones() -> None:

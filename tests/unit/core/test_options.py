@@ -230,17 +230,17 @@ def test_every_option_accepts_natural_input() -> None:
 @pytest.mark.parametrize("name", WRITTEN)
 def test_invalid_input_raises_an_error_with_the_name_of_the_option(name: str) -> None:
     """An `OptionsError` that names the field and the accepted values, short and printable."""
-    told: list[str] = []
+    messages: list[str] = []
     for value in (*NEVER, None, True, 25, "word"):
         try:
             options = Options(**{name: value})  # type: ignore[arg-type]
         except OptionsError as error:
-            told.append(str(error))
+            messages.append(str(error))
         else:
             held = {type(held) for _, held in WRITTEN[name]} | {type(getattr(Options(), name))}
             assert type(getattr(options, name)) in held, value
-    assert len(told) >= 6
-    for text in told:
+    assert len(messages) >= 6
+    for text in messages:
         assert name in text
         assert re.search("expected .|cannot (take|read) .", text)
         assert text.isprintable()
@@ -248,7 +248,7 @@ def test_invalid_input_raises_an_error_with_the_name_of_the_option(name: str) ->
 
 
 @pytest.mark.parametrize(
-    ("bad", "words"),
+    ("bad", "message"),
     [
         ({"fps": "fast"}, "a frame rate from 1 to 240, such as 25 or 30000/1001 (got fast)"),
         ({"downloads": 2.5}, "an integer from 1 to 256, such as 4 (got 2.5)"),
@@ -262,9 +262,9 @@ def test_invalid_input_raises_an_error_with_the_name_of_the_option(name: str) ->
         ({"recipe": ["hallo"]}, "musetalk, hallo, latentsync, wav2lip or real3dportrait"),
     ],
 )  # fmt: skip
-def test_an_error_describes_the_accepted_values(bad: dict[str, object], words: str) -> None:
+def test_an_error_describes_the_accepted_values(bad: dict[str, object], message: str) -> None:
     """With an example, and with the given value."""
-    with pytest.raises(OptionsError, match=f": expected {re.escape(words)}"):
+    with pytest.raises(OptionsError, match=f": expected {re.escape(message)}"):
         Options(**bad)  # type: ignore[arg-type]
 
 

@@ -18,7 +18,7 @@ from hdtf_async.core import os_errors
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.lanes.pipeline import _own_faults
 from hdtf_async.output import atomic
-from hdtf_async.output.directory import merge, opened, read_known
+from hdtf_async.output.directory import merge_journals, open_directory, read_known
 from hdtf_async.output.journal import RAWS
 from hdtf_async.process import guard, supervisor
 from hdtf_async.process.stderr import classify, classify_ffmpeg
@@ -77,8 +77,8 @@ def _raising(error: Exception) -> Callable[..., NoReturn]:
 @pytest.mark.parametrize("name", DUE)
 def test_a_file_error_has_its_accurate_reason(tmp_path: Path, name: str) -> None:
     """All of them are local errors, exit code 4; the message has the path and what to set."""
-    reason, words = DUE[name]
-    with pytest.raises(Failure, match=words) as raised, atomic.os_errors_as_failures(tmp_path):
+    reason, message = DUE[name]
+    with pytest.raises(Failure, match=message) as raised, atomic.os_errors_as_failures(tmp_path):
         raise _error(name)
     assert raised.value.reason is reason
     assert reason.advice.exit_code is ExitCode.LOCAL
@@ -86,15 +86,15 @@ def test_a_file_error_has_its_accurate_reason(tmp_path: Path, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "message"),
     [(RuntimeError("can't start new thread"), "ulimit -u"), (MemoryError(), "ulimit -v")],
 )
 async def test_limits_of_threads_and_memory_are_limits_too(
-    tmp_path: Path, error: Exception, words: str
+    tmp_path: Path, error: Exception, message: str
 ) -> None:
     """Python has its own exceptions for threads and memory, which are not internal errors."""
     for place in (atomic.os_errors_as_failures(tmp_path), _own_faults()):
-        with pytest.raises(Failure, match=words) as raised, place:
+        with pytest.raises(Failure, match=message) as raised, place:
             raise error
         assert raised.value.reason is LIMIT
     with pytest.raises(RuntimeError, match="of ours"), atomic.os_errors_as_failures(tmp_path):
@@ -133,7 +133,7 @@ async def test_limits_are_not_reported_as_file_problems(
         read_known(finished.out)
     monkeypatch.setattr(os, "listdir", _raising(_error("EMFILE")))
     with pytest.raises(StoreError, match="ulimit -n") as raised:
-        await merge(finished.out)
+        await merge_journals(finished.out)
     assert "--out" not in str(raised.value), "another directory would fare no better"
 
 
@@ -143,16 +143,16 @@ async def test_a_failed_lock_is_not_reported_as_unsupported(
     """The file system may support locks, and have another problem."""
     monkeypatch.setattr("fcntl.flock", _raising(_error("ESTALE")))
     with pytest.raises(StoreError, match="mount"):
-        async with opened(tmp_path):
+        async with open_directory(tmp_path):
             pass
     monkeypatch.setattr("fcntl.flock", _raising(_error("EOPNOTSUPP")))
     with pytest.raises(StoreError, match="does not support file locks"):
-        async with opened(tmp_path):
+        async with open_directory(tmp_path):
             pass
 
 
 @pytest.mark.parametrize(
-    ("words", "due"),
+    ("message", "due"),
     [
         ("ERROR: [youtube] [Errno 24] Too many open files", LIMIT),
         ("ERROR: unable to open for writing: [Errno 24] Too many open files: 'x'", LIMIT),
@@ -165,9 +165,9 @@ async def test_a_failed_lock_is_not_reported_as_unsupported(
         ("ERROR: unable to write data: [Errno 28] No space left on device", FULL),
     ],
 )
-def test_messages_of_yt_dlp_have_the_same_reasons(words: str, due: Reason) -> None:
+def test_messages_of_yt_dlp_have_the_same_reasons(message: str, due: Reason) -> None:
     """For an error of one of its own files."""
-    assert classify(words) is due
+    assert classify(message) is due
 
 
 def test_messages_of_ffmpeg_have_the_same_reasons() -> None:
@@ -188,10 +188,10 @@ def test_a_limit_of_open_files_is_reported_as_such(finished: Finished, tmp_path:
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)),
     )
-    told = ended.stdout + ended.stderr
-    assert ended.returncode == ExitCode.LOCAL, told
-    assert "ulimit -n" in told
-    assert not {"permissions", "please report"} & set(told.split())
+    output = ended.stdout + ended.stderr
+    assert ended.returncode == ExitCode.LOCAL, output
+    assert "ulimit -n" in output
+    assert not {"permissions", "please report"} & set(output.split())
 
 
 def test_the_table_has_the_errors_of_this_system() -> None:

@@ -36,24 +36,24 @@ def cookie(domain: str = ".youtube.com", expires: object = 0) -> str:
 
 def test_the_verbose_output_of_yt_dlp_is_parsed() -> None:
     """Version, runtimes and plugin directories; several of each, or none."""
-    words = HEADER.format(
+    output = HEADER.format(
         version="stable@2026.08.19 from yt-dlp/yt-dlp [594bd50c2] (pip)",
         runtimes="deno-2.9.8, node-20.1.0 (unsupported)",
         plugins="/a/yt_dlp_plugins, /b.zip/yt_dlp_plugins",
     )
-    told = preflight.read_told(words)
-    assert told == preflight.Told(
+    versions = preflight.read_told(output)
+    assert versions == preflight.Told(
         "2026.08.19",
         ("deno-2.9.8", "node-20.1.0 (unsupported)"),
         ("/a/yt_dlp_plugins", "/b.zip/yt_dlp_plugins"),
     )
-    words = HEADER.format(version="2026.10.26.123456", runtimes="none (disabled)", plugins="none")
-    assert preflight.read_told(words) == preflight.Told("2026.10.26.123456", (), ())
+    output = HEADER.format(version="2026.10.26.123456", runtimes="none (disabled)", plugins="none")
+    assert preflight.read_told(output) == preflight.Told("2026.10.26.123456", (), ())
     assert preflight.read_told("Usage: yt-dlp\n\nyt-dlp: error: no such option: --nonsense") is None
 
 
 @pytest.mark.parametrize(
-    ("version", "verdict", "words"),
+    ("version", "verdict", "message"),
     [
         ("2026.08.27", Status.FINE, "90 days"),
         ("2026.08.26", Status.WARNING, "91 days"),
@@ -63,11 +63,11 @@ def test_the_verbose_output_of_yt_dlp_is_parsed() -> None:
         ("unknown", Status.WARNING, "unknown age"),
     ],
 )
-def test_an_old_yt_dlp_is_a_warning(version: str, verdict: Status, words: str) -> None:
+def test_an_old_yt_dlp_is_a_warning(version: str, verdict: Status, message: str) -> None:
     """Its version is a date; others have an unknown age."""
     sign = preflight.of_yt_dlp(version, TODAY)
     assert sign.verdict is verdict
-    assert words in sign.words
+    assert message in sign.words
     assert bool(sign.remedy) is (verdict is not Status.FINE)
 
 
@@ -97,7 +97,7 @@ UNSOLVED = replace(SOLVED, solved_by="", seconds=0, failed=((DENO[0], ""),))
 
 
 @pytest.mark.parametrize(
-    ("challenge", "limit", "verdict", "words", "remedy"),
+    ("challenge", "limit", "verdict", "message", "remedy"),
     [
         (SOLVED, None, Status.FINE, "deno-2.9.8 solved a test challenge in 0.2 s", ""),
         (SOLVED, 10**10, Status.FINE, "solved", ""),
@@ -124,12 +124,12 @@ UNSOLVED = replace(SOLVED, solved_by="", seconds=0, failed=((DENO[0], ""),))
     ],
 )
 def test_a_test_challenge_shows_whether_javascript_works(
-    challenge: Challenge, limit: int | None, verdict: Status, words: str, remedy: str
+    challenge: Challenge, limit: int | None, verdict: Status, message: str, remedy: str
 ) -> None:
     """A problem that stops a run has its reason, a remedy, and a way to run without JavaScript."""
     sign = preflight.of_challenge(challenge, address_space=limit, has_node=False)
     assert sign.verdict is verdict
-    assert words in sign.words
+    assert message in sign.words
     assert remedy in sign.remedy
     wrong = verdict is Status.WRONG
     assert (sign.reason is Reason.JAVASCRIPT) is wrong
@@ -162,8 +162,8 @@ def test_no_challenge_is_needed_without_the_player_script(arguments: tuple[str, 
 def test_plugins_are_listed_and_those_for_tokens_counted() -> None:
     """By the required name of their module."""
     assert preflight.of_plugins([]).words == "none"
-    words = preflight.of_plugins(["getpot_bgutil_http", "getpot_bgutil_script", "other"]).words
-    assert words == "getpot_bgutil_http, getpot_bgutil_script, other (2 for PO tokens)"
+    message = preflight.of_plugins(["getpot_bgutil_http", "getpot_bgutil_script", "other"]).words
+    assert message == "getpot_bgutil_http, getpot_bgutil_script, other (2 for PO tokens)"
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_the_disk_must_have_space_for_the_lower_bound(
 
 
 @pytest.mark.parametrize(
-    ("text", "verdict", "words"),
+    ("text", "verdict", "message"),
     [
         ("", Status.WRONG, "Netscape"),
         ("hello\n", Status.WRONG, "Netscape"),
@@ -259,11 +259,11 @@ def test_the_disk_must_have_space_for_the_lower_bound(
         (NETSCAPE + cookie(expires="soon") + "half a line", Status.FINE, "1 for YouTube"),
     ],
 )
-def test_cookies_are_judged_by_format_and_dates(text: str, verdict: Status, words: str) -> None:
+def test_cookies_are_judged_by_format_and_dates(text: str, verdict: Status, message: str) -> None:
     """And none of their values is repeated."""
     sign = preflight.of_cookies(text, written=NOW - 12 * DAY, now=NOW)
     assert sign.verdict is verdict
-    assert words in sign.words
+    assert message in sign.words
     assert verdict is not Status.FINE or "12 days old" in sign.words
     assert "secret-value" not in f"{sign}"
 

@@ -61,8 +61,8 @@ def test_a_clip_with_other_settings_is_recognized_by_its_metadata(
     name: str, changed: dict[str, Any], flaws: list[str]
 ) -> None:
     """Each unsuitable property is listed."""
-    told = {key: value for key, value in {**GOOD, **changed}.items() if value is not ...}
-    assert list(RECIPES[name].flaws(ClipRecord(told))) == flaws
+    metadata = {key: value for key, value in {**GOOD, **changed}.items() if value is not ...}
+    assert list(RECIPES[name].flaws(ClipRecord(metadata))) == flaws
 
 
 @pytest.mark.parametrize(

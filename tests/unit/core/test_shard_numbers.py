@@ -71,7 +71,7 @@ def test_at_most_eight_shards_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("merged", "words", "code"),
+    ("merged", "message", "code"),
     [
         (Merged(3, Counter()), "3 clips, 0 missing", ExitCode.DONE),
         (Merged(3, Counter({Reason.PRIVATE: 2})), "3 clips, 2 missing", ExitCode.GIVEN_UP),
@@ -83,15 +83,17 @@ def test_at_most_eight_shards_are_named() -> None:
         ),
     ],
 )
-def test_all_shards_together_are_done_when_each_has_ended(merged: Merged, words: str, code: ExitCode) -> None:
+def test_all_shards_together_are_done_when_each_has_ended(
+    merged: Merged, message: str, code: ExitCode
+) -> None:
     """Until then another run may help."""
-    assert (merged.words, merged.exit_code) == (words, code)
+    assert (merged.words, merged.exit_code) == (message, code)
 
 
 def slurm(task: int, count: int, first: int, last: int) -> dict[str, str]:
     """Return the variables of a task of an array."""
-    told = {"ID": task, "COUNT": count, "MIN": first, "MAX": last}
-    return {f"SLURM_ARRAY_TASK_{name}": str(number) for name, number in told.items()}
+    fields = {"ID": task, "COUNT": count, "MIN": first, "MAX": last}
+    return {f"SLURM_ARRAY_TASK_{name}": str(number) for name, number in fields.items()}
 
 
 @pytest.mark.parametrize(
@@ -110,13 +112,13 @@ def slurm(task: int, count: int, first: int, last: int) -> dict[str, str]:
 )
 def test_a_batch_system_sets_the_shard(variables: dict[str, str], shard: Shard | None) -> None:
     """And the variable with the number; tasks may start at any number and have any step."""
-    told = from_environment(variables)
-    assert (told and told[0]) == shard
-    assert told is None or variables[told[1]]
+    result = from_environment(variables)
+    assert (result and result[0]) == shard
+    assert result is None or variables[result[1]]
 
 
 @pytest.mark.parametrize(
-    ("variables", "words"),
+    ("variables", "message"),
     [
         ({"JOB_COMPLETION_INDEX": "2"}, "JOB_COMPLETION_INDEX=2: number of shards unknown: set HDTF_SHARDS"),
         ({"JOB_COMPLETION_INDEX": "3", "HDTF_SHARDS": "3"}, "JOB_COMPLETION_INDEX=3: invalid shard 3/3"),
@@ -127,8 +129,8 @@ def test_a_batch_system_sets_the_shard(variables: dict[str, str], shard: Shard |
         (slurm(0, 2, 5, 5), "invalid shard -5/2"),
     ],
 )
-def test_incomplete_variables_of_a_batch_system_are_rejected(variables: dict[str, str], words: str) -> None:
+def test_incomplete_variables_of_a_batch_system_are_rejected(variables: dict[str, str], message: str) -> None:
     """The user must then set it."""
-    with pytest.raises(ValueError, match=words) as failed:
+    with pytest.raises(ValueError, match=message) as failed:
         from_environment(variables)
     assert str(failed.value).endswith("; use --shard I/N")

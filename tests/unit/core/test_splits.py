@@ -82,8 +82,8 @@ def test_splits_are_speaker_disjoint(videos: list[Video], split: Split) -> None:
     side_of = sides(videos, split)
     of: dict[str, set[str]] = {}
     for video in videos:
-        for told in (video.name.rstrip("0123456789"), video.youtube_id):
-            of.setdefault(told, set()).add(side_of[video.stem])
+        for key in (video.name.rstrip("0123456789"), video.youtube_id):
+            of.setdefault(key, set()).add(side_of[video.stem])
     assert all(len(sides) == 1 for sides in of.values())
     clips = {f"{video.stem}_{index:03d}": video.name for video in videos for index in range(2)}
     lists = split.knowing(videos).lists(clips)

@@ -24,10 +24,10 @@ from hdtf_async.core import steps
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.splits import Split
-from hdtf_async.core.steps import in_order
+from hdtf_async.core.steps import sorted_in_steps
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.output import directory as store
+from hdtf_async.output.directory import OutputDirectory, open_directory, read_known
 from hdtf_async.output.journal import JOURNAL, JournalIndex
 from hdtf_async.output.manifests import failure_record
 
@@ -47,8 +47,10 @@ def test_sorting_in_steps_is_sorting(items: list[int], at_once: int) -> None:
     """Stable, with and without a key."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(steps, "_SORTED_AT_ONCE", at_once)
-        assert list(in_order(items)) == sorted(items)
-        assert list(in_order(items, key=lambda item: item % 3)) == sorted(items, key=lambda item: item % 3)
+        assert list(sorted_in_steps(items)) == sorted(items)
+        assert list(sorted_in_steps(items, key=lambda item: item % 3)) == sorted(
+            items, key=lambda item: item % 3
+        )
 
 
 class _Watch:
@@ -107,14 +109,14 @@ def _known(out: Path, rows: int) -> JournalIndex:
         records.append({"type": "clip", "clip": clip.stem, "form": {}, "metadata": metadata})
     records += [{"type": "failed", **failure_record(clip, Failure(Reason.GONE))} for clip in read.clips[1::4]]
     (out / JOURNAL).write_bytes(b"".join(map(line, records)))
-    return store.read_known(out)
+    return read_known(out)
 
 
-def _write_views(known: JournalIndex, read: Tables) -> None:
+def _write_manifests(known: JournalIndex, read: Tables) -> None:
     known.split = Split()
-    held = store.OutputDirectory.__new__(store.OutputDirectory)
+    held = OutputDirectory.__new__(OutputDirectory)
     held.out, held.others = known.out, ()
-    held._write_views(known, read.clips, {read.clips[0].stem: "another"})
+    held._write_manifests(known, read.clips, {read.clips[0].stem: "another"})
 
 
 def _planned(read: Tables, options: Options) -> plan.Plan:
@@ -133,10 +135,10 @@ WORK: dict[str, Callable[[Path, int], Callable[[], object]]] = {
         run.started, _planned(_tables(at, rows), Options()), Lanes.of(Options()), Options()
     ),
     "dividing": lambda at, rows: partial(Split().knowing, _tables(at, rows).videos),
-    "reading a journal": lambda at, rows: partial(store.read_known, _known(at, rows).out),
+    "reading a journal": lambda at, rows: partial(read_known, _known(at, rows).out),
     "which clips are there": lambda at, rows: _known(at, rows).all_there,
     "writing views": lambda at, rows: partial(
-        _write_views, _known(at, rows), tables.read(at.with_name(f"{at.name}-tables"))
+        _write_manifests, _known(at, rows), tables.read(at.with_name(f"{at.name}-tables"))
     ),
     "a census": lambda at, rows: lambda: _csv(_rows((read := _tables(at, rows)).videos, read, {})),
     "what a census asks": lambda at, rows: partial(
@@ -217,7 +219,7 @@ async def test_a_run_is_cancelled_while_it_plans(
     assert scope.cancelled_caught
     lines = (tmp_path / "out" / JOURNAL).read_text().splitlines()
     assert "run" not in {json.loads(text)["type"] for text in lines}
-    async with store.opened(tmp_path / "out"):
+    async with open_directory(tmp_path / "out"):
         pass
 
 
@@ -259,7 +261,7 @@ async def test_complete_manifests_are_renamed_together(
         return replace(path, to)
 
     monkeypatch.setattr(Path, "replace", renamed_to)
-    _write_views(known, tables.read(tmp_path / "out-tables"))
+    _write_manifests(known, tables.read(tmp_path / "out-tables"))
     renamed = [index for index, what in enumerate(story) if what != "look"]
     assert {story[index] for index in renamed} >= {METADATA, FAILURES, "train.txt"}
     assert renamed == list(range(renamed[0], renamed[-1] + 1))

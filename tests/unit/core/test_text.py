@@ -184,12 +184,12 @@ def test_no_command_prints_control_characters(
         code = main.main(COMMANDS[command](str(out), hostile, str(tmp_path / "tree")))
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else -1
-    told = capsys.readouterr()
-    assert told.out + told.err
+    printed = capsys.readouterr()
+    assert printed.out + printed.err
     assert code in {0, 1, 2, 4}
-    assert "please report it" not in told.err
-    assert_printed_safely(told.out)
-    assert_printed_safely(told.err)
+    assert "please report it" not in printed.err
+    assert_printed_safely(printed.out)
+    assert_printed_safely(printed.err)
 
 
 def test_hostile_settings_are_printed_safely(
@@ -215,20 +215,20 @@ def test_output_of_tools_is_printed_safely(
     hostile: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Versions, runtimes and errors of --ffmpeg and --yt-dlp, in `doctor`."""
-    said = hostile.encode("utf-8", "surrogateescape" if "\udce9" not in hostile else "replace")
-    words = (
-        b"ffmpeg version " + said + b"9 Copyright\n[debug] yt-dlp version 2026.01.01" + said + b"\n"
-        b"[debug] JS runtimes: " + said + b"\n" + said + b"\n"
+    raw_bytes = hostile.encode("utf-8", "surrogateescape" if "\udce9" not in hostile else "replace")
+    output = (
+        b"ffmpeg version " + raw_bytes + b"9 Copyright\n[debug] yt-dlp version 2026.01.01" + raw_bytes + b"\n"
+        b"[debug] JS runtimes: " + raw_bytes + b"\n" + raw_bytes + b"\n"
     )
-    (tmp_path / "words").write_bytes(words)
+    (tmp_path / "words").write_bytes(output)
     tool = tmp_path / "tool"
     tool.write_text(f"#!/bin/sh\ncat {tmp_path / 'words'}\ncat {tmp_path / 'words'} >&2\n")
     tool.chmod(0o755)
     assert main.main(["doctor", "--ffmpeg", str(tool), "--yt-dlp", str(tool)]) == 4
-    told = capsys.readouterr()
-    assert "ffmpeg" in told.out
-    assert_printed_safely(told.out.removesuffix("Ready.\n"))
-    assert_printed_safely(told.err)
+    printed = capsys.readouterr()
+    assert "ffmpeg" in printed.out
+    assert_printed_safely(printed.out.removesuffix("Ready.\n"))
+    assert_printed_safely(printed.err)
 
 
 # Numbers

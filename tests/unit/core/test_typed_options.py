@@ -47,8 +47,8 @@ def test_mypy_rejects_values_that_are_rejected_at_runtime(tmp_path: Path) -> Non
         "Options(downloads=[4])\n"
         "Options().audio = 'aac'\n"
     )
-    words = [sys.executable, "-m", "mypy", "--strict", "--config-file", "/dev/null", program.name]
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", "/dev/null", program.name]
     environ = {"MYPYPATH": str(Path(hdtf_async.__file__).parents[1]), "PATH": "/usr/bin:/bin"}
-    ended = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     wrong = [line for line in ended.stdout.splitlines() if line.startswith("host.py")]
     assert [line.split(":")[1] for line in wrong if " error: " in line] == ["3", "4", "5"], ended.stdout

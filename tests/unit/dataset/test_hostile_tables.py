@@ -47,7 +47,7 @@ from hdtf_async.dataset.tables import read
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.containers import DEMUXERS
 from hdtf_async.output import atomic
-from hdtf_async.output.directory import OutputDirectory, opened
+from hdtf_async.output.directory import OutputDirectory, open_directory
 from hdtf_async.output.journal import JournalIndex
 from hdtf_async.process import supervisor
 from hdtf_async.youtube import ytdlp
@@ -206,8 +206,8 @@ def directories(draw: st.DrawFn) -> dict[str, bytes]:
     for at, (subset, name, youtube_id) in enumerate(videos):
         for file, found in _lawful(subset, at, name, youtube_id).items():
             lines[file] += found
-    for file, at_row, at_word, value, name in draw(st.lists(_change, max_size=5)):
-        _changed(lines[file], VALUES[file[file.index("_") + 1 : -4]], (at_row, at_word, value, name))
+    for file, at_row, at_column, value, name in draw(st.lists(_change, max_size=5)):
+        _changed(lines[file], VALUES[file[file.index("_") + 1 : -4]], (at_row, at_column, value, name))
     if draw(st.booleans()):
         lines["corrections.csv"] = _corrections(draw, videos)
     damage = draw(_damage)
@@ -285,17 +285,17 @@ def _read(directory: Path, level: Corrections) -> Tables | None:
     try:
         return read(directory, corrections=level)
     except TableError as error:
-        words, file = str(error), error.file
-    _is_fit_to_be_shown(words)
+        message, file = str(error), error.file
+    _is_fit_to_be_shown(message)
     assert file in {*FILES, corrections.FILE, repr(str(directory))}
     return None
 
 
-def _is_fit_to_be_shown(words: str) -> None:
+def _is_fit_to_be_shown(text: str) -> None:
     """Check that a message does not move the cursor and fits on a screen."""
-    assert words.isprintable()
-    assert words.isascii()
-    assert len(words) < 1500
+    assert text.isprintable()
+    assert text.isascii()
+    assert len(text) < 1500
 
 
 def _findings_are_bounded_and_fit_to_be_shown(findings: Sequence[Finding]) -> None:
@@ -340,7 +340,8 @@ def _asked(ids: Iterable[str], private: Path) -> list[list[str]]:
     """Return the command lines with which yt-dlp is called for videos; nothing is run."""
     asked: list[list[str]] = []
 
-    async def run(argv: Sequence[str], **_: object) -> supervisor.Ended:
+    async def run(command: supervisor.Command, **_: object) -> supervisor.Ended:
+        argv = command.argv
         if "-J" in argv:  # otherwise it only checks whether YouTube can be reached
             asked.append(list(argv))
         return supervisor.Ended(0, "", json.dumps({"id": argv[-1].rpartition("=")[2]}).encode())
@@ -360,11 +361,11 @@ def _each_is_one_address(read: Tables, private: Path) -> None:
     ids = list(dict.fromkeys(video.youtube_id for video in read.videos))
     usual, *asked = _asked(["aaaaaaaaaaa", *ids], private)
     assert len(asked) == len(ids)
-    for words, youtube_id in zip(asked, ids, strict=True):
-        assert words[:-1] == usual[:-1]
-        assert words[-2] == "--"
-        assert ADDRESS.fullmatch(words[-1])
-        assert words[-1].endswith(f"={youtube_id}")
+    for arguments, youtube_id in zip(asked, ids, strict=True):
+        assert arguments[:-1] == usual[:-1]
+        assert arguments[-2] == "--"
+        assert ADDRESS.fullmatch(arguments[-1])
+        assert arguments[-1].endswith(f"={youtube_id}")
 
 
 def _cut(store: OutputDirectory, clip: Clip, width: int, height: int) -> ffmpeg.Cut | None:
@@ -379,23 +380,23 @@ def _cut(store: OutputDirectory, clip: Clip, width: int, height: int) -> ffmpeg.
 def _is_one_encode(store: OutputDirectory, clip: Clip) -> None:
     """Check that ffmpeg gets its usual options, files as files, and otherwise numbers."""
     whole = ffmpeg.Cut(Path("/raw.webm"), "webm", Interval(1, 2), Box(0, 0, 2, 2), 2, 2, 9, Form())
-    usual = ffmpeg.command(Path("/tools/ffmpeg"), whole, Path("/clip.mp4"))
+    usual = ffmpeg.clip_command(Path("/tools/ffmpeg"), whole, Path("/clip.mp4"))
     cut = _cut(store, clip, 16 * clip.video.reference_height // 9, clip.video.reference_height)
     if cut is None:
         return
-    words = ffmpeg.command(Path("/tools/ffmpeg"), cut, atomic.temporary(store.clip_path(clip)))
-    assert len(words) == len(usual)
-    for before, (word, due) in zip(["", *usual], zip(words, usual, strict=True), strict=False):
+    arguments = ffmpeg.clip_command(Path("/tools/ffmpeg"), cut, atomic.temporary(store.clip_path(clip)))
+    assert len(arguments) == len(usual)
+    for before, (argument, due) in zip(["", *usual], zip(arguments, usual, strict=True), strict=False):
         if before == "-i" or due == "file:/clip.mp4":
-            assert word.startswith(f"file:{store.out}/")
-            assert ".." not in word
+            assert argument.startswith(f"file:{store.out}/")
+            assert ".." not in argument
         elif before == "-ss":
-            assert re.fullmatch(r"[0-9]+(\.[0-9]+)?", word)
+            assert re.fullmatch(r"[0-9]+(\.[0-9]+)?", argument)
         elif before == "-vf":
-            assert CHAIN.fullmatch(word)
-            assert word.count("=") <= 20
+            assert CHAIN.fullmatch(argument)
+            assert argument.count("=") <= 20
         else:
-            assert word == due
+            assert argument == due
 
 
 def _plan_has_every_clip_once(read: Tables, options: Options, known: JournalIndex) -> None:
@@ -440,7 +441,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
     """An output directory, and one for tables."""
 
     async def once() -> OutputDirectory:
-        async with opened(tmp_path_factory.mktemp("out").resolve()) as store:
+        async with open_directory(tmp_path_factory.mktemp("out").resolve()) as store:
             return store
 
     return Places(anyio.run(once), tmp_path_factory.mktemp("source"))
@@ -599,7 +600,7 @@ async def test_private_directories_have_unique_names(tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     result = read(_edge(tmp_path / "tables"))
     assert len(result.videos) == len(EDGE)
-    async with opened(tmp_path / "out") as store, AsyncExitStack() as stack:
+    async with open_directory(tmp_path / "out") as store, AsyncExitStack() as stack:
         private = [await stack.enter_async_context(store.private_directory(each)) for each in result.videos]
         assert {directory.parent for directory in private} == {store.raws}
         assert len(set(_lower(private))) == len(EDGE)
@@ -833,8 +834,8 @@ def test_missing_permissions_are_an_error(tmp_path: Path, closed: str) -> None:
         if parent.stat().st_uid == os.geteuid() and len(parent.parts) > 2:
             parent.chmod(parent.stat().st_mode | 0o111)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
-    words = [sys.executable, "-c", program, str(directory)]
-    ended = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    command = [sys.executable, "-c", program, str(directory)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     target.chmod(0o755)
     assert "TableError" in ended.stderr, ended.stderr
     assert "Permission denied" in ended.stderr

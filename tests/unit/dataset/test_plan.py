@@ -219,9 +219,9 @@ def test_an_invalid_box_causes_no_download(height: int, box: Box, reason: Reason
     assert [(found, failure.reason) for found, failure in decided.impossible] == [(clip, reason)]
     assert decided.clips == ()
     if height:
-        words = decided.impossible[0][1].words
+        message = decided.impossible[0][1].words
         for figure in (box.left, box.right, box.top, box.bottom, height):
-            assert str(figure) in words
+            assert str(figure) in message
     whole = _make([clip], Options(crop=Crop.NONE))
     assert (whole.impossible, whole.clips) == ((), (clip,))
 
@@ -331,7 +331,7 @@ def test_a_fingerprint_does_not_depend_on_tools_names_and_paths() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "text"),
     [
         (Options(crop=Crop.NONE), "crop table -> none"),
         (Options(resolution=Resolution.BEST), "resolution reference -> best"),
@@ -342,18 +342,18 @@ def test_a_fingerprint_does_not_depend_on_tools_names_and_paths() -> None:
         (Options(size=256, fps=Fraction(25)), "size unchanged -> 256, fps unchanged -> 25"),
     ],
 )
-def test_a_difference_is_described_by_options(options: Options, words: str) -> None:
+def test_a_difference_is_described_by_options(options: Options, text: str) -> None:
     """The old value comes first, then the requested one."""
     clip = _clip(_video("A"))
     (found,) = _make([clip], options, there=[_made(clip)]).different
-    assert found.words == words
+    assert found.words == text
     (back,) = _make([clip], there=[_made(clip, options)]).different
-    assert len(back.words) == len(words)
-    assert back.words != words
+    assert len(back.words) == len(text)
+    assert back.words != text
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "text"),
     [
         ("youtube_id", "youtube id id_RD_A -> another"),
         ("reference_height", "reference height 720 -> 1080"),
@@ -362,11 +362,11 @@ def test_a_difference_is_described_by_options(options: Options, words: str) -> N
         ("left", "box 100 50 512 512 -> 101 50 512 512"),
     ],
 )
-def test_a_changed_row_is_described_too(name: str, words: str) -> None:
+def test_a_changed_row_is_described_too(name: str, text: str) -> None:
     """A correction of the tables re-creates clips, and the message names the changed value."""
     clip = _clip(_video("A"))
     (found,) = _make([ROWS[name](clip)], there=[_made(clip)]).different
-    assert found.words == words
+    assert found.words == text
 
 
 def test_a_clip_of_another_version_is_described_as_such() -> None:

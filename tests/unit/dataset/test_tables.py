@@ -156,7 +156,7 @@ def test_exactly_the_problems_of_the_bundled_tables_are_reported(level: Correcti
 
 
 @pytest.mark.parametrize(
-    ("code", "file", "row", "words"),
+    ("code", "file", "row", "message"),
     [
         ("no_interval", "RD_video_url.txt", "Radio24 ", "Radio24"),
         ("no_box", "WRA_annotion_time.txt", "MittRomney.mp4 ", "Interval 1 of MittRomney"),
@@ -173,11 +173,11 @@ def test_exactly_the_problems_of_the_bundled_tables_are_reported(level: Correcti
         ("corrected", "corrections.csv", "verified,WRA,KevinMcCarthy1,", "720"),
     ],
 )
-def test_a_finding_points_at_its_row(code: str, file: str, row: str, words: str) -> None:
+def test_a_finding_points_at_its_row(code: str, file: str, row: str, message: str) -> None:
     """File and line of a finding are those of its row, and its message describes the problem."""
     lines = (shipped() / file).read_text().splitlines()
     assert any(
-        lines[finding.line - 1].startswith(row) and words in finding.words
+        lines[finding.line - 1].startswith(row) and message in finding.words
         for finding in found(read(), code)
         if finding.file == file
     )

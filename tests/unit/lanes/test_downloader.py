@@ -6,13 +6,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import load_runs
 import pytest
+from format_tables import picture
 
 from hdtf_async.core.events import EventBus
 from hdtf_async.core.failures import Failure, Reason
@@ -24,7 +25,7 @@ from hdtf_async.lanes.downloader import Download, Downloader, _require_whole
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.throttle import Pacing, Throttle
 from hdtf_async.media.demux import AudioInfo
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 from hdtf_async.youtube.entries import CLIENTS
 from hdtf_async.youtube.formats import Format
 
@@ -122,12 +123,12 @@ class Unreadable:
 
 @asynccontextmanager
 async def fetching(
-    out: Path, fails: Mapping[str, Reason], *, audio: Audio = Audio.NONE
+    out: Path, fails: Mapping[str, Reason], *, audio: Audio = Audio.NONE, tool: Interrupted | None = None
 ) -> AsyncIterator[tuple[Downloader, Interrupted, Attempt]]:
     """Provide a downloader with its tool, and a function that attempts to download a video."""
-    tool = Interrupted()
+    tool = tool or Interrupted()
     tool.fails |= fails
-    async with opened(out) as store:
+    async with open_directory(out) as store:
         options = Options(audio=audio, min_free=0)
         run = RunContext(options, store, Lanes.of(options), EventBus())
         downloader = Downloader(run, cast("YtDlp", tool), cast("Prober", Unreadable()))
@@ -242,3 +243,130 @@ print(json.dumps([
 ]))"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert [name for name, client in json.loads(done.stdout) if name not in CLIENTS.get(client, ())] == []
+
+
+# What an attempt that fails counts for.
+
+
+@pytest.mark.parametrize(
+    ("reason", "share", "advanced"),
+    [
+        (Reason.NETWORK, 0.5, True),
+        (Reason.NETWORK, 0.01, True),
+        (Reason.NETWORK, 0.00999, False),
+        (Reason.NETWORK, 0.0, False),
+        (Reason.RANGE_REFUSED, 0.5, False),
+    ],
+)
+async def test_an_attempt_advances_by_a_hundredth_of_the_file(
+    tmp_path: Path, reason: Reason, share: float, *, advanced: bool
+) -> None:
+    """If that is kept: so the number of attempts that are not counted stays bounded."""
+    async with fetching(tmp_path, {"raw": reason}) as (_, tool, attempt):
+        tool.share = share
+        found = []
+        for _ in range(2):
+            with pytest.raises(Failure) as failed:
+                await attempt()
+            found.append(failed.value.advanced)
+    assert found == [advanced, False], "the second one brings nothing more"
+
+
+class Offering(Interrupted):
+    """Offers the same height from several clients, and forbids some of them."""
+
+    def __init__(self, *sources: tuple[str, str]) -> None:
+        super().__init__()
+        self.sources = sources
+        """Protocol and client of each format."""
+        self.forbidden: set[tuple[str, str]] = set()
+        self.asked: list[bool] = []
+        """Of each question, whether every address was asked for."""
+        self.used: list[tuple[str, str]] = []
+
+    async def ask(self, youtube_id: str, directory: Path, *, every_address: bool = False) -> dict[str, Any]:
+        """Offer a format of each source."""
+        self.asked.append(every_address)
+        info = await super().ask(youtube_id, directory, every_address=every_address)
+        formats = [
+            picture(
+                f"{number}", load_runs.LINES, url=f"https://a.b/x?c={client}", filesize=1000,
+                protocol="https" if protocol == "https" else "m3u8_native",
+            )
+            for number, (protocol, client) in enumerate(self.sources)
+        ]  # fmt: skip
+        return info | {"formats": formats}
+
+    async def fetch(
+        self, _info: object, rendition: Format, target: Path, *more: object, **options: object
+    ) -> Path:
+        """Forbid what is told."""
+        self.used.append((rendition.source.protocol, rendition.source.client))
+        self.fails = {"raw": Reason.FORBIDDEN} if self.used[-1] in self.forbidden else {}
+        return await super().fetch(_info, rendition, target, *more, **options)
+
+
+A, B, HLS = ("https", "IOS"), ("https", "WEB"), ("hls", "IOS")
+
+
+async def tried(tmp_path: Path, tool: Offering, *videos: int) -> list[tuple[str, str]]:
+    """Try videos, one attempt each, and return from where each attempt downloads."""
+    async with fetching(tmp_path, {}, tool=tool) as (_, _, attempt):
+        tool.share = 0
+        for number in videos:
+            with suppress(Failure):
+                await attempt(number)
+    return tool.used
+
+
+async def test_a_video_that_is_forbidden_comes_from_another_client(tmp_path: Path) -> None:
+    """All addresses are asked for then, and another video still uses the usual ones."""
+    tool = Offering(A, B)
+    tool.forbidden = {A}
+    assert await tried(tmp_path, tool, 1, 1, 2) == [A, B, A]
+    assert tool.asked == [False, True, False]
+
+
+async def test_another_protocol_is_used_once_the_usual_one_was_forbidden_twice(tmp_path: Path) -> None:
+    """A new address of the same client often works."""
+    tool = Offering(A, HLS)
+    tool.forbidden = {A}
+    assert await tried(tmp_path, tool, 1, 1, 1) == [A, A, HLS]
+
+
+async def test_a_client_that_two_videos_were_refused_by_is_avoided_for_all(tmp_path: Path) -> None:
+    """Until it has delivered one."""
+    tool = Offering(A, B)
+    tool.forbidden = {A}
+    assert await tried(tmp_path / "one", tool, 1, 2, 3) == [A, A, B]
+    assert tool.asked == [False, False, True]
+    tool = Offering(A)
+    tool.forbidden = {A}
+    async with fetching(tmp_path / "two", {}, tool=tool) as (fetcher, _, attempt):
+        tool.share = 0
+        for number in (1, 2):
+            with pytest.raises(Failure):
+                await attempt(number)
+        assert len(fetcher._forbidding) == 1
+        tool.forbidden = set()
+        await attempt(3)
+        assert fetcher._forbidding == {}
+
+
+@pytest.mark.parametrize(("width", "last"), [(2, Reason.FORBIDDEN), (3, Reason.UPDATE_NEEDED)])
+async def test_three_videos_in_a_row_that_are_forbidden_name_the_clients(
+    tmp_path: Path, width: int, last: Reason
+) -> None:
+    """In the words of yt-dlp's own option; at their last try, and if the attempt brought nothing."""
+    tool = Offering(A)
+    tool.forbidden = {A}
+    tries = Reason.FORBIDDEN.advice.tries
+    async with fetching(tmp_path, {}, tool=tool) as (_, _, attempt):
+        tool.share = 0
+        for number in range(1, width + 1):
+            with pytest.raises(Failure) as failed:
+                await attempt(number, tries)
+    assert failed.value.reason is last
+    if last is Reason.UPDATE_NEEDED:
+        assert "forbidden for 3 videos in a row" in failed.value.words
+        assert "--extractor-args youtube:player_client=default,-ios'" in failed.value.words

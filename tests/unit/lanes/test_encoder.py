@@ -27,7 +27,7 @@ from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 from hdtf_async.media.timeline import Shown
 from hdtf_async.output import atomic
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,23 +40,10 @@ CLIP = Clip(VIDEO, 0, Interval(1, 2.5), Box(20, 10, 48, 32))
 FACTS = MediaInfo("h264", 320, 180, 25.0, 1500, 0.0, 60.0, 60.0, "1/12800", step=0.04)
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory of the videos."""
-    return media.drawn(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Provide one probing child for all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
-
-
 @pytest.fixture
 async def directory(tmp_path: Path) -> AsyncIterator[OutputDirectory]:
     """Open an output directory."""
-    async with opened(tmp_path / "out") as directory:
+    async with open_directory(tmp_path / "out") as directory:
         yield directory
 
 
@@ -64,11 +51,11 @@ def cutter(
     directory: OutputDirectory, prober: Prober, *, form: Form | None = None, tool: Path | None = None
 ) -> tuple[Encoder, list[Event]]:
     """Return an encoder, and the list that receives its events."""
-    told: list[Event] = []
+    emitted: list[Event] = []
     events = EventBus()
-    events.subscribe(told.append)
+    events.subscribe(emitted.append)
     versions = {"hdtf_async": "1", "ffmpeg": "2"}
-    return Encoder(form or Form(), directory, tool or bundled_ffmpeg(), versions, prober, events), told
+    return Encoder(form or Form(), directory, tool or bundled_ffmpeg(), versions, prober, events), emitted
 
 
 async def raw_of(prober: Prober, path: Path, *clips: Clip, yt_dlp: str | None = "3") -> Raw:
@@ -96,7 +83,7 @@ async def test_a_clip_is_created_verified_published_and_recorded(
     """The file matches its record, which contains its source and how it was created."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     form = Form(crf=0, preset="ultrafast")
-    work, told = cutter(directory, prober, form=form)
+    work, emitted = cutter(directory, prober, form=form)
     await work.cut(CLIP, raw)
 
     assert files(directory) == ["RD_Radio1_000.mp4", "_journal.jsonl"]
@@ -133,10 +120,10 @@ async def test_a_clip_is_created_verified_published_and_recorded(
         "versions": {"hdtf_async": "1", "ffmpeg": "2", "yt_dlp": "3"},
     }
     assert directory.known.there(CLIP.stem) is not None
-    assert told[0] == EncodeStarted(CLIP.stem, 1.5)
-    assert all(isinstance(event, EncodeProgress) for event in told[1:-1])
-    assert isinstance(told[-1], ClipDone)
-    assert (told[-1].clip, told[-1].file, told[-1].bytes) == (CLIP.stem, clip.name, len(content))
+    assert emitted[0] == EncodeStarted(CLIP.stem, 1.5)
+    assert all(isinstance(event, EncodeProgress) for event in emitted[1:-1])
+    assert isinstance(emitted[-1], ClipDone)
+    assert (emitted[-1].clip, emitted[-1].file, emitted[-1].bytes) == (CLIP.stem, clip.name, len(content))
 
 
 async def test_size_and_rate_are_in_the_clip_and_in_its_record(
@@ -179,10 +166,10 @@ async def test_an_interval_beyond_the_end_is_shortened(
     clip = replace(CLIP, interval=Interval(1, 6))
     raw = await raw_of(prober, sources / "open_gop.mp4", clip)
     for form in (Form(), Form(fps=Fraction(30000, 1001))):
-        work, told = cutter(directory, prober, form=form)
+        work, emitted = cutter(directory, prober, form=form)
         await work.cut(clip, raw)
-        assert isinstance(told[-1], ClipDone)
-        assert told[-1].ends_early == 2.0
+        assert isinstance(emitted[-1], ClipDone)
+        assert emitted[-1].ends_early == 2.0
         metadata = records(directory)[-1]["metadata"]
         assert isinstance(metadata, dict)
         assert metadata["frames"] == round(3 * (form.fps or 25))
@@ -234,14 +221,14 @@ async def test_an_invalid_clip_leaves_nothing(  # noqa: PLR0913, PLR0917 - fixtu
     (tmp_path / "other.mp4").symlink_to(sources / "open_gop.mp4")
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     directory.clip_path(CLIP).write_bytes(b"from before")
-    work, told = cutter(directory, prober, tool=tool(tmp_path, script))
+    work, emitted = cutter(directory, prober, tool=tool(tmp_path, script))
     with pytest.raises(Failure) as failure:
         await work.cut(CLIP, raw)
     assert failure.value.reason is reason
     assert files(directory) == ["RD_Radio1_000.mp4", "_journal.jsonl"]
     assert directory.clip_path(CLIP).read_bytes() == b"from before"
     assert records(directory) == []
-    assert not any(isinstance(event, ClipDone) for event in told)
+    assert not any(isinstance(event, ClipDone) for event in emitted)
 
 
 WAVS = {
@@ -294,11 +281,11 @@ async def test_a_cancelled_encode_leaves_nothing(
     """No file and no process, at any stage."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     script = 'echo half > "$target"; echo out_time_us=1; exec sleep 100'
-    work, told = cutter(directory, prober, tool=tool(tmp_path, script))
+    work, emitted = cutter(directory, prober, tool=tool(tmp_path, script))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(work.cut, CLIP, raw)
         with anyio.fail_after(60):
-            while not any(isinstance(event, EncodeProgress) for event in told):
+            while not any(isinstance(event, EncodeProgress) for event in emitted):
                 await anyio.sleep(0.005)
         assert "RD_Radio1_000.mp4" in map(atomic.final_name, files(directory))
         tasks.cancel_scope.cancel()
@@ -402,7 +389,7 @@ RIGHT = replace(FACTS, width=96, height=64, frames=38, last=1.48, end=1.52)
 
 
 @pytest.mark.parametrize(
-    ("facts", "words"),
+    ("facts", "message"),
     [
         (replace(RIGHT, frames=37), "37"),
         (replace(RIGHT, frames=39), "39"),
@@ -412,14 +399,14 @@ RIGHT = replace(FACTS, width=96, height=64, frames=38, last=1.48, end=1.52)
         (replace(RIGHT, fps=29.97), "29.97"),
     ],
 )
-def test_each_wrong_property_of_a_clip_is_detected(facts: MediaInfo, words: str) -> None:
+def test_each_wrong_property_of_a_clip_is_detected(facts: MediaInfo, message: str) -> None:
     """Frames, sides, codec and rate, and the message names it."""
     wanted = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form(fps=Fraction(25)))
     verify(wanted, RIGHT, 38)
     with pytest.raises(Failure) as failure:
         verify(wanted, facts, 38)
     assert failure.value.reason is Reason.CLIP_WRONG
-    assert words in failure.value.words
+    assert message in failure.value.words
     with pytest.raises(Failure, match="ffmpeg counted 36 frames, expected 38"):
         verify(wanted, RIGHT, 36)
 

@@ -125,7 +125,7 @@ async def test_downloads_never_exceed_the_total_rate(pace: float) -> None:
 async def test_few_downloads_are_not_limited_by_those_that_do_not_run() -> None:
     """A single one gets half of the rate, not an eighth; simultaneous ones use the whole rate to the end."""
     alone = await _rates(BandwidthLimiter(8000, 8), 100_000, [0])
-    assert [told for *_, told in alone] == [4000]
+    assert [limit for *_, limit in alone] == [4000]
     ran = await _rates(BandwidthLimiter(8000, 8), 100_000, [anyio.current_time()] * 64)
     begun, ended = min(begun for begun, *_ in ran), max(ended for _, ended, _ in ran)
     assert 64 * 100_000 / 8000 <= ended - begun < 1.15 * 64 * 100_000 / 8000
@@ -353,11 +353,11 @@ async def test_the_queue_waits_for_videos_in_progress() -> None:
     """While one that was returned may still be put back, the iteration does not end."""
     queue = RetryQueue([_work("a")])
     seen: list[tuple[float, str, int]] = []
-    taken = await anext(queue)
+    received = await anext(queue)
     async with anyio.create_task_group() as group:
         group.start_soon(_drain, queue, seen)
         await anyio.sleep(30)
-        queue.put_back(taken, 5)
+        queue.put_back(received, 5)
         queue.finished()
     assert seen == [(35, "a", 1)]
 
@@ -417,10 +417,10 @@ async def test_a_newly_put_back_one_that_is_due_sooner_wakes_the_queue() -> None
 async def test_a_closed_queue_drops_waiting_and_later_videos() -> None:
     """The iteration ends as soon as no video is in progress, without returning another."""
     queue = RetryQueue([_work("a"), _work("b")])
-    taken = await anext(queue)
-    queue.put_back(taken, 5)
+    received = await anext(queue)
+    queue.put_back(received, 5)
     queue.close()
-    queue.put_back(taken, 0)
+    queue.put_back(received, 0)
     seen: list[tuple[float, str, int]] = []
     async with anyio.create_task_group() as group:
         group.start_soon(_drain, queue, seen)

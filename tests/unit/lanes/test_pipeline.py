@@ -184,7 +184,7 @@ def test_temporary_failures_are_retried_while_others_continue(reason: Reason) ->
         )
     assert world.times("fetch")[:25] == [10 * number for number in range(25)]
     retrying = [(event.video, event.attempt, event.after) for event in world.of(Retrying)]
-    assert [told for told in retrying if told[0] == "RD_V0"] == [
+    assert [retry for retry in retrying if retry[0] == "RD_V0"] == [
         ("RD_V0", attempt, 5000.0 * attempt) for attempt in range(1, tries)
     ]
     assert len(retrying) == 5 * (tries - 1) > 0
@@ -395,8 +395,8 @@ def test_a_hanging_encode_is_retried_after_a_backoff(reason: Reason) -> None:
     assert world.who("done") == ["RD_V0_000"]
     assert world.recorded == []
     kept = Reason.UNKNOWN if reason is Reason.UNKNOWN else Reason.ENCODE_STALLED
-    told = [(event.clip, event.reason, event.attempt, event.after) for event in world.of(ClipRetrying)]
-    assert told == [("RD_V0_000", kept, 1, 100), ("RD_V0_000", kept, 2, 200)]
+    retries = [(event.clip, event.reason, event.attempt, event.after) for event in world.of(ClipRetrying)]
+    assert retries == [("RD_V0_000", kept, 1, 100), ("RD_V0_000", kept, 2, 200)]
 
 
 @pytest.mark.parametrize("reason", [Reason.STALLED, Reason.TIMED_OUT])

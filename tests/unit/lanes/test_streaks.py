@@ -259,12 +259,12 @@ def test_a_change_of_youtube_ends_the_run_with_its_message() -> None:
 def test_requests_of_a_census_within_the_last_hour_count_against_the_pace() -> None:
     """In no hour are more videos requested than the pace allows, and the wait is announced once."""
     pace, asked = 60.0, 50
-    told: list[Event] = []
+    emitted: list[Event] = []
     starts: list[float] = []
 
     async def run() -> None:
         events = EventBus()
-        events.subscribe(told.append)
+        events.subscribe(emitted.append)
         now = anyio.current_time()
         limiter = anyio.CapacityLimiter(4)
         pacing = Pacing(pace=pace, cool_down=600, earlier=[now - 100 - number for number in range(asked)])
@@ -282,7 +282,7 @@ def test_requests_of_a_census_within_the_last_hour_count_against_the_pace() -> N
     for first, beyond in zip(everything, everything[most:], strict=False):
         assert beyond - first >= HOUR
     assert starts[:10] == [60.0 * number for number in range(10)], "ten are still allowed"
-    assert next(event.requests for event in told if isinstance(event, PaceWait)) == most
+    assert next(event.requests for event in emitted if isinstance(event, PaceWait)) == most
 
 
 def test_a_success_from_before_a_block_confirms_nothing() -> None:

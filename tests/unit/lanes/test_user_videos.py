@@ -62,11 +62,11 @@ def options(tmp_path: Path) -> Options:
     )  # fmt: skip
 
 
-def film(drawn: Path, name: str, words: str = f"{H264} -c:a aac") -> Path:
+def film(drawn: Path, name: str, arguments: str = f"{H264} -c:a aac") -> Path:
     """Render a numbered video with beeps, once."""
     if not (drawn / name).exists():
         numbers, beeps = shapes.draw_numbers(drawn), shapes.draw_beeps(drawn)
-        media.ffmpeg(drawn, f"-v error {numbers} {beeps} {words} {name}")
+        media.ffmpeg(drawn, f"-v error {numbers} {beeps} {arguments} {name}")
     return drawn / name
 
 
@@ -168,9 +168,9 @@ async def test_every_common_container_gives_the_expected_clip(
     made = shapes.measured(Shape(Path(name)), tmp_path / "out" / "RD_Shape_000.mp4", {"start": 2})
     # If its audio starts slightly earlier, all frames are later by as much.
     assert made.numbers in (list(range(50, 125)), list(range(49, 124)))
-    heard = beeps_beside(tmp_path / "out" / "RD_Shape_000.wav")
+    beeps = beeps_beside(tmp_path / "out" / "RD_Shape_000.wav")
     first = made.numbers[0] / shapes.RATE
-    assert heard == pytest.approx([2.4 - first, 3.3 - first, 4.2 - first], abs=0.02)
+    assert beeps == pytest.approx([2.4 - first, 3.3 - first, 4.2 - first], abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -188,10 +188,10 @@ async def test_a_silent_video_uses_the_audio_file_of_the_same_name(
     put(film(drawn, f"sound.{sound.rpartition('.')[2]}", f"-map 1:a -c:a {codec}"), options, sound)
     report, unused = await run(tmp_path / "out", options)
     assert (report.done, unused, asked(options)) == (["RD_Shape_000"], [], False)
-    heard = beeps_beside(tmp_path / "out" / "RD_Shape_000.wav")
+    beeps = beeps_beside(tmp_path / "out" / "RD_Shape_000.wav")
     # Raw AAC does not declare the encoder delay: 1024 samples.
     late = 1024 / 44100 if sound.endswith(".aac") else 0
-    assert heard == pytest.approx([0.4 + late, 1.3 + late, 2.2 + late], abs=0.01)
+    assert beeps == pytest.approx([0.4 + late, 1.3 + late, 2.2 + late], abs=0.01)
 
 
 # Unused files
@@ -248,25 +248,25 @@ async def test_each_file_that_is_not_used_is_named(drawn: Path, tmp_path: Path, 
     signs = await doctor.examine(options)
     named = [sign.words for sign in signs if sign.subject == "own files" and sign.verdict is Status.WARNING]
     for name in (f"{ID}.mp4", "RD_Shape.rmvb", "RD_Shape.mp4.part"):
-        assert any(name in words and "RD_Shape" in words for words in named), name
+        assert any(name in message and "RD_Shape" in message for message in named), name
 
 
 def test_the_plan_counts_no_download_for_an_existing_video(
     drawn: Path, options: Options, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And names each unused file by its name alone."""
-    words = ["--source", str(options.source), "--subset", "RD", "--raw-dir", str(options.raw_dirs[0])]
-    assert main(["plan", "--json", *words]) == 0
+    arguments = ["--source", str(options.source), "--subset", "RD", "--raw-dir", str(options.raw_dirs[0])]
+    assert main(["plan", "--json", *arguments]) == 0
     assert json.loads(capsys.readouterr().out)["downloads"] == 1
     put(film(drawn, "film.mp4"), options, f"{ID}.ts")
     (options.raw_dirs[0] / "RD_Shape.rmvb").touch()
-    assert main(["plan", "--json", *words]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["downloads"], told["at_hand"], told["least_bytes"]) == (0, 1, 0)
-    assert [(each["file"], each["kind"]) for each in told["raw_dir"]] == [
+    assert main(["plan", "--json", *arguments]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["downloads"], printed["at_hand"], printed["least_bytes"]) == (0, 1, 0)
+    assert [(each["file"], each["kind"]) for each in printed["raw_dir"]] == [
         (f"{ID}.ts", "video"), ("RD_Shape.rmvb", "neither"),
     ]  # fmt: skip
-    assert main(["plan", *words]) == 0
+    assert main(["plan", *arguments]) == 0
     shown = capsys.readouterr().out
     assert "RD_Shape: RD_Shape.rmvb: .rmvb files are not supported" in shown
     assert "1 of these videos need no download" in shown
@@ -294,12 +294,12 @@ def test_the_plan_counts_downloads_of_missing_streams(
     drawings = {"silent.mp4": f"-map 0:v {H264}", "sound.webm": "-map 1:a -c:a libopus"}
     for name, drawing in files.items():
         put(film(drawn, drawing, drawings[drawing]), options, name)
-    words = ["--source", str(options.source), "--subset", "RD", "--raw-dir", str(options.raw_dirs[0])]
-    assert main(["plan", "--json", "--audio", audio, *words]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["downloads"] == downloads
+    arguments = ["--source", str(options.source), "--subset", "RD", "--raw-dir", str(options.raw_dirs[0])]
+    assert main(["plan", "--json", "--audio", audio, *arguments]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["downloads"] == downloads
     # Only the audio file alone is unusable.
-    assert [bool(each["unused"]) for each in told["raw_dir"]] == [list(files) == ["RD_Shape.webm"]] * len(
+    assert [bool(each["unused"]) for each in printed["raw_dir"]] == [list(files) == ["RD_Shape.webm"]] * len(
         files
     )
 

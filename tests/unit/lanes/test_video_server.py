@@ -20,7 +20,7 @@ from hdtf_async.lanes.collector import Collector
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.video_server import FINISH, Ready, Setup, VideoServer, Withdrawn
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 from hdtf_async.output.journal import JOURNAL
 from hdtf_async.output.locks import WORKERS, make_worker_file
 from hdtf_async.output.object_store.directory import for_workers
@@ -85,7 +85,7 @@ async def driver(out: Path, source: Path, **more: Any) -> AsyncIterator[tuple[Dr
     usual = {"pace": 0, "retry_wait": 0, "min_free": 0, "keep_raw": False, "encodes": 4}
     options = Options(source=source, **(usual | more))
     works = [*plan.make(tables.read(source), options, there={}, failed={}).work]
-    async with opened(out) as directory, anyio.create_task_group() as tasks:
+    async with open_directory(out) as directory, anyio.create_task_group() as tasks:
         run = RunContext(options, directory, Lanes.of(options), EventBus())
 
         async def answer(_name: str, _admission: object) -> None:

@@ -17,7 +17,7 @@ from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.toolchain import Toolchain, open_toolchain
-from hdtf_async.output.directory import OutputDirectory, opened
+from hdtf_async.output.directory import OutputDirectory, open_directory
 from hdtf_async.output.journal import JOURNAL, Gathered, JournalIndex
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ async def _shop(
     usual = {"pace": 0, "retry_wait": 0, "min_free": 0, "keep_raw": False, "encodes": 4}
     options = Options(source=source, **(usual | more))
     work = list(plan.make(tables.read(source), options, there={}, failed={}).work)
-    async with opened(out) as held:
+    async with open_directory(out) as held:
         ledger = Gathered(JournalIndex(out))
         directory = OutputDirectory(out, held.locks, ledger)
         with childless():
@@ -63,7 +63,7 @@ async def test_verifying_a_clip_does_not_wait_for_a_source_video(finished: Finis
     os.mkfifo(endless)
     options = finished.options
     async with (
-        opened(tmp_path / "out") as directory,
+        open_directory(tmp_path / "out") as directory,
         open_toolchain(RunContext(options, directory, Lanes.of(options), EventBus())) as toolchain,
         anyio.create_task_group() as group,
     ):

@@ -19,7 +19,6 @@ from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
 
@@ -27,13 +26,6 @@ if TYPE_CHECKING:
 def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
     """Render them once."""
     return draw(tmp_path_factory.mktemp("flash and beep"))
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Share one probing child among all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
 
 
 @pytest.mark.parametrize("fps", [None, Fraction(25)], ids=["as it comes", "25"])

@@ -27,22 +27,7 @@ from hdtf_async.media.probe import Prober
 from hdtf_async.process import supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from hdtf_async.media.demux import MediaInfo
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory of the videos."""
-    return media.drawn(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Share one probing child among all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
 
 
 def whole(cut: Cut) -> Box:
@@ -219,12 +204,12 @@ async def test_another_rate_gives_the_predicted_frames(
 
         within = media.decoded(sources / name).within(interval.start, interval.end)
         places = {one.cropped(BOX): place for place, one in enumerate(within)}
-        taken = [places[one.planes] for one in shown]
-        assert taken == sorted(taken)
+        chosen = [places[one.planes] for one in shown]
+        assert chosen == sorted(chosen)
         # No frame is repeated at the start for longer than the source shows it.
         step = within[1].time - within[0].time
-        assert taken.count(0) <= -(-(step + 1 / rate) // (1 / rate))
-        for place, one in zip(taken, shown, strict=True):
+        assert chosen.count(0) <= -(-(step + 1 / rate) // (1 / rate))
+        for place, one in zip(chosen, shown, strict=True):
             begun = within[place].time - within[0].time
             behind = within[place + 1].time - within[0].time if place + 1 < len(within) else 10**6
             half = 1 / rate / 2
@@ -266,8 +251,8 @@ async def test_scaling_uses_lanczos(prober: Prober, sources: Path, tmp_path: Pat
     found = media.Decoded(await made(cut, tmp_path / "clip.mp4")).pictures[0].planes
     shown = []
     for way in ("lanczos", "bicubic"):
-        words = f"-ss 1 -i {sources / 'b_frames.mp4'} -t 0.2 {made_of.format(way)} {coded} {way}.mp4"
-        media.ffmpeg(tmp_path, f"-v error {words}")
+        arguments = f"-ss 1 -i {sources / 'b_frames.mp4'} -t 0.2 {made_of.format(way)} {coded} {way}.mp4"
+        media.ffmpeg(tmp_path, f"-v error {arguments}")
         shown.append(media.Decoded(tmp_path / f"{way}.mp4").pictures[0].planes == found)
     assert shown == [True, False]
 
@@ -336,8 +321,8 @@ async def test_pixels_become_square(prober: Prober, sources: Path, tmp_path: Pat
     assert cut.squared == (media.WIDTH * 5 // 4, media.HEIGHT)
     clip = await made(cut, tmp_path / "clip.mp4")
     scale = f"scale=400:180:{filters._SCALER}"
-    words = f"-vf {scale} -c:v libx264 -qp 0 -preset ultrafast square.mp4"
-    media.ffmpeg(tmp_path, f"-v error -i {sources / 'b_frames.mp4'} {words}")
+    arguments = f"-vf {scale} -c:v libx264 -qp 0 -preset ultrafast square.mp4"
+    media.ffmpeg(tmp_path, f"-v error -i {sources / 'b_frames.mp4'} {arguments}")
     due = media.Decoded(tmp_path / "square.mp4").within(1, 1.2)
     assert [one.planes for one in media.Decoded(clip).pictures] == [one.cropped(box) for one in due]
     with av.open(str(clip)) as opened:
@@ -432,18 +417,18 @@ async def test_each_input_is_a_local_file_of_one_format(
     sound = AudioCut(sources / "b_frames.mp4", "mp4", 1.0, 1.0)
     cut = replace(cut, sound=sound, form=Form(audio=Audio.BOTH))
     tool, clip = bundled_ffmpeg(), tmp_path / "clip.mp4"
-    for words, inputs in (
-        (ffmpeg.command(tool, cut, clip), 2),
+    for arguments, inputs in (
+        (ffmpeg.clip_command(tool, cut, clip), 2),
         (ffmpeg.wav_command(tool, sound, clip), 1),
-        (interlace.command(tool, cut), 2),
-        (finder.command(tool, cut, (320, 180)), 1),
-        (frames.command(tool, clip), 1),
-        (stills.command(tool, clip), 1),
-        (thumbnails.command(tool, clip, 0.5), 1),
+        (interlace.combing_command(tool, cut), 2),
+        (finder.detection_command(tool, cut, (320, 180)), 1),
+        (frames.decode_command(tool, clip), 1),
+        (stills.stills_command(tool, clip), 1),
+        (thumbnails.thumbnail_command(tool, clip, 0.5), 1),
     ):
-        *opened, output = " ".join(words).split(" -i file:")
+        *opened, output = " ".join(arguments).split(" -i file:")
         assert len(opened) == inputs
-        assert all(before.count("-protocol_whitelist file -f mp4 ") == 1 for before in opened), words
+        assert all(before.count("-protocol_whitelist file -f mp4 ") == 1 for before in opened), arguments
         assert "-protocol_whitelist" not in output
     with demux.opened(str(sources / "b_frames.mp4"), "mp4") as media_file:
         assert media_file.options["protocol_whitelist"] == "file"
@@ -458,9 +443,9 @@ async def test_a_frame_larger_than_its_container_declares_is_not_decoded(
     raw = tmp_path / "raw.mp4"
     with raw.open("wb") as target:
         mp4.write(target, width=20_000, height=20_000, frames=100, rate=(25, 1))
-    told, true = ((side.to_bytes(2) * 2) for side in (20_000, 180))
-    assert told in raw.read_bytes()
-    raw.write_bytes(raw.read_bytes().replace(told, true))
+    declared, true = ((side.to_bytes(2) * 2) for side in (20_000, 180))
+    assert declared in raw.read_bytes()
+    raw.write_bytes(raw.read_bytes().replace(declared, true))
     with pytest.raises(Failure) as failure:
         await made(replace(cut, raw=raw), tmp_path / "clip.mp4")
     assert failure.value.reason is Reason.RAW_UNREADABLE
@@ -504,7 +489,7 @@ async def test_missing_source_frames_are_an_error(
     """
     cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2), form=replace(LOSSLESS, **more))
     assert cut.source is not None
-    for wrong, words, reason in (
+    for wrong, message, reason in (
         (
             replace(cut, interval=Interval(100, 101)),
             "none of the 30 source frames was decoded",
@@ -534,7 +519,7 @@ async def test_missing_source_frames_are_an_error(
         with pytest.raises(Failure) as failure:
             await made(wrong, tmp_path / "clip.mp4")
         assert failure.value.reason is reason
-        assert words in failure.value.words
+        assert message in failure.value.words
 
 
 async def test_an_unwritable_path_is_an_error(prober: Prober, sources: Path, tmp_path: Path) -> None:

@@ -111,9 +111,9 @@ def test_clips_of_unknown_rules_are_not_mixed_with_others(
     (unversioned / "RD_Radio1_000.mp4").unlink()
     command = ["--out", str(unversioned), "--source", str(finished.options.source)]
     assert main(command) == ExitCode.USAGE
-    told = capfd.readouterr().err
-    assert f"cutting rules not recorded -> {CUTTING_RULES}" in told
-    assert "--recut" in told
+    output = capfd.readouterr().err
+    assert f"cutting rules not recorded -> {CUTTING_RULES}" in output
+    assert "--recut" in output
     assert (unversioned / JOURNAL).read_bytes() == before
 
 

@@ -18,7 +18,6 @@ from hdtf_async.core.options import Options
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
 NITS = (0.1, 1, 10, 50, 100, 203, 400, 1000)
@@ -26,17 +25,10 @@ NITS = (0.1, 1, 10, 50, 100, 203, 400, 1000)
 COLUMN = 20
 
 
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Share one probing child among all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
-
-
 BT2020 = "color_primaries=bt2020:colorspace=bt2020nc"
 
 
-def draw(directory: Path, name: str, transfer: str, words: str = H264_10, declared: str = BT2020) -> Path:
+def draw(directory: Path, name: str, transfer: str, arguments: str = H264_10, declared: str = BT2020) -> Path:
     """Render grey columns of known luminance."""
     signal = pq if transfer == "smpte2084" else hlg
     codes = [round(64 + 876 * signal(nits)) for nits in NITS]
@@ -44,7 +36,7 @@ def draw(directory: Path, name: str, transfer: str, words: str = H264_10, declar
     tags = f"{declared}:color_trc={transfer}:range=tv"
     source = "color=size=160x120:rate=25:duration=1,format=yuv420p10le"
     drawing = f"{source},geq=lum='{columns}':cb=512:cr=512,setparams={tags}"
-    media.ffmpeg(directory, f"-v error -f lavfi -i {drawing} {words} {name}")
+    media.ffmpeg(directory, f"-v error -f lavfi -i {drawing} {arguments} {name}")
     return directory / name
 
 
@@ -65,7 +57,7 @@ VP9_10 = "-c:v libvpx-vp9 -profile:v 2 -lossless 1 -deadline realtime -cpu-used 
 
 
 @pytest.mark.parametrize(
-    ("name", "transfer", "words"),
+    ("name", "transfer", "arguments"),
     [
         ("pq.mp4", "smpte2084", H264_10),
         ("pq.webm", "smpte2084", VP9_10),
@@ -73,10 +65,10 @@ VP9_10 = "-c:v libvpx-vp9 -profile:v 2 -lossless 1 -deadline realtime -cpu-used 
     ],
 )
 async def test_high_dynamic_range_is_mapped(
-    prober: Prober, tmp_path: Path, name: str, transfer: str, words: str
+    prober: Prober, tmp_path: Path, name: str, transfer: str, arguments: str
 ) -> None:
     """Each luminance is mapped to its level below white, without a tint, and no HDR declaration is left."""
-    shape = Shape(draw(tmp_path, name, transfer, words), sound=False)
+    shape = Shape(draw(tmp_path, name, transfer, arguments), sound=False)
     made = await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out", crf=0)
     assert made.path is not None
     declared, pixels, grey, tint = inspected(made.path)

@@ -17,7 +17,6 @@ from hdtf_async.media.interlace import Combing
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
 SIDE = 192
@@ -27,13 +26,6 @@ SIDE = 192
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render them once."""
     return draw(tmp_path_factory.mktemp("woven"))
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Share one probing child among all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
 
 
 @pytest.mark.parametrize(("kind", "parity"), PARITIES.items())

@@ -24,20 +24,7 @@ from hdtf_async.media.probe import Prober
 from hdtf_async.process.guard import guarding
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory of the videos."""
-    return media.drawn(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Provide one probing child for all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
+    from collections.abc import Callable
 
 
 async def facts_of(prober: Prober, path: Path, *intervals: Interval) -> MediaInfo:
@@ -237,8 +224,8 @@ async def test_a_missing_header_makes_a_file_unreadable(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
     """In this file it is at the end."""
-    words = await refused(prober, part_of(sources / "open_gop.mp4", tmp_path, 0.9))
-    assert "Invalid data" in words
+    message = await refused(prober, part_of(sources / "open_gop.mp4", tmp_path, 0.9))
+    assert "Invalid data" in message
 
 
 @pytest.mark.parametrize("name", ["longer_sound.webm", "longer_sound.mp4"])
@@ -277,8 +264,10 @@ def test_a_script_that_names_other_files_would_be_followed(sources: Path, tmp_pa
         (tmp_path / "other.mp4").symlink_to(sources / "b_frames.mp4")
         with av.open(str(tmp_path / "local.mp4")) as followed:
             assert sum(1 for _ in followed.demux()) > 120
-        words = "-v error -protocol_whitelist file,http,tcp -safe 0 -f concat -i remote.mp4 -f null -"
-        with subprocess.Popen([bundled_ffmpeg(), *words.split()], cwd=tmp_path, stderr=subprocess.DEVNULL):
+        arguments = "-v error -protocol_whitelist file,http,tcp -safe 0 -f concat -i remote.mp4 -f null -"
+        with subprocess.Popen(
+            [bundled_ffmpeg(), *arguments.split()], cwd=tmp_path, stderr=subprocess.DEVNULL
+        ):
             server.settimeout(30)
             server.accept()[0].close()
 
@@ -308,9 +297,9 @@ async def test_another_container_than_expected_is_unreadable(prober: Prober, sou
     await refused(prober, sources / "plain.webm", "mp4")
     await refused(prober, sources / "b_frames.mp4", "webm")
     assert "supported: mp4" in await refused(prober, sources / "b_frames.mp4", "txt")
-    words = await refused(prober, sources / "nowhere.mp4")
-    assert "No such file" in words
-    assert str(sources) not in words
+    message = await refused(prober, sources / "nowhere.mp4")
+    assert "No such file" in message
+    assert str(sources) not in message
 
 
 async def test_audio_without_video_is_no_video(prober: Prober, tmp_path: Path) -> None:
@@ -366,9 +355,9 @@ def in_its_place(script: str) -> Callable[[str], list[str]]:
     return lambda _module: [sys.executable, "-c", script, str(Path(probe.__file__).parents[2])]
 
 
-@pytest.mark.parametrize(("wound", "words"), WOUNDS.items(), ids=WOUNDS.values())
+@pytest.mark.parametrize(("wound", "message"), WOUNDS.items(), ids=WOUNDS.values())
 async def test_a_file_that_crashes_the_reader_only_fails_its_own_request(
-    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wound: str, words: str
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wound: str, message: str
 ) -> None:
     """Crashes of a parser, excessive memory, noise on its output: the next request succeeds."""
     script = f"""
@@ -387,7 +376,7 @@ probe.serve()
     async with Prober() as prober:
         server = prober.facts(sources / "b_frames.mp4", container="mp4")
         before = await server
-        assert words in await refused(prober, tmp_path / "wound.mp4")
+        assert message in await refused(prober, tmp_path / "wound.mp4")
         assert await facts_of(prober, sources / "b_frames.mp4") == before
 
 

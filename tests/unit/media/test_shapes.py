@@ -19,19 +19,12 @@ from hdtf_async.lanes import encoder
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     from hdtf_async.core.model import Clip, Form
     from hdtf_async.lanes.raws import Raw
     from hdtf_async.media.ffmpeg import Cut
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Share one probing child among all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +130,7 @@ async def test_a_box_refers_to_the_part_that_the_container_displays(
 
 
 @pytest.mark.parametrize(
-    ("ending", "words"),
+    ("ending", "message"),
     [
         ("mp4", H264),
         ("mkv", H264),
@@ -151,18 +144,18 @@ async def test_a_box_refers_to_the_part_that_the_container_displays(
     ids=["H.264 in MP4", "H.264 in Matroska", "VP9", "AV1", "MPEG-2", "MPEG-TS", "MPEG-TS, short GOP", "FLV"],
 )
 async def test_a_change_of_size_is_reported_or_irrelevant(
-    ending: str, words: str, prober: Prober, tmp_path: Path
+    ending: str, message: str, prober: Prober, tmp_path: Path
 ) -> None:
     """A clip of either part has its geometry; a clip of both is rejected with the change and its time."""
     for part, (width, height) in enumerate(((640, 480), (320, 240))):
         numbers = shapes.draw_numbers(tmp_path, width, height)
-        media.ffmpeg(tmp_path, f"-v error -ss {4 * part} {numbers} -t 4 {words} part{part}.{ending}")
+        media.ffmpeg(tmp_path, f"-v error -ss {4 * part} {numbers} -t 4 {message} part{part}.{ending}")
     shape = Shape(
         shapes.joined(tmp_path, f"both.{ending}", f"part0.{ending}", f"part1.{ending}"), sound=False
     )
     parts = ((1, 3, (640, 480)), (3, 4, (640, 480)), (4, 5, (320, 240)), (5, 7, (320, 240)))
     # FFmpeg's decoder of MPEG-2 loses the last frame before a change: no clip can have it.
-    for start, end, size in parts if "mpeg2" not in words else parts[::3]:
+    for start, end, size in parts if "mpeg2" not in message else parts[::3]:
         clip = shapes.clip_of(start, end, box=Box(0, 0, 160, 120), height=120)
         made = await shapes.make(prober, shape, clip, tmp_path / f"out{start}", crop=Crop.TABLE)
         assert made.numbers == shape.within(start, end)
@@ -172,8 +165,8 @@ async def test_a_change_of_size_is_reported_or_irrelevant(
         with pytest.raises(Failure) as failure:
             await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out", fps=fps)
         assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
-        words = "the frames are 640x480 until 4.00 s and 320x240 after that"
-        assert failure.value.words == words
+        message = "the frames are 640x480 until 4.00 s and 320x240 after that"
+        assert failure.value.words == message
 
 
 async def test_an_undetected_change_of_size_is_not_cropped(
@@ -201,8 +194,8 @@ async def test_a_change_of_audio_channels_is_reported(prober: Prober, tmp_path: 
     numbers, beeps = shapes.draw_numbers(tmp_path), shapes.draw_beeps(tmp_path)
     for part in (0, 1):
         cut = f"-ss {4 * part} -t 4"
-        words = f"{cut} {numbers} {cut} {beeps} {H264} -bf 0 -c:a aac -ac {1 + part} part{part}.ts"
-        media.ffmpeg(tmp_path, f"-v error {words}")
+        arguments = f"{cut} {numbers} {cut} {beeps} {H264} -bf 0 -c:a aac -ac {1 + part} part{part}.ts"
+        media.ffmpeg(tmp_path, f"-v error {arguments}")
     path = shapes.joined(tmp_path, "both.ts", "part0.ts", "part1.ts")
     shape = Shape(path)
     for start, end in ((1, 3), (5, 7)):

@@ -26,7 +26,7 @@ from hdtf_async.core.exceptions import BusyError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.output import atomic, journal, locks, manifests
-from hdtf_async.output.directory import opened, read_known, run_record
+from hdtf_async.output.directory import open_directory, read_known, run_record
 from hdtf_async.output.locks import is_held
 from hdtf_async.output.manifests import failure_record
 
@@ -93,7 +93,7 @@ async def test_a_clip_is_durable_before_it_is_recorded(
 ) -> None:
     """The order is: sync the file, rename it, sync the directory, write the record, sync the journal."""
     calls: list[str] = []
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         final = directory.clip_path(_clip())
         temporary = directory.temporary(final)
         temporary.write_bytes(b"a clip")
@@ -135,7 +135,7 @@ async def test_a_clip_is_durable_before_it_is_recorded(
 
 async def test_a_temporary_name_is_in_the_same_directory(tmp_path: Path) -> None:
     """A rename is only atomic within one file system."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         final = directory.clip_path(_clip())
         temporary = directory.temporary(final)
         assert temporary.parent == final.parent
@@ -144,7 +144,7 @@ async def test_a_temporary_name_is_in_the_same_directory(tmp_path: Path) -> None
 
 async def test_clips_are_in_the_index_at_once_and_in_the_next_run(tmp_path: Path) -> None:
     """The journal contains the index of the run."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await _made(directory, _clip())
         await directory.append(failure_record(_clip(1), Failure(Reason.PRIVATE, "gone")), run_record(a=1))
         known = directory.known
@@ -162,13 +162,13 @@ async def test_clips_are_in_the_index_at_once_and_in_the_next_run(tmp_path: Path
 )
 async def test_an_incomplete_last_line_is_ignored_and_removed(tmp_path: Path, torn: bytes) -> None:
     """What follows it is readable, and earlier complete lines are kept."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await _made(directory, _clip())
     whole = (tmp_path / JOURNAL).read_bytes()
     (tmp_path / JOURNAL).write_bytes(whole + torn)
     assert set(read_known(tmp_path).clips) == {"RD_Radio1_000"}
     assert (tmp_path / JOURNAL).read_bytes() == whole + torn, "only a run that holds the lock may cut"
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         assert (tmp_path / JOURNAL).read_bytes() == whole
         await _made(directory, _clip(1))
     assert set(read_known(tmp_path).all_there()) == {"RD_Radio1_000", "RD_Radio1_001"}
@@ -197,12 +197,12 @@ GARBAGE = [
 @pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
 async def test_an_invalid_line_is_skipped(tmp_path: Path, garbage: bytes) -> None:
     """The records around it count, and the line stays."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await _made(directory, _clip())
         await directory.append(_raw_record("RD_Radio1.webm", 5))
     with (tmp_path / JOURNAL).open("ab") as file:
         file.write(garbage + b"\n")
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await _made(directory, _clip(1))
     known = read_known(tmp_path)
     assert set(known.all_there()) == {"RD_Radio1_000", "RD_Radio1_001"}
@@ -217,11 +217,11 @@ async def test_an_impossible_file_name_does_not_exist(tmp_path: Path, name: str)
     clip = {"type": "clip", "clip": name, "metadata": {"bytes": 1}, "form": {}}
     raw = _raw_record(name, 1)
     (tmp_path / JOURNAL).write_text(f"{json.dumps(clip)}\n{json.dumps(raw)}\n")
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         assert set(directory.known.clips) == {name}
         assert directory.known.all_there() == {}
         assert directory.known.raw_there(VIDEO.youtube_id) is None
-        await directory.write_views()
+        await directory.write_manifests()
     assert _lines(tmp_path / METADATA) == []
 
 
@@ -246,13 +246,13 @@ def test_no_journal_crashes_the_program(tmp_path_factory: pytest.TempPathFactory
     (out / JOURNAL).write_bytes(content)
 
     async def open_and_close() -> None:
-        async with opened(out) as directory:
+        async with open_directory(out) as directory:
             assert directory.known.all_there() == {}
             assert directory.known.raw_there(VIDEO.youtube_id) is None
             await directory.append(_record(_clip(9), 1))
-            await directory.write_views([_clip()])
+            await directory.write_manifests([_clip()])
             with pytest.raises(BusyError):
-                async with opened(out):
+                async with open_directory(out):
                     pass
 
     anyio.run(open_and_close)
@@ -263,17 +263,17 @@ def test_no_journal_crashes_the_program(tmp_path_factory: pytest.TempPathFactory
 
 async def test_a_clip_without_a_record_does_not_count(tmp_path: Path) -> None:
     """The program was ended between rename and record."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         directory.clip_path(_clip()).write_bytes(b"a clip")
         assert directory.known.there(_clip().stem) is None
-        await directory.write_views()
+        await directory.write_manifests()
     assert _lines(tmp_path / METADATA) == []
 
 
 @pytest.mark.parametrize("content", [None, b"", b"a longer clip", b"a cli"])
 async def test_a_record_without_its_clip_does_not_count(tmp_path: Path, content: bytes | None) -> None:
     """A file that was deleted, or has another size than recorded, is no clip, and not in the metadata."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await _made(directory, _clip(0))
         await _made(directory, _clip(1))
         if content is None:
@@ -281,14 +281,14 @@ async def test_a_record_without_its_clip_does_not_count(tmp_path: Path, content:
         else:
             directory.clip_path(_clip(0)).write_bytes(content)
         assert set(directory.known.all_there()) == {"RD_Radio1_001"}
-        await directory.write_views()
+        await directory.write_manifests()
     assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_001.mp4"]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"longer audio", b"audi"])
 async def test_a_clip_without_its_wav_file_does_not_count(tmp_path: Path, content: bytes | None) -> None:
     """The same applies to its WAV file, if it was published with one."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         for index in (0, 1):
             directory.wav_path(_clip(index)).write_bytes(b"audio")
             directory.clip_path(_clip(index)).write_bytes(b"a clip")
@@ -301,13 +301,13 @@ async def test_a_clip_without_its_wav_file_does_not_count(tmp_path: Path, conten
         else:
             directory.wav_path(_clip(0)).write_bytes(content)
         assert set(directory.known.all_there()) == {"RD_Radio1_001"}
-        await directory.write_views()
+        await directory.write_manifests()
     assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_001.mp4"]
 
 
 async def test_a_source_video_counts_if_it_has_a_record_and_the_right_size(tmp_path: Path) -> None:
     """One of another size is incomplete, or not ours."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         raw = directory.raw_path(VIDEO, "webm")
         assert raw == tmp_path / RAWS / "RD_Radio1.webm"
         await directory.append(_raw_record(raw.name, 5))
@@ -320,7 +320,7 @@ async def test_a_source_video_counts_if_it_has_a_record_and_the_right_size(tmp_p
 
 async def test_a_recorded_but_unrenamed_source_video_does_not_hide_an_older_one(tmp_path: Path) -> None:
     """The newest record whose file exists counts, under the same name or another."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         for name, size in (("RD_Radio1.webm", 5), ("RD_Radio1.webm", 9), ("RD_Radio1.mp4", 7)):
             await directory.append(_raw_record(name, size))
         (directory.raws / "RD_Radio1.webm").write_bytes(b"a raw")
@@ -332,24 +332,24 @@ async def test_a_recorded_but_unrenamed_source_video_does_not_hide_an_older_one(
 
 async def test_a_clip_that_could_not_be_re_created_still_counts(tmp_path: Path) -> None:
     """Its record is kept; it is listed as existing, or as failed if its settings are no longer requested."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await _made(directory, _clip())
         await directory.append(failure_record(_clip(), Failure(Reason.PRIVATE)))
-        await directory.write_views()
+        await directory.write_manifests()
         assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_000.mp4"]
         assert _lines(tmp_path / FAILURES) == []
         old = directory.known.clips[_clip().stem]["metadata"].get("fingerprint")
-        await directory.write_views(stale={_clip().stem: old})
+        await directory.write_manifests(stale={_clip().stem: old})
     assert _lines(tmp_path / METADATA) == []
     assert [line["reason"] for line in _lines(tmp_path / FAILURES)] == ["private"]
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await _made(directory, _clip(), b"made anew")
         assert directory.known.failures == {}
 
 
 async def test_each_clip_is_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cost grows with the number of clips, and with nothing else."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await directory.append(*(_record(_clip(index), 6) for index in range(3000)))
         for index in range(0, 3000, 3):
             directory.clip_path(_clip(index)).write_bytes(b"a clip")
@@ -372,7 +372,7 @@ async def test_each_clip_is_checked_once(tmp_path: Path, monkeypatch: pytest.Mon
 
 async def test_concurrent_appends_are_separate_lines(tmp_path: Path) -> None:
     """No line merges with another, none is lost, and each is in the index."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
 
         async def append(index: int) -> None:
             record = failure_record(_clip(index), Failure(Reason.NETWORK, "words " * (index % 50)))
@@ -402,7 +402,7 @@ async def test_waiting_records_are_synced_together(tmp_path: Path, monkeypatch: 
         synced += 1
 
     returned: list[tuple[int, int]] = []
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         monkeypatch.setattr(os, "fsync", slow)
 
         async def append(index: int) -> None:
@@ -427,7 +427,7 @@ async def test_waiting_records_are_synced_together(tmp_path: Path, monkeypatch: 
 
 async def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system may write a part of a line; the rest follows."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         journal = _journal_of(directory)._file
         plain = journal.write
 
@@ -444,7 +444,7 @@ async def test_a_full_disk_leaves_the_journal_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half a record is removed, all waiting tasks get the error, and later appends work."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await directory.append(_record(_clip(0), 1))
         before = (tmp_path / JOURNAL).read_bytes()
         journal = _journal_of(directory)._file
@@ -486,7 +486,7 @@ async def test_no_error_between_two_records_loses_a_durable_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, error: Exception
 ) -> None:
     """Whatever error an append has, and even if the disk is full later."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await directory.append(_record(_clip(0), 1))
         file = _journal_of(directory)._file
         plain = file.write
@@ -523,7 +523,7 @@ async def test_no_error_between_two_records_loses_a_durable_one(
 
 async def test_a_record_is_written_even_if_its_task_is_cancelled(tmp_path: Path) -> None:
     """A renamed clip gets its record, even if the run is being stopped at that time."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         with anyio.CancelScope() as scope:
             scope.cancel()
             await directory.append(_record(_clip(), 1))
@@ -534,7 +534,7 @@ async def test_a_record_is_written_even_if_its_task_is_cancelled(tmp_path: Path)
 async def test_a_record_keeps_its_time(tmp_path: Path) -> None:
     """A record from another process has its time; any other gets the time at which it is appended."""
     then = "2026-01-02T03:04:05.678+00:00"
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await directory.append(_record(_clip(0), 1) | {"time": then})
         await directory.append(_record(_clip(1), 1))
     first, second = _lines(tmp_path / JOURNAL)
@@ -552,7 +552,7 @@ async def test_any_text_can_be_recorded(tmp_path: Path) -> None:
         "half a pair: \ud83c",
         "raw byte: \udcff",
     ]
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await directory.append(run_record(texts=texts))
     assert read_known(tmp_path).run["texts"] == texts
     assert (tmp_path / JOURNAL).read_bytes().count(b"\n") == 1
@@ -564,16 +564,16 @@ async def test_any_text_can_be_recorded(tmp_path: Path) -> None:
 async def test_manifests_are_sorted_and_have_no_times(tmp_path: Path) -> None:
     """Two runs with the same result write the same bytes, in whatever order things happened."""
     orders = [(3, 1, 2, 0), (0, 1, 2, 3)]
-    views = []
+    manifests = []
     for place, order in enumerate(orders):
         out = tmp_path / str(place)
-        async with opened(out) as directory:
+        async with open_directory(out) as directory:
             for index in order:
                 await _made(directory, _clip(index))
                 await directory.append(failure_record(_clip(10 + index), Failure(Reason.NETWORK, "words")))
-            await directory.write_views([_clip(20)])
-        views.append([(out / name).read_bytes() for name in (METADATA, FAILURES)])
-    assert views[0] == views[1]
+            await directory.write_manifests([_clip(20)])
+        manifests.append([(out / name).read_bytes() for name in (METADATA, FAILURES)])
+    assert manifests[0] == manifests[1]
     metadata, failures = _lines(tmp_path / "0" / METADATA), _lines(tmp_path / "0" / FAILURES)
     assert [line["file_name"] for line in metadata] == [f"{_clip(index).stem}.mp4" for index in range(4)]
     assert [next(iter(line)) for line in metadata] == ["file_name"] * 4
@@ -586,7 +586,7 @@ async def test_manifests_are_written_while_clips_are_added(
 ) -> None:
     """A clip that is recorded meanwhile is in the next ones, and causes no error."""
     has_size, late = atomic.has_size, [_clip(2)]
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         for index in range(2):
             await _made(directory, _clip(index))
 
@@ -596,20 +596,20 @@ async def test_manifests_are_written_while_clips_are_added(
             return has_size(path, size)
 
         monkeypatch.setattr(directory.known, "has_size", slowly)
-        await directory.write_views()
+        await directory.write_manifests()
         assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == [
             f"{_clip(index).stem}.mp4" for index in range(2)
         ]
-        await directory.write_views()
+        await directory.write_manifests()
         assert len(_lines(tmp_path / METADATA)) == 3
 
 
 async def test_a_failure_is_listed_with_meaning_and_remedy(tmp_path: Path) -> None:
     """With the tool's message too; clips that were not attempted are also listed."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await directory.append(failure_record(_clip(), Failure(Reason.PRIVATE, "ERROR: Private video")))
         await _made(directory, _clip(2))
-        await directory.write_views([_clip(0), _clip(1), _clip(2)])
+        await directory.write_manifests([_clip(0), _clip(1), _clip(2)])
     private, not_tried = _lines(tmp_path / FAILURES)
     advice = Reason.PRIVATE.advice
     assert private == {
@@ -628,9 +628,9 @@ async def test_a_failure_is_listed_with_meaning_and_remedy(tmp_path: Path) -> No
 
 async def test_a_manifest_is_replaced_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the new one cannot be completed the old one is kept, and no partial file is left."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await _made(directory, _clip())
-        await directory.write_views()
+        await directory.write_manifests()
         before = (tmp_path / METADATA).read_bytes()
         await _made(directory, _clip(1))
 
@@ -639,12 +639,12 @@ async def test_a_manifest_is_replaced_atomically(tmp_path: Path, monkeypatch: py
 
         monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(Failure) as raised:
-            await directory.write_views()
+            await directory.write_manifests()
         monkeypatch.undo()
         assert raised.value.reason is Reason.DISK_FULL
         assert (tmp_path / METADATA).read_bytes() == before
         assert not [name for name in _names(tmp_path) if name.startswith(".")]
-        await directory.write_views()
+        await directory.write_manifests()
     assert len(_lines(tmp_path / METADATA)) == 2
 
 
@@ -652,13 +652,13 @@ async def test_manifests_of_a_finished_directory_are_not_rewritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that changes nothing writes nothing: neither a file nor a sync."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await _made(directory, _clip())
-        await directory.write_views()
+        await directory.write_manifests()
     before = [(tmp_path / name).stat() for name in (JOURNAL, METADATA, FAILURES)]
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         monkeypatch.delattr(os, "fsync")
-        await directory.write_views()
+        await directory.write_manifests()
         monkeypatch.undo()
     after = [(tmp_path / name).stat() for name in (JOURNAL, METADATA, FAILURES)]
     assert [(s.st_ino, s.st_mtime_ns, s.st_size) for s in before] == [
@@ -683,7 +683,7 @@ async def test_only_our_own_leftovers_are_removed(tmp_path: Path) -> None:
         (out / name).write_bytes(b"the user's")
     (out / "user").mkdir()
     (out / "user" / ".hdtf-deeper").write_bytes(b"the user's")
-    async with opened(out):
+    async with open_directory(out):
         assert _names(out) == kept | {RAWS, JOURNAL}
         assert _names(out / RAWS) == set()
     assert (out / "user" / ".hdtf-deeper").exists()
@@ -692,19 +692,19 @@ async def test_only_our_own_leftovers_are_removed(tmp_path: Path) -> None:
 
 async def test_a_second_run_is_refused_and_names_the_first(tmp_path: Path) -> None:
     """A run holds the directory exclusively, and releases it as soon as it has ended."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         with pytest.raises(BusyError, match="unknown process"):
-            async with opened(tmp_path):
+            async with open_directory(tmp_path):
                 pass
         await directory.append(run_record())
         with pytest.raises(BusyError) as raised:
-            async with opened(tmp_path):
+            async with open_directory(tmp_path):
                 pass
         assert f"process {os.getpid()} on {socket.gethostname()}" in str(raised.value)
         assert str(tmp_path) in str(raised.value)
         assert read_known(tmp_path).run["pid"] == os.getpid(), "reading needs no lock"
         await _made(directory, _clip())
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         assert set(directory.known.all_there()) == {"RD_Radio1_000"}
 
 
@@ -719,7 +719,7 @@ async def test_a_second_run_is_refused_too_if_a_locked_file_is_unreadable(
     monkeypatch.setattr(fcntl, "flock", held)
     monkeypatch.setattr(locks, "read", held)
     with pytest.raises(BusyError, match="another run is active"):
-        async with opened(tmp_path):
+        async with open_directory(tmp_path):
             pass
 
 
@@ -729,7 +729,7 @@ async def test_a_child_that_is_still_writing_holds_the_lock(
     """If the program is killed, its tools hold the lock; the message does not name the ended process."""
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await directory.append(run_record() | {"pid": gone.pid})
         child = subprocess.Popen(
             [sys.executable, "-c", "input()"],
@@ -742,13 +742,13 @@ async def test_a_child_that_is_still_writing_holds_the_lock(
     with child:
         monkeypatch.setattr(locks, "PATIENCE", 0.1)
         with pytest.raises(BusyError, match=f"not process {gone.pid} .* has ended"):
-            async with opened(tmp_path):
+            async with open_directory(tmp_path):
                 pass
         monkeypatch.undo()
         # The sentinel ends such a child, and another run waits for that.
         async with anyio.create_task_group() as group:
             group.start_soon(run_sync, child.kill)
-            async with opened(tmp_path):
+            async with open_directory(tmp_path):
                 pass
 
 
@@ -760,10 +760,10 @@ async def test_the_lock_is_released_if_opening_fails(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(StoreError, match="Input/output error"):
-        async with opened(tmp_path):
+        async with open_directory(tmp_path):
             pass
     monkeypatch.undo()
-    async with opened(tmp_path):
+    async with open_directory(tmp_path):
         pass
 
 
@@ -780,7 +780,7 @@ async def test_a_file_in_place_of_a_directory_is_named(tmp_path: Path, name: str
         file.write_bytes(b"a file")
     out = tmp_path / "out" if "_" in name else blocked
     with pytest.raises(StoreError, match="choose another --out"):
-        async with opened(out):
+        async with open_directory(out):
             pass
 
 
@@ -794,7 +794,7 @@ async def test_a_directory_that_cannot_be_written_is_named(
 
     monkeypatch.setattr(os, "open", read_only)
     with pytest.raises(StoreError, match="Read-only file system"):
-        async with opened(tmp_path):
+        async with open_directory(tmp_path):
             pass
 
 
@@ -818,10 +818,10 @@ async def test_a_directory_may_have_any_name(tmp_path: Path, name: str) -> None:
     except OSError:
         pytest.skip("this file system has no such names")
     (out / ".hdtf-left").write_bytes(b"half")
-    async with opened(out) as directory:
+    async with open_directory(out) as directory:
         await _made(directory, _clip())
         await directory.log(VIDEO, f"in {out}\n")
-        await directory.write_views()
+        await directory.write_manifests()
     assert _names(out) == {"RD_Radio1_000.mp4", JOURNAL, METADATA, FAILURES, CARD, RAWS}
     assert set(read_known(out).all_there()) == {"RD_Radio1_000"}
 
@@ -834,7 +834,7 @@ async def test_a_private_directory_is_private_empty_and_deleted_afterwards(tmp_p
     left = tmp_path / RAWS / ".hdtf-RD_Radio1.download"
     left.mkdir(parents=True)
     (left / "half").write_bytes(b"half")
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         async with directory.private_directory(VIDEO) as private:
             assert private == left
             assert stat.S_IMODE(private.stat().st_mode) == 0o700
@@ -849,7 +849,7 @@ async def test_a_private_directory_is_private_empty_and_deleted_afterwards(tmp_p
 
 async def test_a_private_directory_is_deleted_after_cancellation(tmp_path: Path) -> None:
     """Even if the cancellation comes while the directory is being created."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         for seconds in (0, 0.0005, 0.001, 0.002, 0.005):
             with anyio.move_on_after(seconds) as scope:
                 async with directory.private_directory(VIDEO) as private:
@@ -861,7 +861,7 @@ async def test_a_private_directory_is_deleted_after_cancellation(tmp_path: Path)
 
 async def test_a_second_name_is_a_hard_link(tmp_path: Path) -> None:
     """One download, two rows of the table: no second copy on the disk."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         first, second = tmp_path / RAWS / "RD_A.mp4", tmp_path / RAWS / "RD_B.mp4"
         first.write_bytes(b"a raw")
         second.write_bytes(b"an old one")
@@ -879,7 +879,7 @@ async def test_a_second_name_is_a_copy_without_hard_links(
     def no_links(*_: object, **__: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         first, second = tmp_path / RAWS / "RD_A.mp4", tmp_path / RAWS / "RD_B.mp4"
         first.write_bytes(b"a raw")
         monkeypatch.setattr(os, "link", no_links)
@@ -890,7 +890,7 @@ async def test_a_second_name_is_a_copy_without_hard_links(
 
 async def test_logs_hashes_and_removals(tmp_path: Path) -> None:
     """A log is appended to, a hash is the sha256, and removing a missing file is no error."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await directory.log(VIDEO, "one\n")
         await directory.log(VIDEO, "two \udcff\n")
         log = tmp_path / RAWS / "RD_Radio1_download_log.txt"
@@ -934,7 +934,7 @@ DEEDS: dict[str, tuple[str, Callable[[OutputDirectory], Awaitable[None]]]] = {
     "publish, sync": ("os.fsync", _publish),
     "publish, rename": ("os.replace", _publish),
     "append": ("os.fsync", lambda directory: directory.append(run_record())),
-    "views": ("os.replace", lambda directory: directory.write_views([_clip()])),
+    "views": ("os.replace", lambda directory: directory.write_manifests([_clip()])),
     "link": ("os.replace", _link),
     "copy": ("shutil.copyfileobj", _link),
     "log": ("aiofiles.open", lambda directory: directory.log(VIDEO, "words")),
@@ -964,7 +964,7 @@ async def test_a_disk_error_is_a_failure_with_its_reason(
     def os_errors_as_failures(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         monkeypatch.setattr(where, os_errors_as_failures)
         if deed == "copy":
             monkeypatch.setattr("os.link", os_errors_as_failures)
@@ -980,13 +980,13 @@ async def test_a_disk_error_is_a_failure_with_its_reason(
 
 async def test_a_deleted_output_directory_is_a_disk_error(tmp_path: Path) -> None:
     """An unplugged disk or a deleted directory: a failure with a message, no crash."""
-    async with opened(tmp_path / "out") as directory:
+    async with open_directory(tmp_path / "out") as directory:
         shutil.rmtree(tmp_path / "out")
         for do in (
             _private,
             _free,
             lambda there: there.log(VIDEO, "words"),
-            lambda there: there.write_views(),
+            lambda there: there.write_manifests(),
         ):
             with pytest.raises(Failure) as raised:
                 await do(directory)
@@ -1004,7 +1004,7 @@ async def test_checking_for_an_active_run_does_not_block_a_run(
 ) -> None:
     """A run that starts at that moment waits for the check, and is not refused."""
     assert not is_held(tmp_path), "there is not even a journal"
-    async with opened(tmp_path):
+    async with open_directory(tmp_path):
         assert is_held(tmp_path)
     assert not is_held(tmp_path)
     monkeypatch.setattr(locks, "_MOMENT", 60)
@@ -1017,5 +1017,5 @@ async def test_checking_for_an_active_run_does_not_block_a_run(
 
         async with anyio.create_task_group() as group:
             group.start_soon(look_away)
-            async with opened(tmp_path):
+            async with open_directory(tmp_path):
                 pass

@@ -17,7 +17,7 @@ from hdtf_async import ExitCode, Reason
 from hdtf_async.cli import main
 from hdtf_async.core.divisions import Outstanding, Part, Request, outstanding, part_of, record_of
 from hdtf_async.core.shards import Shard, named, place
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 from hdtf_async.output.journal import JOURNAL, name_of, parts
 from hdtf_async.output.manifests import FAILURES, METADATA
 
@@ -107,16 +107,18 @@ def test_without_outstanding_shards_each_clip_has_a_result(
     runs: list[tuple[int, int, bool]],
 ) -> None:
     """For any numbers of shards; and once all shards of one number have ended, none is outstanding."""
-    told = [_part(Shard(index, count), time, ended=ended) for time, (count, index, ended) in enumerate(runs)]
-    newest = {part.shard: part for part in told}
+    results = [
+        _part(Shard(index, count), time, ended=ended) for time, (count, index, ended) in enumerate(runs)
+    ]
+    newest = {part.shard: part for part in results}
     covered = {
         youtube_id
         for youtube_id in IDS
         if any(part.ended and part.shard.owns(youtube_id) for part in newest.values())
     }
-    if told and outstanding(told) == Outstanding():
+    if results and outstanding(results) == Outstanding():
         assert covered == set(IDS)
-    assert outstanding([*told, *_division(3, range(3), 99)]) == Outstanding()
+    assert outstanding([*results, *_division(3, range(3), 99)]) == Outstanding()
 
 
 def test_parts_survive_their_records() -> None:
@@ -172,8 +174,8 @@ def test_clips_of_absent_shards_are_listed_as_missing(
     assert reports[-1].absent == absent
     assert reports[-1].exit_code == ExitCode.PASSING
     assert main.main(["merge", "--out", str(out)]) == ExitCode.PASSING
-    words = capsys.readouterr().out
-    assert "Shards 1/4 and 3/4 have not started" in words
+    output = capsys.readouterr().out
+    assert "Shards 1/4 and 3/4 have not started" in output
     there, missing = _listed(out)
     assert there | missing == STEMS
     assert not there & missing
@@ -292,7 +294,7 @@ def test_journals_of_older_versions_are_supported(tmp_path: Path) -> None:
 async def test_the_last_shard_that_ends_lists_the_absent_ones(tmp_path: Path, source: Path) -> None:
     """While another one is active, the absent ones may be about to start."""
     out = tmp_path / "out"
-    async with opened(out, Shard(1, 4)) as neighbour:
+    async with open_directory(out, Shard(1, 4)) as neighbour:
         await neighbour.append(record_of(ALL, 1, ended=False))
         report = await load(out, source, Most(), shard=Shard(0, 4))
         assert report.absent == ()

@@ -17,7 +17,7 @@ from hdtf_async import Failure, OptionsError
 from hdtf_async.cli import settings
 from hdtf_async.core import jsonlines
 from hdtf_async.core.jsonlines import line, lines, records
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 from hdtf_async.output.journal import JOURNAL, read
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def test_a_record_that_is_too_long_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The journal is unchanged."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await directory.append({"type": "run"})
         before = (tmp_path / JOURNAL).read_bytes()
         monkeypatch.setattr("hdtf_async.output.journal.LONGEST", 100)
@@ -78,27 +78,30 @@ def test_no_endless_config_file_is_read(tmp_path: Path) -> None:
 _HOLE, _MEMORY = 160 << 20, 110 << 20
 """Size of a hole in a file, and address space of a process when it starts to read, in bytes."""
 _LIMITED = """
-import resource, sys
+import importlib, resource, sys
 from pathlib import Path
 import anyio
-import hdtf_async
-from hdtf_async.output import directory as store, manifests as views
+import hdtf_async.run
+from hdtf_async.output import manifests
+from hdtf_async.output.directory import open_directory, read_known
 from hdtf_async.output.journal import parts, read, shard_of
+check = importlib.import_module("hdtf_async.commands.check")
+merge = hdtf_async.merge
 out, name, memory = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + memory,) * 2)
 assert [record["n"] for record in read(out / name) if "n" in record] == [1, 2]
-assert [each["clip"] for each in views.not_tried(out)] == ["RD_A_000", "RD_B_000"]
-assert views.count(out)[1].total() == 2
+assert [each["clip"] for each in manifests.not_tried(out)] == ["RD_A_000", "RD_B_000"]
+assert manifests.count(out)[1].total() == 2
 parts(out / name)
 
 async def main():
-    known = store.read_known(out)
+    known = read_known(out)
     assert len(known.failures) == 2
-    sys.modules["hdtf_async.commands.check"]._metadata(known)
-    async with store.opened(out, shard_of(name)) as directory:
+    check._metadata(known)
+    async with open_directory(out, shard_of(name)) as directory:
         await directory.append({"type": "run"})
-    await hdtf_async.merge(out)
+    await merge(out)
 
 anyio.run(main)
 """
@@ -152,5 +155,5 @@ def _write_with_hole(path: Path, before: bytes, after: bytes) -> None:
 def test_written_records_are_read() -> None:
     """Whatever they contain, even lone surrogates."""
     record = {"a": "\ud800", "b": ["ä", 1, None], "c": {"\n": "\n"}}
-    assert [told for told, _ in records(io.BytesIO(line(record)))] == [record]
+    assert [parsed for parsed, _ in records(io.BytesIO(line(record)))] == [record]
     assert json.loads(line(record)) == record

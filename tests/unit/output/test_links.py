@@ -21,7 +21,7 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.shards import Shard
 from hdtf_async.output import atomic, locks, manifests, partials
-from hdtf_async.output.directory import merge, opened, read_known, run_record
+from hdtf_async.output.directory import merge_journals, open_directory, read_known, run_record
 from hdtf_async.output.journal import JOURNAL, RAWS, name_of
 from hdtf_async.output.manifests import CARD, FAILURES, METADATA
 from hdtf_async.report.page import REPORT
@@ -88,7 +88,7 @@ def test_a_temporary_name_is_unpredictable(
 
 async def test_a_download_does_not_follow_a_link_of_its_name(out: Path, elsewhere: Path) -> None:
     """The link is deleted; its target is neither emptied nor changed in mode."""
-    async with opened(out) as directory:
+    async with open_directory(out) as directory:
         (out / RAWS / _private_name()).symlink_to(elsewhere)
         async with directory.private_directory(VIDEO) as private:
             assert not private.is_symlink()
@@ -102,7 +102,7 @@ async def test_downloads_in_writable_directories_are_not_resumed(
     out: Path, elsewhere: Path, mode: int
 ) -> None:
     """A private directory is created again if others could write to it."""
-    async with opened(out) as directory:
+    async with open_directory(out) as directory:
         left = out / RAWS / _private_name()
         left.mkdir()
         (left / "raw.mp4.part").symlink_to(elsewhere / "file")
@@ -114,7 +114,7 @@ async def test_downloads_in_writable_directories_are_not_resumed(
 @as_root
 async def test_a_directory_of_another_user_is_not_touched(out: Path) -> None:
     """Another user's download was interrupted: this user's starts in a separate directory."""
-    async with opened(out) as directory:
+    async with open_directory(out) as directory:
         left = out / RAWS / _private_name()
         left.mkdir(mode=0o700)
         (left / "raw.mp4.part").write_bytes(b"half")
@@ -142,7 +142,7 @@ async def test_a_journal_that_is_a_link_is_refused(out: Path, elsewhere: Path, s
     """Records would be appended to another file."""
     (out / name_of(shard)).symlink_to(elsewhere / "file")
     with pytest.raises(StoreError, match="symbolic link"):
-        async with opened(out, shard):
+        async with open_directory(out, shard):
             pass
 
 
@@ -150,9 +150,9 @@ async def test_other_files_that_are_links_are_not_written_through(out: Path, els
     """Manifests and report are replaced; a log and a lock are errors."""
     for name in (METADATA, FAILURES, REPORT, CARD):
         (out / name).symlink_to(elsewhere / "file")
-    async with opened(out) as directory:
+    async with open_directory(out) as directory:
         await directory.append(run_record())
-        await directory.write_views([CLIP])
+        await directory.write_manifests([CLIP])
         await directory.replace(REPORT, b"a report")
         directory.log_path(VIDEO).symlink_to(elsewhere / "file")
         with pytest.raises(Failure, match="symbolic link") as raised:
@@ -162,7 +162,7 @@ async def test_other_files_that_are_links_are_not_written_through(out: Path, els
         assert (out / CARD).is_symlink(), "a README.md that is there stays"
     (out / manifests.LOCK).symlink_to(elsewhere / "file")
     with pytest.raises(Failure, match="symbolic link"):
-        await merge(out)
+        await merge_journals(out)
 
 
 async def test_files_of_workers_are_not_links(
@@ -172,11 +172,11 @@ async def test_files_of_workers_are_not_links(
     monkeypatch.setattr(locks, "PATIENCE", 0.0)
     (out / locks.WORKERS).mkdir()
     (out / locks.WORKERS / "worker").symlink_to(elsewhere / "file")
-    async with opened(out):
+    async with open_directory(out):
         assert not (out / locks.WORKERS).exists()
     (out / locks.WORKERS).symlink_to(elsewhere)
     with pytest.raises(StoreError, match="symbolic link"):
-        async with opened(out):
+        async with open_directory(out):
             pass
     with pytest.raises(StoreError, match="symbolic link"):
         locks.make_worker_file(out, "worker")
@@ -196,7 +196,7 @@ async def test_a_fifo_never_blocks(out: Path, name: str) -> None:
     (out / name).unlink(missing_ok=True)
     os.mkfifo(out / name)
     with anyio.fail_after(60):
-        for do in (_run_once, merge, hdtf_async.check):
+        for do in (_run_once, merge_journals, hdtf_async.check):
             try:
                 await do(out)
             except (StoreError, Failure, BusyError):
@@ -209,10 +209,10 @@ async def test_a_fifo_never_blocks(out: Path, name: str) -> None:
 
 
 async def _run_once(out: Path) -> None:
-    async with opened(out, Shard(1, 2)) as directory:
+    async with open_directory(out, Shard(1, 2)) as directory:
         await directory.append(run_record())
         await directory.not_tried()
-        await directory.write_views()
+        await directory.write_manifests()
 
 
 # Intentional links.
@@ -248,7 +248,7 @@ async def test_source_videos_are_not_redirected_by_other_users(out: Path, elsewh
     link = _link(out / RAWS, elsewhere)
     os.lchown(link, SOMEBODY, SOMEBODY)
     with pytest.raises(StoreError, match="of other users"):
-        async with opened(out):
+        async with open_directory(out):
             pass
     os.chown(out, SOMEBODY, SOMEBODY)
     atomic.require_trusted(link)

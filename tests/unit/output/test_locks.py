@@ -24,7 +24,7 @@ from hdtf_async import ExitCode, Reason
 from hdtf_async.core import descriptors
 from hdtf_async.core.shards import Shard
 from hdtf_async.output import locks, manifests
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 from hdtf_async.output.journal import JOURNAL
 from hdtf_async.output.locks import is_held
 from hdtf_async.output.manifests import METADATA
@@ -47,7 +47,7 @@ from hdtf_async.core import descriptors
 from hdtf_async.process.guard import guarding
 from hdtf_async.output.locks import is_held
 from hdtf_async.core.shards import Shard
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: hosts do it nevertheless
 out = Path(sys.argv[1])
@@ -71,7 +71,7 @@ def opened_files():
 async def main():
     children = []
     for _ in range(3):
-        async with opened(out, Shard(0, 1)) as directory, guarding(*directory.locks) as guard:
+        async with open_directory(out, Shard(0, 1)) as directory, guarding(*directory.locks) as guard:
             number, inside = forked(opened_files)
             children.append(number)
             print("journals in the child:", inside.count(".jsonl"))
@@ -79,7 +79,7 @@ async def main():
             number, _ = forked(lambda: str([descriptors.close(lock) for lock in directory.locks]))
             children.append(number)
             print("held after a child has ended its copy of the run:", is_held(out))
-    async with opened(out):
+    async with open_directory(out):
         pass
     print("kept for forks:", len(descriptors._OWN))
     for number in children:
@@ -117,10 +117,10 @@ def inherited() -> Iterator[list[int]]:
 
 async def test_a_lock_is_released_even_if_it_was_inherited(tmp_path: Path, inherited: list[int]) -> None:
     """A library that forks outside Python leaves a copy of the descriptor."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         inherited += map(os.dup, directory.locks)  # as a fork does
     assert not is_held(tmp_path)
-    async with opened(tmp_path):
+    async with open_directory(tmp_path):
         pass
 
 
@@ -128,7 +128,7 @@ async def test_checking_for_an_active_run_leaves_no_lock(
     tmp_path: Path, inherited: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even if the host program forks at that moment."""
-    async with opened(tmp_path):
+    async with open_directory(tmp_path):
         pass
     lock = descriptors.lock
 
@@ -140,7 +140,7 @@ async def test_checking_for_an_active_run_leaves_no_lock(
     with monkeypatch.context() as patch:
         patch.setattr(descriptors, "lock", forked)
         assert not is_held(tmp_path)
-    async with opened(tmp_path):
+    async with open_directory(tmp_path):
         pass
 
 
@@ -170,7 +170,7 @@ async def test_a_signal_ends_a_merge_that_waits_for_another_process(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     """The manifests are unchanged, and the exit code is that of the signal."""
-    async with opened(tmp_path):
+    async with open_directory(tmp_path):
         pass
     (tmp_path / METADATA).write_bytes(b"as it was")
     command = [sys.executable, "-m", "hdtf_async", "merge", "--out", str(tmp_path)]
@@ -195,9 +195,9 @@ def _has_opened(process: int, file: Path) -> bool:
 
 async def test_a_cancelled_shard_does_not_wait_for_another_process(tmp_path: Path) -> None:
     """However long the other one holds the lock of the manifests."""
-    async with opened(tmp_path, Shard(0, 2)) as directory:
+    async with open_directory(tmp_path, Shard(0, 2)) as directory:
         with _locked_by_another(tmp_path / manifests.LOCK), anyio.move_on_after(0.1) as scope:
-            await directory.write_views()
+            await directory.write_manifests()
     assert scope.cancelled_caught
 
 
@@ -226,16 +226,16 @@ async def test_a_process_with_progress_is_waited_for(tmp_path: Path, monkeypatch
     lock, write = descriptors.lock, manifests.write
 
     def locked(descriptor: int) -> bool:
-        taken = lock(descriptor)
-        polls.append(taken)
+        acquired = lock(descriptor)
+        polls.append(acquired)
         if len(polls) > 20:  # twice the patience for a process without progress
             go_on.set()
-        return taken
+        return acquired
 
-    def slow(*words: Any) -> None:
+    def slow(*arguments: Any) -> None:
         first.set()
         assert go_on.wait(60)
-        write(*words)
+        write(*arguments)
 
     monkeypatch.setattr(descriptors, "lock", locked)
     monkeypatch.setattr(manifests, "write", slow)

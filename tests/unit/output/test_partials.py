@@ -199,10 +199,10 @@ async def test_an_interrupted_run_resumes_with_the_same_bytes(
             assert [path.name for path in raws.glob(".*/*.part")] == ["raw.mp4.part"]
             assert not list(raws.glob(".*/*.conf"))
             report = await hdtf_async.download(tmp_path, options)
-        told = [request for request in await site.requests() if request["method"] == "GET"]
+        requests = [request for request in await site.requests() if request["method"] == "GET"]
     assert report.exit_code == 0
-    assert sum(request["sent"] for request in told) < 1.5 * size
-    assert len(told) == 2
-    assert told[1]["range"] != "bytes=0-"
+    assert sum(request["sent"] for request in requests) < 1.5 * size
+    assert len(requests) == 2
+    assert requests[1]["range"] != "bytes=0-"
     assert (raws / "RD_Radio1.mp4").read_bytes() == (finished.out / "_videos_raw/RD_Radio1.mp4").read_bytes()
     assert [path.name for path in tmp_path.rglob(".*")] == []

@@ -12,7 +12,7 @@ import pytest
 from hdtf_async import BusyError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.output import locks, video_journal
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 from hdtf_async.output.journal import JOURNAL, JournalIndex
 from hdtf_async.output.locks import WORKERS, locked_by_worker, make_worker_file, worker_lock
 from hdtf_async.output.video_journal import VideoLedger
@@ -98,14 +98,14 @@ async def test_the_next_run_adds_what_is_left(tmp_path: Path) -> None:
     torn.write_bytes(torn.read_bytes() + b'{"type": "clip", "cl')
     (tmp_path / WORKERS / "RD_b.jsonl").write_text("none of ours\n")
     (tmp_path / WORKERS / "RD_c.jsonl").symlink_to(tmp_path / "elsewhere")
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         assert timeless(directory.known.raws["id"]) == [RAW]
         assert timeless([directory.known.failures["RD_a_000"]]) == [FAILED]
         assert not (tmp_path / WORKERS).exists()
     lines = [json.loads(line) for line in (tmp_path / JOURNAL).read_text().splitlines()]
     assert timeless(lines) == [RAW, FAILED]
     assert not (tmp_path / "elsewhere").exists()
-    async with opened(tmp_path):
+    async with open_directory(tmp_path):
         pass
     assert len((tmp_path / JOURNAL).read_text().splitlines()) == 2
 
@@ -139,10 +139,10 @@ async def test_a_run_waits_for_workers_whose_driver_was_killed(
     make_worker_file(tmp_path, "one")
     lock = worker_lock(tmp_path / WORKERS / "one")
     with pytest.raises(BusyError, match="1 cluster workers are still running"):
-        async with opened(tmp_path):
+        async with open_directory(tmp_path):
             pass
     os.close(lock)
-    async with opened(tmp_path):
+    async with open_directory(tmp_path):
         assert not (tmp_path / WORKERS).exists()
 
 

@@ -51,7 +51,7 @@ async def gone(number: int) -> bool:
     return not alive(number)
 
 
-class Heard(list[str]):
+class Recorder(list[str]):
     """Lines of stdout, and an event for the first."""
 
     def __init__(self, *, signs: bool = False) -> None:
@@ -136,10 +136,10 @@ async def test_the_message_is_the_last_lines_of_stderr() -> None:
 
 async def test_lines_end_with_any_mix_of_newlines_and_carriage_returns() -> None:
     """Progress bars end theirs with a carriage return; empty lines are ignored; the last may lack its end."""
-    heard = Heard()
+    recorder = Recorder()
     written = r"one\rtwo\r\nthree\n\n\r\nfour"
-    await run(Command(shell(f"printf '{written}'; printf '{written}' >&2")), deadline=SOON, on_line=heard)
-    assert heard == ["one", "two", "three", "four"]
+    await run(Command(shell(f"printf '{written}'; printf '{written}' >&2")), deadline=SOON, on_line=recorder)
+    assert recorder == ["one", "two", "three", "four"]
 
 
 async def test_a_line_read_in_pieces_is_one_line() -> None:
@@ -150,19 +150,19 @@ async def test_a_line_read_in_pieces_is_one_line() -> None:
         os.write(1, piece); os.write(2, piece)
         time.sleep(0.01)
     """
-    heard = Heard()
-    ended = await run(Command(python(code)), deadline=SOON, on_line=heard)
-    assert heard == ["grün", "no end"]
+    recorder = Recorder()
+    ended = await run(Command(python(code)), deadline=SOON, on_line=recorder)
+    assert recorder == ["grün", "no end"]
     assert ended.words == "grün\nno end"
 
 
 async def test_invalid_utf_8_is_marked_and_not_fatal() -> None:
     """A tool may print any file name."""
-    heard = Heard()
+    recorder = Recorder()
     ended = await run(
-        Command(shell(r"printf 'a\377b\n\000\n'; printf 'x\300y' >&2")), deadline=SOON, on_line=heard
+        Command(shell(r"printf 'a\377b\n\000\n'; printf 'x\300y' >&2")), deadline=SOON, on_line=recorder
     )
-    assert heard == ["a\N{REPLACEMENT CHARACTER}b", "\0"]
+    assert recorder == ["a\N{REPLACEMENT CHARACTER}b", "\0"]
     assert ended.words == "x\N{REPLACEMENT CHARACTER}y"
 
 
@@ -174,9 +174,9 @@ async def test_a_long_line_is_truncated_and_the_next_one_complete() -> None:
         for _ in range(256): pipe.write("x" * 65536)
         pipe.write("\\nword\\n")
     """
-    heard = Heard()
-    ended = await run(Command(python(code)), deadline=SOON, on_line=heard)
-    assert heard == ["x" * supervisor.LINE_LIMIT, "word"]
+    recorder = Recorder()
+    ended = await run(Command(python(code)), deadline=SOON, on_line=recorder)
+    assert recorder == ["x" * supervisor.LINE_LIMIT, "word"]
     assert ended.words.split("\n") == ["x" * supervisor.WORDS_LIMIT, "word"]
 
 
@@ -196,10 +196,10 @@ async def test_large_output_on_both_pipes_takes_no_memory() -> None:
 
 async def test_stdout_is_returned_up_to_the_limit() -> None:
     """To the byte, and `on_line` receives none of it."""
-    heard = Heard()
-    ended = await run(Command(shell(r"printf 'a\r\nb\000'"), keep=5), deadline=SOON, on_line=heard)
+    recorder = Recorder()
+    ended = await run(Command(shell(r"printf 'a\r\nb\000'"), keep=5), deadline=SOON, on_line=recorder)
     assert ended.out == b"a\r\nb\0"
-    assert not heard
+    assert not recorder
 
 
 async def test_more_output_than_the_limit_ends_the_child() -> None:
@@ -339,37 +339,40 @@ async def test_a_child_is_ended_at_its_deadline() -> None:
 
 async def test_progress_prevents_a_stall() -> None:
     """A child that takes many times the stall timeout, and reports progress."""
-    heard = Heard(signs=True)
+    recorder = Recorder(signs=True)
     ended = await run(
         Command(shell("for n in $(seq 30); do echo $n; sleep 0.04; done")),
         deadline=SOON,
         stall=0.6,
-        on_line=heard,
+        on_line=recorder,
     )
     assert ended.code == 0
-    assert len(heard) == 30
+    assert len(recorder) == 30
 
 
 async def test_output_without_progress_does_not_prevent_a_stall() -> None:
     """A progress bar that is redrawn at the same position."""
-    heard = Heard(signs=False)
+    recorder = Recorder(signs=False)
     with pytest.raises(Failure) as failure:
         await run(
             Command(shell("echo hm >&2; while echo 50%; do sleep 0.01; done")),
             deadline=SOON,
             stall=0.5,
-            on_line=heard,
+            on_line=recorder,
         )
     assert failure.value.reason is Reason.STALLED
     assert failure.value.words == "hm\nno progress for 0.5 s"
-    assert len(heard) > 1
+    assert len(recorder) > 1
 
 
 async def test_progress_only_prevents_a_stall_for_the_timeout() -> None:
     """A child that made progress once, and then stopped."""
     with pytest.raises(Failure) as failure:
         await run(
-            Command(shell("echo; echo one; sleep 100")), deadline=SOON, stall=0.3, on_line=Heard(signs=True)
+            Command(shell("echo; echo one; sleep 100")),
+            deadline=SOON,
+            stall=0.3,
+            on_line=Recorder(signs=True),
         )
     assert failure.value.reason is Reason.STALLED
 
@@ -383,14 +386,14 @@ async def test_time_while_this_program_was_stopped_does_not_count() -> None:
     try:
         async with create_task_group() as tasks:
             ended: list[Ended] = []
-            heard = Heard(signs=True)
+            recorder = Recorder(signs=True)
 
             async def child() -> None:
                 script = "echo begun; sleep 0.3; exit 5"
-                ended.append(await run(Command(shell(script)), deadline=100, stall=50, on_line=heard))
+                ended.append(await run(Command(shell(script)), deadline=100, stall=50, on_line=recorder))
 
             tasks.start_soon(child)
-            await heard.first.wait()
+            await recorder.first.wait()
             jump = 90.0
     finally:
         loop.time = clock  # type: ignore[method-assign]
@@ -405,24 +408,24 @@ FAMILY = "sleep 100 & echo $! $$; wait"
 ORPHANS = "sleep 100 & echo $! $$; exit 6"
 
 
-def numbers(heard: list[str]) -> list[int]:
+def numbers(recorder: list[str]) -> list[int]:
     """Return the pids that a child has printed."""
-    return [int(number) for line in heard for number in line.split()]
+    return [int(number) for line in recorder for number in line.split()]
 
 
 async def cancelled(script: list[str]) -> list[int]:
     """Run a child, cancel it at its first line, and return the pids in its lines."""
-    heard = Heard()
+    recorder = Recorder()
     async with create_task_group() as tasks:
 
         async def child() -> None:
-            await run(Command(script), deadline=SOON, on_line=heard)
+            await run(Command(script), deadline=SOON, on_line=recorder)
             pytest.fail("the cancellation was swallowed")
 
         tasks.start_soon(child)
-        await heard.first.wait()
+        await recorder.first.wait()
         tasks.cancel_scope.cancel()
-    return numbers(heard)
+    return numbers(recorder)
 
 
 async def test_a_child_may_clean_up_at_sigterm(tmp_path: Path) -> None:
@@ -441,23 +444,23 @@ async def test_a_child_may_clean_up_at_sigterm(tmp_path: Path) -> None:
 
 async def test_grandchildren_end_with_a_timed_out_child() -> None:
     """yt-dlp's own ffmpeg would continue forever otherwise."""
-    heard, deadline = Heard(), 0.5
-    while len(numbers(heard)) < 2:  # it could time out before it has started them
-        heard = Heard()
+    recorder, deadline = Recorder(), 0.5
+    while len(numbers(recorder)) < 2:  # it could time out before it has started them
+        recorder = Recorder()
         with pytest.raises(Failure):
-            await run(Command(shell(FAMILY)), deadline=deadline, on_line=heard)
+            await run(Command(shell(FAMILY)), deadline=deadline, on_line=recorder)
         deadline *= 2
-    for number in numbers(heard):
+    for number in numbers(recorder):
         assert await gone(number)
 
 
 @pytest.mark.usefixtures("impatient")
 async def test_grandchildren_end_after_their_parent() -> None:
     """They keep the pipes open: the output is read, the exit code is the child's, and nothing waits."""
-    heard = Heard()
-    ended = await run(Command(shell(ORPHANS)), deadline=SOON, on_line=heard)
+    recorder = Recorder()
+    ended = await run(Command(shell(ORPHANS)), deadline=SOON, on_line=recorder)
     assert ended.code == 6
-    for number in numbers(heard):
+    for number in numbers(recorder):
         assert await gone(number)
 
 
@@ -471,13 +474,13 @@ async def test_a_process_outside_the_group_blocks_nothing() -> None:
         os.setsid(); print(os.getpid(), flush=True); os.write(tell, b"x"); time.sleep(100)
     os.read(told, 1)
     """
-    heard = Heard()
+    recorder = Recorder()
     try:
-        assert (await run(Command(python(code)), deadline=SOON, on_line=heard)).code == 0
+        assert (await run(Command(python(code)), deadline=SOON, on_line=recorder)).code == 0
     finally:
-        for number in numbers(heard):
+        for number in numbers(recorder):
             os.kill(number, signal.SIGKILL)
-    assert len(heard) == 1
+    assert len(recorder) == 1
 
 
 @pytest.mark.usefixtures("impatient")
@@ -495,22 +498,22 @@ async def test_cancelling_a_scope_ends_the_group_and_continues(script: str) -> N
 @pytest.mark.parametrize("impatience", [1, 3])
 async def test_cancelling_a_task_ends_the_group_and_continues(script: str, impatience: int) -> None:
     """With plain asyncio, as in a host program; repeated cancellation makes no difference."""
-    heard = Heard()
-    task = asyncio.create_task(run(Command(shell(script)), deadline=SOON, on_line=heard))
-    await heard.first.wait()
+    recorder = Recorder()
+    task = asyncio.create_task(run(Command(shell(script)), deadline=SOON, on_line=recorder))
+    await recorder.first.wait()
     for _ in range(impatience):
         task.cancel()
         await asyncio.sleep(0.01)
     with pytest.raises(asyncio.CancelledError):
         await task
-    for number in numbers(heard):
+    for number in numbers(recorder):
         assert await gone(number)
 
 
 async def test_cancelling_before_the_start_leaves_no_process(tmp_path: Path) -> None:
     """In a scope that is already cancelled, and in a task that has not run yet."""
-    told = tmp_path / "number"
-    script = shell(f"echo $$ > {told}.new; mv {told}.new {told}; sleep 100")
+    number = tmp_path / "number"
+    script = shell(f"echo $$ > {number}.new; mv {number}.new {number}; sleep 100")
     with anyio.CancelScope() as scope:
         scope.cancel()
         await run(Command(script), deadline=SOON)
@@ -519,8 +522,8 @@ async def test_cancelling_before_the_start_leaves_no_process(tmp_path: Path) -> 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    if told.exists():
-        assert await gone(int(told.read_text()))
+    if number.exists():
+        assert await gone(int(number.read_text()))
 
 
 async def test_an_error_in_the_callback_ends_the_group() -> None:

@@ -150,11 +150,12 @@ def test_a_warning_about_the_player_api_explains_an_error_without_a_cause(
 
 def test_every_row_of_the_tables_is_about_a_real_message() -> None:
     """Every expression in the tables matches a text of yt-dlp, YouTube or the system."""
-    real = [said for text in (FROM_YOUTUBE, FROM_YT_DLP, TOGETHER) for _, said in transcripts(text)]
+    real = [message for text in (FROM_YOUTUBE, FROM_YT_DLP, TOGETHER) for _, message in transcripts(text)]
     real += [printed(row.message) for row in ROWS if row.reason not in {"-", "cause"}]
     real += [printed(row.message, cause=c) for row in ROWS if row.reason == "cause" for c, *_ in CAUSES]
     plain = [
-        " ".join(said.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split()) for said in real
+        " ".join(message.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split())
+        for message in real
     ]
     rows = [row for name in TABLES for row in getattr(messages, name)]
     assert [form.pattern for _, form in rows if not any(map(form.search, plain))] == []

@@ -80,15 +80,10 @@ def test_a_video_that_was_ready_twice_does_not_exceed_the_total() -> None:
 
 def test_progress_counts_finished_and_running_work() -> None:
     """Bytes and seconds of running work count as far as they have come; the most important comes first."""
-    assert told(STORY[:4]).videos_words(0) == "400 B, 200 B/s, 1 running"
-    picture = told(STORY)
-    assert (
-        picture.tally.videos_over,
-        picture.tally.plan.videos,
-        picture.tally.clips_over,
-        picture.tally.plan.clips,
-    ) == (1, 3, 1, 4)
-    assert picture.clips_words(10.0) == "1 failed, 5.0 s of 1.0 min, 0.5x real time, 1 running"
+    assert told(STORY[:4]).lanes(0)[0].state == ["400 B", "200 B/s", "1 running"]
+    videos, clips = told(STORY).lanes(10.0)
+    assert (videos.over, videos.total, clips.over, clips.total) == (1, 3, 1, 4)
+    assert clips.state == ["1 failed", "5.0 s of 1.0 min", "0.5x real time", "1 running"]
     end = [
         ClipDone("RD_A_000", "RD_A_000.mp4", 20.0, 99, 1.0, 0.0),
         VideoFailed("RD_B", "b", Reason.PRIVATE, "", 1),
@@ -98,7 +93,14 @@ def test_progress_counts_finished_and_running_work() -> None:
     picture = told([*STORY, *end])
     assert (picture.tally.videos_over, picture.tally.clips_over, picture.failed) == (3, 4, 3)
     assert (picture.tally.downloads.running, picture.tally.encodes.running) == ({}, {})
-    assert picture.videos_words(0) == "1.0 kB"
+    assert picture.lanes(0)[0].state == ["1.0 kB"]
+
+
+def test_a_lane_without_work_is_not_shown() -> None:
+    """A census has no clips, and a check has no videos."""
+    assert [lane.name for lane in told([replace(STARTED, clips=0)]).lanes(0)] == ["videos"]
+    assert [lane.name for lane in told([replace(STARTED, videos=0)]).lanes(0)] == ["clips"]
+    assert told([]).lanes(0) == []
 
 
 def test_late_progress_of_finished_work_is_ignored() -> None:
@@ -114,28 +116,28 @@ def test_late_progress_of_finished_work_is_ignored() -> None:
 
 
 def test_a_closed_lane_shows_a_countdown_until_it_opens() -> None:
-    """In minutes and seconds, before everything else."""
+    """In minutes and seconds."""
     picture = told([*STORY, LaneClosed(Reason.REFUSED, "", 600.0, 0)])
-    assert picture.videos_words(2.0).startswith("refused: retry in 9:58, 1.0 kB")
-    assert picture.videos_words(601.0).startswith("refused: test download")
+    assert picture.lanes(2.0)[0].paused == ["refused: retry in 9:58"]
+    assert picture.lanes(601.0)[0].paused == ["refused: test download"]
     picture.add(LaneOpened(600.0), 600.0)
-    assert picture.videos_words(601.0) == "1.0 kB"
+    assert picture.lanes(601.0)[0].paused == []
 
 
 def test_a_cluster_shows_its_workers_and_the_eta_from_all_of_them() -> None:
     """And that the run waits for workers, while there is no ETA."""
-    picture = course()
-    alone = picture.left(100.0)
+    progress = course()
+    alone = progress.left(100.0)
     assert alone is not None
-    for workers, share in ((1, 1), (2, 2), (4, 4)):
-        lanes = (picture.tally.plan.downloads, picture.tally.plan.encodes)
-        picture.add(WorkersChanged(workers, lanes[0] * share, lanes[1] * share, 0.0), 100.0)
-        assert picture.videos_words(100.0).startswith(f"{workers} worker{'s' * (workers > 1)}, ")
-        assert picture.left(100.0) == pytest.approx(alone / share)
-        picture.add(WorkersChanged(workers, *lanes, 0.0), 100.0)
-    picture.add(WorkersChanged(0, 0, 0, 0.0), 100.0)
-    assert picture.videos_words(100.0).startswith("waiting for workers, ")
-    assert picture.left(100.0) is None
+    wide = (progress.tally.plan.downloads, progress.tally.plan.encodes)
+    for workers, words in ((1, "1 worker"), (2, "2 workers"), (4, "4 workers")):
+        progress.add(WorkersChanged(workers, wide[0] * workers, wide[1] * workers, 0.0), 100.0)
+        assert words in progress.lanes(100.0)[0].state
+        assert progress.lanes(100.0)[0].paused == []
+        assert progress.left(100.0) == pytest.approx(alone / workers)
+    progress.add(WorkersChanged(0, 0, 0, 0.0), 100.0)
+    assert progress.lanes(100.0)[0].paused == ["waiting for workers"]
+    assert progress.left(100.0) is None
 
 
 def test_the_last_error_is_shown_with_its_age() -> None:

@@ -21,8 +21,8 @@ def shapes(svg: str) -> tuple[str, list[Shape]]:
         kind = each.get("class")
         if kind is not None and each.tag.rpartition("}")[2] != "g":
             names = ("x", "x1", "y", "width", "height", "d")
-            words = each.text or "".join(title.text or "" for title in each)
-            found.append((kind, *(value for name in names if (value := each.get(name))), words))
+            label = each.text or "".join(title.text or "" for title in each)
+            found.append((kind, *(value for name in names if (value := each.get(name))), label))
     return root.get("viewBox", ""), found
 
 
@@ -93,13 +93,13 @@ def test_short_bars_are_visible_and_many_rows_are_low() -> None:
 def test_a_time_axis_has_ten_marks_at_most(seconds: float, first: str, last: str, marks: int) -> None:
     """At round times, in seconds, minutes or hours; labels that would not fit are omitted."""
     _, drawn = shapes(charts.timeline(Run({}, 50.0, 50.0 + seconds)))
-    words = [shape[-1] for shape in drawn if shape[0] == "mark"]
-    assert (len(words), words[-1]) == (marks, last)
-    assert words[:2] == ["0:00", first][: len(words)]
+    label = [shape[-1] for shape in drawn if shape[0] == "mark"]
+    assert (len(label), label[-1]) == (marks, last)
+    assert label[:2] == ["0:00", first][: len(label)]
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "text"),
     [
         (0, "0.0 s"),
         (59.94, "59.9 s"),
@@ -110,9 +110,9 @@ def test_a_time_axis_has_ten_marks_at_most(seconds: float, first: str, last: str
         (3720, "1 h 02 min"),
     ],
 )
-def test_a_duration_has_two_parts(seconds: float, words: str) -> None:
+def test_a_duration_has_two_parts(seconds: float, text: str) -> None:
     """From a minute on."""
-    assert charts.words_of_time(seconds) == words
+    assert charts.words_of_time(seconds) == text
 
 
 def test_bars_that_touch_are_in_one_row() -> None:
@@ -131,8 +131,8 @@ def test_the_depth_is_listed_where_it_changes() -> None:
 def columns(values: list[float]) -> list[tuple[str, int]]:
     """Return the label and the height of each column of a histogram."""
     _, drawn = shapes(charts.histogram(values, "Rate", "fps"))
-    told = [shape[-1].removesuffix(" clips").split(" fps: ") for shape in drawn if shape[0] == "column"]
-    return [(what, int(number)) for what, number in told]
+    labels = [shape[-1].removesuffix(" clips").split(" fps: ") for shape in drawn if shape[0] == "column"]
+    return [(what, int(number)) for what, number in labels]
 
 
 def ranges(step: float, *clips: int) -> list[tuple[str, int]]:

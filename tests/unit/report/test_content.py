@@ -37,7 +37,7 @@ def line(number: int, **more: object) -> dict[str, Any]:
 
 def there(*lines: dict[str, Any]) -> dict[str, ClipRecord]:
     """Return the records of clips, by the stems of the clips."""
-    return {told["file_name"].removesuffix(".mp4"): ClipRecord(told) for told in lines}
+    return {record["file_name"].removesuffix(".mp4"): ClipRecord(record) for record in lines}
 
 
 def lost(number: int, reason: str = "private", **more: object) -> dict[str, Any]:
@@ -97,8 +97,8 @@ REFUSED = {"file": "RD_video_url.txt", "line": 7, "subset": "RD", "words": "no a
 )
 def test_the_verdict_says_whether_all_clips_exist(found: ReportData, verdict: str, *, well: bool) -> None:
     """In a sentence or two."""
-    told = content.of(found)
-    assert (told["verdict"], told["well"]) == (verdict, well)
+    page = content.of(found)
+    assert (page["verdict"], page["well"]) == (verdict, well)
 
 
 def test_counts_are_at_the_head() -> None:
@@ -117,13 +117,13 @@ def test_counts_are_at_the_head() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "words"),
+    ("size", "text"),
     [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (12_345_678, "12.3 MB"), (5e9, "5 GB"), (5e15, "5000 TB")],
 )
-def test_sizes_have_three_figures(size: float, words: str) -> None:
+def test_sizes_have_three_figures(size: float, text: str) -> None:
     """Except terabytes."""
-    told = content.of(ReportData({}, fetched=int(size)))
-    assert dict(told["counts"])["downloaded"] == words.replace(" ", NBSP)
+    page = content.of(ReportData({}, fetched=int(size)))
+    assert dict(page["counts"])["downloaded"] == text.replace(" ", NBSP)
 
 
 @pytest.mark.parametrize(
@@ -138,12 +138,12 @@ def test_only_valid_figures_are_used(value: object, number: float) -> None:
 def test_the_newest_twelve_runs_with_work_have_charts() -> None:
     """The newest first, with the number of older ones."""
     runs = [run(NOON + 3600 * number) for number in range(14)]
-    told = content.of(ReportData({}, runs=[*runs, run(NOON + 10**6, spans=False)], now=NOON + 59))
-    assert (len(told["runs"]), told["older_runs"]) == (12, 2)
-    assert told["runs"][0]["begun"] == "2023-11-15 11:13 UTC"
-    assert told["runs"][0]["took"] == "1 min 00 s"
-    assert told["runs"][0]["timeline"].startswith("<svg")
-    assert told["now"] == "2023-11-14 22:14 UTC"
+    page = content.of(ReportData({}, runs=[*runs, run(NOON + 10**6, spans=False)], now=NOON + 59))
+    assert (len(page["runs"]), page["older_runs"]) == (12, 2)
+    assert page["runs"][0]["begun"] == "2023-11-15 11:13 UTC"
+    assert page["runs"][0]["took"] == "1 min 00 s"
+    assert page["runs"][0]["timeline"].startswith("<svg")
+    assert page["now"] == "2023-11-14 22:14 UTC"
     fewer = content.of(ReportData({}, runs=runs[:12]))
     assert (len(fewer["runs"]), fewer["older_runs"], fewer["now"]) == (12, 0, None)
 
@@ -194,12 +194,12 @@ FORM = {"fps": "25", "size": 512, "preset": "superfast", "crf": 20, "audio": "aa
 def test_the_methods_paragraph_lists_the_steps_of_each_clip(form: dict[str, Any], steps: str | None) -> None:
     """In the order of the steps."""
     newest = Run({"form": form}, 0, 1)
-    told = content.methods(ReportData(there(line(1)), runs=[Run({"form": FORM}, 0, 0), newest]))
+    paragraph = content.methods(ReportData(there(line(1)), runs=[Run({"form": FORM}, 0, 0), newest]))
     expected = steps or (
         "kept as the whole frame, converted to 25 fps,"
         " encoded as H.264 (x264, preset None, CRF None) with audio"
     )
-    assert told.endswith(f" Each clip was {expected}.")
+    assert paragraph.endswith(f" Each clip was {expected}.")
 
 
 def test_the_methods_paragraph_names_tools_corrections_and_missing_clips() -> None:
@@ -223,9 +223,9 @@ def test_the_methods_paragraph_names_tools_corrections_and_missing_clips() -> No
 @pytest.mark.parametrize("rates", [6, 7])
 def test_a_few_frame_rates_are_named(rates: int) -> None:
     """Up to six."""
-    told = content.methods(ReportData(there(*(line(n, fps=20.0 + n) for n in range(rates)))))
+    paragraph = content.methods(ReportData(there(*(line(n, fps=20.0 + n) for n in range(rates)))))
     named = " (20, 21, 22, 23, 24, 25 fps)" if rates == 6 else ""
-    assert f"kept at its original frame rate{named}, encoded" in told
+    assert f"kept at its original frame rate{named}, encoded" in paragraph
 
 
 def test_settings_are_those_of_the_newest_run() -> None:
@@ -262,7 +262,7 @@ def test_clips_at_the_start_of_an_interval_have_an_image_first() -> None:
     pieces = [line(number, segment=number % 2) for number in range(700)]
     found = content.pictured(there(*pieces))
     assert len(found) == content.MOST_PICTURES == 600
-    assert [told.segment for told in found] == [0] * 350 + [1] * 250
+    assert [tile.segment for tile in found] == [0] * 350 + [1] * 250
     wrong = {
         "a": ClipRecord(line(1)),
         "RD_Radio2_000": ClipRecord(line(2, sha256="x" * 64)),
@@ -280,20 +280,20 @@ def test_missing_clips_are_grouped_by_reason_and_by_video() -> None:
         lost(2, clip="c", words="Gone"),
         lost(3, clip="d", youtube_id="../x"),
     ]
-    told = content.of(ReportData({}, missing, refused=[REFUSED]))
-    assert [(reason["reason"], reason["number"]) for reason in told["reasons"]] == [
+    page = content.of(ReportData({}, missing, refused=[REFUSED]))
+    assert [(reason["reason"], reason["number"]) for reason in page["reasons"]] == [
         ("private", 4), ("age", 1), ("row_refused", 1),
     ]  # fmt: skip
     link = "https://www.youtube.com/watch?v=00000000002"
-    assert told["reasons"][0]["groups"] == [
+    assert page["reasons"][0]["groups"] == [
         {"stems": ["a", "b"], "link": link, "words": "Private video"},
         {"stems": ["c"], "link": link, "words": "Gone"},
         {"stems": ["d"], "link": None, "words": "Private video"},
     ]
-    assert told["reasons"][2]["groups"] == [
+    assert page["reasons"][2]["groups"] == [
         {"stems": ["RD_video_url.txt:7"], "link": None, "words": "no address"}
     ]
-    assert told["missing"][1] == {
+    assert page["missing"][1] == {
         "stem": "a", "subset": "WDA", "speaker": "Speaker", "reason": "private", "words": "Private video",
         "link": link,
     }  # fmt: skip
@@ -305,14 +305,14 @@ def test_missing_clips_are_grouped_by_reason_and_by_video() -> None:
 
 def test_subsets_and_speakers_are_those_of_all_clips() -> None:
     """For the filters of the page; a name that consists of digits is valid."""
-    told = content.of(ReportData(there(line(1), line(2)), [lost(1), lost(2, name="12")]))
-    assert (told["subsets"], told["speakers"]) == (["RD", "WDA"], ["12", "Radio", "Speaker"])
+    page = content.of(ReportData(there(line(1), line(2)), [lost(1), lost(2, name="12")]))
+    assert (page["subsets"], page["speakers"]) == (["RD", "WDA"], ["12", "Radio", "Speaker"])
 
 
 def test_histograms_show_length_side_rate_and_size() -> None:
     """Of the existing clips."""
-    told = dict(content.of(ReportData(there(line(1))))["histograms"])
-    values = {name: svg.partition("<title>")[2].partition("</title>")[0] for name, svg in told.items()}
+    histograms = dict(content.of(ReportData(there(line(1))))["histograms"])
+    values = {name: svg.partition("<title>")[2].partition("</title>")[0] for name, svg in histograms.items()}
     assert values == {
         "Duration (seconds)": "10 seconds: 1 clips",
         "Shorter side (pixels)": "64 pixels: 1 clips",

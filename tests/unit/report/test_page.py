@@ -39,7 +39,7 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.tally import Outcome, Span
 from hdtf_async.media import thumbnails
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
-from hdtf_async.output import directory as store
+from hdtf_async.output.directory import open_directory, run_record
 from hdtf_async.report import charts, content, history, page
 from hdtf_async.report.result import Report
 
@@ -55,29 +55,31 @@ def at(second: float) -> str:
     return datetime.fromtimestamp(1_700_000_000 + second, UTC).isoformat()
 
 
-def told(second: float, kind: str, **more: object) -> dict[str, Any]:
+def journal_record(second: float, kind: str, **more: object) -> dict[str, Any]:
     """Return a record of the journal."""
     return {"type": kind, "time": at(second), **more}
 
 
 STORY = [
-    told(0, "run", versions={}, form={}, settings={"corrections": "verified"}),
-    told(1, "download_started", video="RD_A"),
-    told(2, "download_started", video="RD_B"),
-    told(4, "downloaded", video="RD_A"),
-    told(5, "raw", youtube_id="aaaaaaaaaaa", file="RD_A.mp4", bytes=9, resolution="reference", took=4),
-    told(5.5, "encode_started", clip="RD_A_000"),
-    told(6, "retrying", video="RD_B", reason="network"),
-    told(8, "lane_closed", reason="refused"),
-    told(8.5, "lane_closed", reason="refused"),
-    told(9, "clip", clip="RD_A_000", metadata={"youtube_id": "aaaaaaaaaaa"}, form={}, took=2),
-    told(9, "encode_started", clip="RD_A_001"),
-    told(10, "lane_opened"),
-    told(11, "failed", clip="RD_A_001", reason="clip_wrong", youtube_id="aaaaaaaaaaa"),
-    told(12, "download_started", video="RD_B"),
-    told(13, "downloaded", video="RD_B"),
-    told(14, "video_failed", video="RD_B", reason="raw_truncated"),
-    told(15, "run_ended", stopped=None),
+    journal_record(0, "run", versions={}, form={}, settings={"corrections": "verified"}),
+    journal_record(1, "download_started", video="RD_A"),
+    journal_record(2, "download_started", video="RD_B"),
+    journal_record(4, "downloaded", video="RD_A"),
+    journal_record(
+        5, "raw", youtube_id="aaaaaaaaaaa", file="RD_A.mp4", bytes=9, resolution="reference", took=4
+    ),
+    journal_record(5.5, "encode_started", clip="RD_A_000"),
+    journal_record(6, "retrying", video="RD_B", reason="network"),
+    journal_record(8, "lane_closed", reason="refused"),
+    journal_record(8.5, "lane_closed", reason="refused"),
+    journal_record(9, "clip", clip="RD_A_000", metadata={"youtube_id": "aaaaaaaaaaa"}, form={}, took=2),
+    journal_record(9, "encode_started", clip="RD_A_001"),
+    journal_record(10, "lane_opened"),
+    journal_record(11, "failed", clip="RD_A_001", reason="clip_wrong", youtube_id="aaaaaaaaaaa"),
+    journal_record(12, "download_started", video="RD_B"),
+    journal_record(13, "downloaded", video="RD_B"),
+    journal_record(14, "video_failed", video="RD_B", reason="raw_truncated"),
+    journal_record(15, "run_ended", stopped=None),
 ]
 
 
@@ -109,7 +111,11 @@ def test_work_with_a_token_is_a_bar_and_without_one_a_wait() -> None:
 
 def test_unfinished_work_is_in_progress_or_interrupted() -> None:
     """A running run, and the same after it was killed; an earlier one ends with its last record."""
-    records = [*STORY[:7], told(100, "run"), *[told(101, "download_started", video="RD_C")]]
+    records = [
+        *STORY[:7],
+        journal_record(100, "run"),
+        *[journal_record(101, "download_started", video="RD_C")],
+    ]
     killed, newest = history.runs(records, now=1_700_000_150.0)
     assert seconds(killed.encodes) == [("RD_A_000", 5.5, 6, Outcome.OPEN, "")]
     assert seconds(newest.downloads) == [("RD_C", 101, 150, Outcome.OPEN, "")]
@@ -120,8 +126,8 @@ def test_a_retried_encode_has_a_bar_for_each_try() -> None:
     """The first one as tried again; the wait between them is neither."""
     records = [
         *STORY[:6],
-        told(7, "clip_retrying", clip="RD_A_000", reason="encode_stalled"),
-        told(8, "encode_started", clip="RD_A_000"),
+        journal_record(7, "clip_retrying", clip="RD_A_000", reason="encode_stalled"),
+        journal_record(8, "encode_started", clip="RD_A_000"),
         STORY[9],
     ]
     (run,) = history.runs(records)
@@ -209,8 +215,12 @@ def test_untrusted_text_is_escaped() -> None:
         "versions": {HOSTILE: HOSTILE},
     }  # fmt: skip
     lost = {"clip": HOSTILE, "reason": "private", "words": HOSTILE, "youtube_id": HOSTILE, "name": HOSTILE}
-    run = told(0, "run", form={HOSTILE: HOSTILE}, settings={"corrections": HOSTILE})
-    records = [run, told(1, "download_started", video=HOSTILE), told(2, "run_ended", stopped=HOSTILE)]
+    run = journal_record(0, "run", form={HOSTILE: HOSTILE}, settings={"corrections": HOSTILE})
+    records = [
+        run,
+        journal_record(1, "download_started", video=HOSTILE),
+        journal_record(2, "run_ended", stopped=HOSTILE),
+    ]
     found = content.ReportData({HOSTILE: ClipRecord(line)}, [lost], runs=history.runs(records))
     html = page.render(found).decode()
     plain = page.render(content.ReportData({"a": ClipRecord(line | {"file_name": "a.mp4"})})).decode()
@@ -248,7 +258,7 @@ def test_the_clips_of_an_unavailable_video_are_listed_together(tmp_path: Path) -
     """With the tool's message once; another video, or another message, is listed separately."""
     private = {"subset": "RD", "reason": "private", "words": "Private video"}
     lost = [
-        told(1, "failed", clip=f"RD_{name}", youtube_id=name[0] * 11, **private)
+        journal_record(1, "failed", clip=f"RD_{name}", youtube_id=name[0] * 11, **private)
         for name in ("A_000", "A_001", "B_000")
     ]
     (tmp_path / "_journal.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lost))
@@ -261,12 +271,13 @@ def test_the_clips_of_an_unavailable_video_are_listed_together(tmp_path: Path) -
 def figures(html: str) -> dict[str, str]:
     """Return the counts at the head of a report."""
     pairs = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html)
-    return {words: figure.replace("\N{NO-BREAK SPACE}", " ") for words, figure in pairs}
+    return {label: figure.replace("\N{NO-BREAK SPACE}", " ") for label, figure in pairs}
 
 
 def test_the_main_job_ends_with_a_report_of_all_clips(finished: Finished) -> None:
     """Each clip has an image and a working link; no resource is loaded from elsewhere."""
-    assert finished.report.page == finished.out / "report.html"
+    assert finished.report.page is not None
+    assert finished.report.page.name == "report.html"
     html = finished.report.page.read_text("utf-8")
     whole = Page(html)
     links = [unquote(each["href"] or "") for each in whole.all("a") if each.get("title")]
@@ -367,8 +378,8 @@ async def test_a_report_can_be_written_during_a_run(finished: Finished, tmp_path
     """It takes no lock, says that a run is in progress, and writes only the report."""
     out = copied(finished, tmp_path)
     before = {path.name for path in out.iterdir()} | {"_videos_raw"}
-    async with store.opened(out) as directory:
-        await directory.append(store.run_record(versions={}, form={}))
+    async with open_directory(out) as directory:
+        await directory.append(run_record(versions={}, form={}))
         directory.note({"type": "download_started", "video": "RD_Late", "youtube_id": "x", "attempt": 1})
         await directory.append()
         html = await drawn(out)
@@ -382,7 +393,7 @@ class Clock:
 
     now = 0.0
 
-    def tell(self, report: Report, events: list[tuple[float, Event]]) -> None:
+    def pass_on(self, report: Report, events: list[tuple[float, Event]]) -> None:
         """Pass events to a report at their times."""
         for second, event in events:
             self.now = second
@@ -394,7 +405,7 @@ def test_the_report_of_a_run_has_the_busy_time_of_both_lanes(monkeypatch: pytest
     clock = Clock()
     monkeypatch.setattr(anyio, "current_time", lambda: clock.now)
     report = Report(asked=1)
-    clock.tell(report, [
+    clock.pass_on(report, [
         (100, RunStarted(2, 1, 10.0, 0, 2, 1, 0, 0.0)), (101, DownloadStarted("A", "a", 1, 0)),
         (103, DownloadStarted("B", "b", 1, 0)), (105, Downloaded("A", 4.0)),
         (106, RawReady("A", "youtube", 9, 5.0)),
@@ -403,7 +414,7 @@ def test_the_report_of_a_run_has_the_busy_time_of_both_lanes(monkeypatch: pytest
     ])  # fmt: skip
     assert (report.download_seconds, report.encode_seconds, report.both_seconds) == (8, 5, 2)
     assert report.overlap == 0.4
-    clock.tell(report, [
+    clock.pass_on(report, [
         (120, EncodeStarted("A_001", 10.0)), (121, ClipRetrying("A_001", Reason.ENCODE_STALLED, "", 10.0, 1)),
         (131, EncodeStarted("A_001", 10.0)), (133, ClipDone("A_001", "A_001.mp4", 10.0, 5, 2.0, 0.0)),
     ])  # fmt: skip

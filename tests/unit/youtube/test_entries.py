@@ -88,12 +88,12 @@ def test_every_address_of_an_entry_is_remote(changed: dict[str, Any], *, safe: b
 
 
 @pytest.mark.parametrize(
-    ("told", "protected", "perhaps"),
+    ("value", "protected", "perhaps"),
     [(None, False, False), (False, False, False), (True, True, False), ("maybe", False, True)],
 )
-def test_a_format_may_be_copy_protected(told: object, *, protected: bool, perhaps: bool) -> None:
+def test_a_format_may_be_copy_protected(value: object, *, protected: bool, perhaps: bool) -> None:
     """For some yt-dlp only knows it after the download."""
-    entry = picture("136", 720) | {"has_drm": told}
+    entry = picture("136", 720) | {"has_drm": value}
     assert (entries.is_protected(entry), entries.may_be_protected(entry)) == (protected, perhaps)
 
 
@@ -125,7 +125,7 @@ def test_a_format_has_a_client_and_a_protocol(entry: dict[str, Any], source: tup
 
 
 @pytest.mark.parametrize(
-    ("told", "number", "whole"),
+    ("value", "number", "whole"),
     [
         (1, 1.0, 1),
         (2.0, 2.0, 2),
@@ -143,10 +143,10 @@ def test_a_format_has_a_client_and_a_protocol(entry: dict[str, Any], source: tup
     ],
 )
 def test_a_figure_is_positive_and_within_its_limit(
-    told: object, number: float | None, whole: int | None
+    value: object, number: float | None, whole: int | None
 ) -> None:
     """All other values are unknown."""
-    assert (entries.number(told, 10), entries.whole(told, 10)) == (number, whole)
+    assert (entries.number(value, 10), entries.whole(value, 10)) == (number, whole)
 
 
 def test_the_first_valid_bitrate_counts() -> None:
@@ -159,12 +159,12 @@ def test_the_first_valid_bitrate_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "shown"),
+    ("value", "shown"),
     [("a.b-c_d+1", "a.b-c_d+1"), ("a\x1b[2J", "a??2J"), ("é", "?"), ("", "?"), (3, "?"), (LONG, "x" * 24)],
 )
-def test_untrusted_text_is_shortened_and_cleaned(told: object, shown: str) -> None:
+def test_untrusted_text_is_shortened_and_cleaned(value: object, shown: str) -> None:
     """Any other value is shown as a question mark."""
-    assert entries.short(told) == shown
+    assert entries.short(value) == shown
 
 
 def test_notes_are_compared_in_lower_case() -> None:

@@ -333,8 +333,13 @@ def test_only_http_urls_reach_a_downloader(field: str, address: object) -> None:
         "fragments": {"fragments": [{"url": "https://h/1"}, {"url": address}]},
         "fragment_path": {"fragment_base_url": "https://h/", "fragments": [{"path": address}]},
     }
-    told = fields.get(field, {field: address})
-    formats = [picture("137", 1080) | told, picture("136", 720), sound("140") | told, sound("139", "low")]
+    changed = fields.get(field, {field: address})
+    formats = [
+        picture("137", 1080) | changed,
+        picture("136", 720),
+        sound("140") | changed,
+        sound("139", "low"),
+    ]
     choice = chosen(formats, 1080, audio=True)
     relative = field == "fragment_path" and address in ("//h/x", "/etc/passwd")
     assert choice.video.format_id == ("137" if relative else "136")
@@ -535,7 +540,7 @@ def test_an_unsafe_format_id_is_refused(format_id: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "seconds"),
+    ("value", "seconds"),
     [
         (212, 212.0),
         (0.5, 0.5),
@@ -549,9 +554,9 @@ def test_an_unsafe_format_id_is_refused(format_id: object) -> None:
         (None, None),
     ],
 )
-def test_a_duration_is_only_accepted_if_it_is_plausible(told: object, seconds: float | None) -> None:
+def test_a_duration_is_only_accepted_if_it_is_plausible(value: object, seconds: float | None) -> None:
     """A positive number of seconds, or unknown."""
-    assert duration({"duration": told}) == seconds
+    assert duration({"duration": value}) == seconds
     assert duration({}) is None
 
 
@@ -624,8 +629,8 @@ def test_no_offer_results_in_an_unacceptable_format(
             chosen(formats, reference_height, policy)
         return
     choice = chosen(formats, reference_height, policy)
-    taken = next(entry for entry in formats if entry["format_id"] == choice.video.format_id)
-    assert taken in offered
+    chosen_format = next(entry for entry in formats if entry["format_id"] == choice.video.format_id)
+    assert chosen_format in offered
     assert len(choice.refused) == sum(not acceptable(entry) for entry in formats)
     height = choice.video.height
     if policy is B or not reference_height:
@@ -636,7 +641,7 @@ def test_no_offer_results_in_an_unacceptable_format(
         assert height == min(above)
     else:
         assert height == max(heights)
-    twins = [entry for entry in offered if entry["height"] == taken["height"]]
+    twins = [entry for entry in offered if entry["height"] == chosen_format["height"]]
     if choice.video.fps is not None and choice.video.fps > 31:
         assert all(entry["fps"] in {50, 60} for entry in twins)
 
@@ -689,14 +694,19 @@ def test_nonsensical_input_is_handled(
     except Failure as failure:
         assert failure.words  # noqa: PT017 - either outcome is valid
         return
-    for taken in filter(None, (choice.video, choice.audio)):
-        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", taken.format_id)
-        assert taken.ext in {"mp4", "webm", "m4a"}
-        assert taken.size is None or 0 < taken.size < 1 << 43
-        assert taken.fps is None or 0 < taken.fps <= 1000
-        assert taken.width is None or 0 < taken.width <= 8192
-        assert taken.duration is None or 0 < taken.duration < math.inf
-        for text in (taken.container, taken.vcodec or "", taken.acodec or "", taken.protocol):
+    for chosen_format in filter(None, (choice.video, choice.audio)):
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", chosen_format.format_id)
+        assert chosen_format.ext in {"mp4", "webm", "m4a"}
+        assert chosen_format.size is None or 0 < chosen_format.size < 1 << 43
+        assert chosen_format.fps is None or 0 < chosen_format.fps <= 1000
+        assert chosen_format.width is None or 0 < chosen_format.width <= 8192
+        assert chosen_format.duration is None or 0 < chosen_format.duration < math.inf
+        for text in (
+            chosen_format.container,
+            chosen_format.vcodec or "",
+            chosen_format.acodec or "",
+            chosen_format.protocol,
+        ):
             assert re.fullmatch(r"[\w.+?-]{0,64}", text, re.ASCII)
     assert 0 < choice.video.height <= 8192
     assert all(name.isprintable() and why.isprintable() for name, why in choice.refused)
@@ -712,10 +722,10 @@ def test_a_forbidden_source_is_avoided_at_the_same_height() -> None:
         picture("135", 480, url=f"{media}VISIONOS"),
     ]
     forbidden: set[Source] = set()
-    taken = []
+    chosen_format = []
     for _ in range(4):
         chosen = choose({"formats": table}, Requirements(R, 720), forbidden)
-        taken.append(chosen.video.format_id)
+        chosen_format.append(chosen.video.format_id)
         forbidden.add(chosen.video.source)
-    assert taken == ["136-0", "136-1", "232", "136-0"]
+    assert chosen_format == ["136-0", "136-1", "232", "136-0"]
     assert forbidden == {Source("https", "WEB"), Source("https", "TVHTML5"), Source("hls", "")}

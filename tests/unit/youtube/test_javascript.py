@@ -131,18 +131,18 @@ def test_with_too_little_address_space_nothing_starts(
 ) -> None:
     """As on the login node of a cluster: exit code 4 before the first request, with cause and remedy."""
     arguments = site.yt_dlp_args.replace("configs,js,", "configs,")
-    words = [
+    line = [
         *(sys.executable, "-m", "hdtf_async", *filter(None, [command]), "--json"),
         *("--out", str(tmp_path), "--source", str(demo_tables), f"--yt-dlp-args={arguments}", "--pace", "0"),
     ]
     ended = subprocess.run(
-        [PRLIMIT or "", f"--as={LIMIT}", *words], check=False, capture_output=True, text=True, timeout=100
+        [PRLIMIT or "", f"--as={LIMIT}", *line], check=False, capture_output=True, text=True, timeout=100
     )
-    said = ended.stdout + ended.stderr
-    assert ended.returncode == ExitCode.LOCAL, said
-    assert "17.2 GB of address space (ulimit -v)" in said
-    assert "--yt-dlp-args=--no-js-runtimes" in said
-    assert "download_started" not in said
+    output = ended.stdout + ended.stderr
+    assert ended.returncode == ExitCode.LOCAL, output
+    assert "17.2 GB of address space (ulimit -v)" in output
+    assert "--yt-dlp-args=--no-js-runtimes" in output
+    assert "download_started" not in output
 
 
 async def test_a_run_stops_unless_javascript_works_or_is_disabled(

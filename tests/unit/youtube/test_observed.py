@@ -28,12 +28,12 @@ HOST = "https://rr1---sn-abc.googlevideo.com/videoplayback"
 
 def entry(format_id: str, **more: Any) -> dict[str, Any]:
     """Return a format as yt-dlp lists it; H.264 at 144p over https."""
-    told = {
+    values = {
         "format_id": format_id, "ext": "mp4", "protocol": "https", "vcodec": "avc1.4d400c", "acodec": "none",
         "height": 144, "width": 256, "fps": 25, "filesize": 100_000,
         "url": f"{HOST}?expire={int(NOW) + 7200}&ip=192.0.2.7&c=TVHTML5&sig=abcdef",
     }  # fmt: skip
-    return told | more
+    return values | more
 
 
 def test_a_summary_counts_complete_formats() -> None:
@@ -63,9 +63,9 @@ def test_a_summary_counts_complete_formats() -> None:
     st.none(), st.text(max_size=40), st.integers(), st.floats(), st.lists(st.text(max_size=3), max_size=2),
     st.just(f"{HOST}?expire=inf"), st.just("https://[::1/?expire=1&expire=2"),
 )))  # fmt: skip
-def test_any_input_results_in_a_summary(told: dict[str, Any]) -> None:
+def test_any_input_results_in_a_summary(info: dict[str, Any]) -> None:
     """Fields may be missing, of another type or absurd."""
-    found = summary({"formats": [entry("160") | told, told]}, NOW)
+    found = summary({"formats": [entry("160") | info, info]}, NOW)
     assert 0 <= found.complete <= 2
 
 
@@ -136,18 +136,18 @@ async def test_memory_and_runtimes_of_a_child_include_its_descendants(tmp_path: 
     start = "import subprocess, sys\nkept = bytearray(b'x' * (40 << 20))\nsubprocess.run(sys.argv[1:])"
     costs = []
     async with measuring(UNGUARDED) as meter:
-        for word in ("run", "--version"):
+        for argument in ("run", "--version"):
             # The interpreter of a script precedes it on the command line, so it is named like the runtime.
             with meter.cost() as cost:
-                words = [
+                command = [
                     sys.executable,
                     "-c",
                     start,
                     "bash",
                     "-c",
-                    f"exec -a deno {sys.executable} {deno} {word}",
+                    f"exec -a deno {sys.executable} {deno} {argument}",
                 ]
-                await supervisor.run(supervisor.Command(words), deadline=60, guard=meter)
+                await supervisor.run(supervisor.Command(command), deadline=60, guard=meter)
             costs.append(cost)
     assert [cost.runtimes for cost in costs] == [["deno"], []]
     for cost in costs:
@@ -209,7 +209,7 @@ def test_a_workflow_runs_the_live_tests_on_a_schedule_and_never_for_a_change() -
 
 async def test_the_live_tests_are_skipped_by_default() -> None:
     """Even if they are named, so that no ordinary run queries YouTube."""
-    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/live"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/live"]
     environment = {name: value for name, value in os.environ.items() if name != live_report.SWITCH}
-    ended = await anyio.run_process(words, cwd=readme.ROOT, env=environment, check=False)
+    ended = await anyio.run_process(command, cwd=readme.ROOT, env=environment, check=False)
     assert b"collected 0 items / 1 skipped" in ended.stdout

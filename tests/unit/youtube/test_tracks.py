@@ -48,7 +48,7 @@ LANGUAGES = ["bn", "ar", "de-DE", None, "fr-FR", "en-US"]
 MUXED = [*hls_table(360, "93", LANGUAGES, "en-US"), *hls_table(720, "95", LANGUAGES, "en-US")]
 
 
-def taken(table: list[Entry], height: int = 720) -> tuple[str, str | None, Track]:
+def choose(table: list[Entry], height: int = 720) -> tuple[str, str | None, Track]:
     """Return the ids of the chosen video and audio, and the audio track."""
     found = {
         (choice.video.format_id, None if choice.audio is None else choice.audio.format_id, choice.track)
@@ -186,7 +186,7 @@ def test_the_original_is_chosen_whatever_the_default_is(
     table: list[Entry], video: str, audio: str | None, track: Track
 ) -> None:
     """Separate or inside the video, and a guess is marked as such."""
-    assert taken(table) == (video, audio, track)
+    assert choose(table) == (video, audio, track)
 
 
 @pytest.mark.parametrize(
@@ -240,8 +240,8 @@ def test_altered_dynamics_are_the_last_choice_for_every_marking(entry: Entry) ->
     """Even if the altered one has a higher bitrate, and the other one a worse quality."""
     assert Marks.of(entry).altered
     better = {"abr": 200.0, "quality": 4.0}
-    assert taken([picture("136", 720), entry | better, sound("139-5", "low")])[1] == "139-5"
-    assert taken([picture("136", 720), entry | better])[1] == entry["format_id"]
+    assert choose([picture("136", 720), entry | better, sound("139-5", "low")])[1] == "139-5"
+    assert choose([picture("136", 720), entry | better])[1] == entry["format_id"]
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_descriptive_tracks_are_never_used(entry: Entry) -> None:
     assert Marks.of(entry).descriptive
     assert chosen([picture("136", 720), entry], 720, audio=True).track is None
     original = sound("251", ext="webm") | marked("en-US", "English (US) original", 10)
-    assert taken([picture("136", 720), entry, original])[1] == "251"
+    assert choose([picture("136", 720), entry, original])[1] == "251"
 
 
 @pytest.mark.parametrize(
@@ -321,8 +321,8 @@ def test_a_track_survives_the_journal(track: Track) -> None:
     assert Track.from_json(track.to_json()) == track
 
 
-@pytest.mark.parametrize("told", [None, 7, "en", [], {"language": ["en"], "original": "yes", "dubbed": 1}])
-def test_a_journal_without_tracks_leaves_them_unknown(told: object) -> None:
+@pytest.mark.parametrize("record", [None, 7, "en", [], {"language": ["en"], "original": "yes", "dubbed": 1}])
+def test_a_journal_without_tracks_leaves_them_unknown(record: object) -> None:
     """Language and original are unknown for older and damaged records."""
-    track = Track.from_json(told) or Track(None, None)
+    track = Track.from_json(record) or Track(None, None)
     assert track.metadata == {"audio_language": None, "audio_original": None}

@@ -83,9 +83,9 @@ open("said.json", "w").write(json.dumps(said))
 open(sys.argv[sys.argv.index("-o") + 1], "w").write("0123456789")
 print('FILE "raw.mp4"')"""
     assert await fetched(tool(tmp_path, body), private) is None
-    said = json.loads((private / "said.json").read_text())
-    assert [entry["format_id"] for entry in said["formats"]] == ["136"]
-    assert "webpage_url" not in said
+    received = json.loads((private / "said.json").read_text())
+    assert [entry["format_id"] for entry in received["formats"]] == ["136"]
+    assert "webpage_url" not in received
 
 
 async def test_cookies_are_a_private_copy(tmp_path: Path, private: Path) -> None:
@@ -100,9 +100,9 @@ found = os.stat(given)
 open(given, "r+").write("more")
 told = {"mode": found.st_mode, "names": found.st_nlink, "here": os.listdir()}
 print(json.dumps({"id": "CPCoMyuBRM0"} | told))"""
-    said = await tool(tmp_path, body, cookies=cookies).ask("CPCoMyuBRM0", private)
-    assert stat.S_IMODE(said["mode"]) == 0o600
-    assert (said["names"], said["here"]) == (0, [])
+    answer = await tool(tmp_path, body, cookies=cookies).ask("CPCoMyuBRM0", private)
+    assert stat.S_IMODE(answer["mode"]) == 0o600
+    assert (answer["names"], answer["here"]) == (0, [])
     assert cookies.read_text() == "# Netscape HTTP Cookie File\n"
 
 
@@ -151,9 +151,9 @@ async def test_passed_files_are_found_in_any_working_directory(
     private = Path("~", "$HOME")
     private.mkdir(parents=True)
     body = "print(json.dumps({'id': 'CPCoMyuBRM0', 'told': words(), 'cookies': open(words()[-1]).read()}))"
-    said = await tool(tmp_path, body, cookies=cookies).ask("CPCoMyuBRM0", private)
-    assert said["told"][-2] == "--cookies"
-    assert said["cookies"] == cookies.read_text()
+    answer = await tool(tmp_path, body, cookies=cookies).ask("CPCoMyuBRM0", private)
+    assert answer["told"][-2] == "--cookies"
+    assert answer["cookies"] == cookies.read_text()
 
 
 async def test_no_user_option_is_on_the_command_line(tmp_path: Path, private: Path) -> None:
@@ -165,11 +165,11 @@ print(json.dumps({
     "argv": sys.argv, "told": words(), "mode": os.stat(told).st_mode, "here": os.listdir()
 }))"""
     proxy, own = "http://me:secret@proxy:3128", ("--password", "se'cret #1", "--socket-timeout", "90")
-    said = await tool(tmp_path, body, proxy=proxy, yt_dlp_args=own).ask("CPCoMyuBRM0", private)
-    assert "secret" not in " ".join(said["argv"])
-    assert (stat.S_IMODE(said["mode"]), said["here"]) == (0o600, [])
-    assert said["told"][-6:] == ["--proxy", proxy, *own]
-    assert said["told"].index("--socket-timeout") < len(said["told"]) - 6, (
+    answer = await tool(tmp_path, body, proxy=proxy, yt_dlp_args=own).ask("CPCoMyuBRM0", private)
+    assert "secret" not in " ".join(answer["argv"])
+    assert (stat.S_IMODE(answer["mode"]), answer["here"]) == (0o600, [])
+    assert answer["told"][-6:] == ["--proxy", proxy, *own]
+    assert answer["told"].index("--socket-timeout") < len(answer["told"]) - 6, (
         "the user's own comes last, and counts"
     )
 
@@ -181,9 +181,9 @@ about = {"told": words(), "mine": os.environ["MINE"], "path": os.environ["PATH"]
 print(json.dumps({"id": "CPCoMyuBRM0"} | about))"""
     yt_dlp = tool(tmp_path, body, yt_dlp_args=("--cache-dir", "/cache"))
     yt_dlp._environment = {"MINE": "1"}
-    said = await yt_dlp.ask("CPCoMyuBRM0", private)
-    assert said["told"].index("--no-cache-dir") < said["told"].index("--cache-dir")
-    assert (said["mine"], said["path"]) == ("1", os.environ["PATH"])
+    answer = await yt_dlp.ask("CPCoMyuBRM0", private)
+    assert answer["told"].index("--no-cache-dir") < answer["told"].index("--cache-dir")
+    assert (answer["mine"], answer["path"]) == ("1", os.environ["PATH"])
 
 
 async def test_the_rate_is_passed_on(tmp_path: Path, private: Path) -> None:
@@ -229,13 +229,13 @@ async def test_invalid_output_is_a_failure(printed: str, tmp_path: Path, private
     assert failed.value.reason is Reason.UNKNOWN
 
 
-@pytest.mark.parametrize("told", ['{"id": "another_id1"}', '{"id": null}', '{"id": ["CPCoMyuBRM0"]}', "{}"])
+@pytest.mark.parametrize("value", ['{"id": "another_id1"}', '{"id": null}', '{"id": ["CPCoMyuBRM0"]}', "{}"])
 async def test_the_information_of_another_video_is_a_failure(
-    told: str, tmp_path: Path, private: Path
+    value: str, tmp_path: Path, private: Path
 ) -> None:
     """Its clip would be recorded under the requested id."""
     with pytest.raises(Failure) as failed:
-        await tool(tmp_path, f"print({told!r})").ask("CPCoMyuBRM0", private)
+        await tool(tmp_path, f"print({value!r})").ask("CPCoMyuBRM0", private)
     assert failed.value.reason is Reason.WRONG_VIDEO
 
 

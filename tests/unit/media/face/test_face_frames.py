@@ -33,21 +33,12 @@ from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from hdtf_async.media.face.people import Frame
 
 FACE = Form(crop=Crop.FACE)
 Faces = list[list[float]]
 JUMP = 500
 """Thousandths of the width."""
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Share one probing child among all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +50,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def printed(argv: list[str], size: int) -> list[tuple[int, bytes]]:
     """Return the frames that a command prints, with their timestamps, as the child reads them."""
     read, write = os.pipe()
-    argv = [word.replace(TIMES, str(write)) for word in argv]
+    argv = [argument.replace(TIMES, str(write)) for argument in argv]
     with os.fdopen(read) as times, subprocess.Popen(argv, stdout=subprocess.PIPE, pass_fds=(write,)) as child:
         os.close(write)
         assert child.stdout is not None
@@ -235,17 +226,17 @@ async def test_the_contact_sheet_shows_the_middle_of_the_clip(drawn: Path, name:
 
 
 @pytest.mark.parametrize(
-    ("words", "size"),
+    ("arguments", "size"),
     [("-vf setsar=2", (320, 120)), ("-vf setsar=1/2", (80, 120)), ("-vf setsar=8/9,transpose", (135, 160))],
 )
 async def test_the_contact_sheet_shows_square_pixels(
-    prober: Prober, tmp_path: Path, words: str, size: tuple[int, int]
+    prober: Prober, tmp_path: Path, arguments: str, size: tuple[int, int]
 ) -> None:
     """As the clip has them, so that boxes are where they were cut: the middle half is white."""
     media.ffmpeg(
         tmp_path,
         "-v error -f lavfi -i color=black:s=160x120:r=25:d=2 "
-        f"{words},drawbox=x=iw/4:y=ih/4:w=iw/2:h=ih/2:color=white:t=fill {H264} odd.mp4",
+        f"{arguments},drawbox=x=iw/4:y=ih/4:w=iw/2:h=ih/2:color=white:t=fill {H264} odd.mp4",
     )
     cut = await media.planned(prober, tmp_path / "odd.mp4", Interval(0, 2), FACE)
     assert cut.looked_at == size

@@ -37,7 +37,7 @@ from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Vid
 from hdtf_async.core.preflight import Status
 from hdtf_async.media.face import model_file, people
 from hdtf_async.media.face.detector import Detect, Score, Search, detector, scorer
-from hdtf_async.media.face.finder import Finder, command, looked_at
+from hdtf_async.media.face.finder import Finder, detection_command, looked_at
 from hdtf_async.media.face.people import Region, overlap
 from hdtf_async.media.face.window import place, plan_window
 from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
@@ -180,12 +180,12 @@ def test_a_table_and_an_image_show_the_crops(
     out = tmp_path / "clips"
     anyio.run(hdtf_async.download, out, replace(options, videos=("Face0", "Face1", "Face4")))
     assert main(["faces", "--out", str(out), "--raw-dir", str(options.raw_dirs[0])]) == ExitCode.DONE
-    told = capsys.readouterr().out
-    rows = {row.split()[0]: row.split() for row in told.splitlines() if row.startswith("RD_")}
+    output = capsys.readouterr().out
+    rows = {row.split()[0]: row.split() for row in output.splitlines() if row.startswith("RD_")}
     assert list(rows) == ["RD_Face0_000", "RD_Face1_000", "RD_Face4_000"]
     assert float(rows["RD_Face0_000"][-1]) > 0.9
     assert float(rows["RD_Face1_000"][-1]) < 0.6
-    assert "of 3 clips: mean" in told
+    assert "of 3 clips: mean" in output
     with Image.open(out / "faces.jpg") as sheet:
         pixels = sheet.convert("RGB").tobytes()
     green = zip(pixels[::3], pixels[1::3], pixels[2::3], strict=True)
@@ -219,8 +219,8 @@ async def test_frames_have_the_requested_rate(films: Path) -> None:
 
 def test_frames_are_no_larger_than_necessary(films: Path) -> None:
     """Those of a 2160p video are searched at 720p; smaller ones are unchanged."""
-    words = command(Path("ffmpeg"), planned(films / "RD_Face1.mp4"), (1280, 720))
-    assert "scale=1280:720" in words[words.index("-vf") + 1]
+    arguments = detection_command(Path("ffmpeg"), planned(films / "RD_Face1.mp4"), (1280, 720))
+    assert "scale=1280:720" in arguments[arguments.index("-vf") + 1]
     assert looked_at(3840, 2160) == (1280, 720)
     assert looked_at(1080, 1920) == (720, 1280)
     assert looked_at(640, 360) == (640, 360)
@@ -330,12 +330,12 @@ async def test_the_window_shows_one_side_of_a_cut(
     raw = astronaut.draw(astronaut.Motion("cut", at), tmp_path / "cut.mp4")
     clip = Clip(Video("RD", "A", "aaaaaaaaaaa", 720), 0, Interval(0, 6), Box(0, 0, 2, 2), ZOOM)
     frames = await finder().look(planned(raw, rate), (1280, 720))
-    box, told = plan_window(clip, frames, (1280, 720), Form(crop=Crop.FACE))
+    box, metadata = plan_window(clip, frames, (1280, 720), Form(crop=Crop.FACE))
     longer = astronaut.Motion("longer", lambda second: at(second) if second < 3.6 else None)
     cut_out = Region(box.left, box.top, box.right, box.bottom)
     assert overlap(cut_out, astronaut.due(longer, ZOOM)) > 0.85
-    assert told["face_share"] == told["face_inside_share"] == pytest.approx(0.6, abs=0.07)
-    assert told["faces"] == (1 if at is _slide else 2)
+    assert metadata["face_share"] == metadata["face_inside_share"] == pytest.approx(0.6, abs=0.07)
+    assert metadata["faces"] == (1 if at is _slide else 2)
 
 
 @pytest.mark.parametrize("reach", [60, 100, 200])
@@ -395,10 +395,16 @@ async def test_a_cancelled_search_leaves_no_child(films: Path) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(finder().look, planned(films / "RD_Face1.mp4", None), (1280, 720))
         with anyio.fail_after(60):
-            while sum("rawvideo" in words for words in children()) < 2:  # the child's has it too
+            while (
+                sum("rawvideo" in command_line for command_line in children()) < 2
+            ):  # the child's has it too
                 await anyio.sleep(0.01)
         group.cancel_scope.cancel()
-    assert [words for words in children() if "face.detector" in words or "rawvideo" in words] == []
+    assert [
+        command_line
+        for command_line in children()
+        if "face.detector" in command_line or "rawvideo" in command_line
+    ] == []
 
 
 async def test_a_killed_detector_is_a_failure(films: Path) -> None:
@@ -417,17 +423,17 @@ async def test_a_killed_detector_is_a_failure(films: Path) -> None:
     assert not _pids("rawvideo")
 
 
-def _pids(word: str) -> list[int]:
+def _pids(text: str) -> list[int]:
     """Return the pids of this process's own children whose command line contains a word."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                words = (entry / "cmdline").read_bytes()
+                command_line = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if parent == os.getpid() and word.encode() in words:
+            if parent == os.getpid() and text.encode() in command_line:
                 found.append(int(entry.name))
     return found
 

@@ -71,13 +71,13 @@ def cuts(*shots: tuple[float, list[Region]]) -> Scene:
 def test_the_person_who_is_visible_longer_is_chosen_after_a_cut(rate: float | None, at: float) -> None:
     """At any rate, and wherever the cut is between two samples; the metadata have the fraction."""
     frames = searched(cuts((at, [LEFT]), (20, [RIGHT])), 20, rate)
-    box, told = plan_window(CLIP, frames, SIZE, FORM)
+    box, metadata = plan_window(CLIP, frames, SIZE, FORM)
     assert box == place(RIGHT, 1.2, 0, *SIZE)
     samples = [frame.second for frame in frames if frame.sampled]
     share = sum(second >= at for second in samples) / len(samples)
-    assert told["face_share"] == told["face_kept_share"] == told["face_inside_share"]
-    assert told["face_share"] == pytest.approx(share, abs=1e-4)
-    assert told["faces"] == 2
+    assert metadata["face_share"] == metadata["face_kept_share"] == metadata["face_inside_share"]
+    assert metadata["face_share"] == pytest.approx(share, abs=1e-4)
+    assert metadata["faces"] == 2
 
 
 def test_a_larger_person_who_is_visible_for_less_time_is_not_chosen() -> None:
@@ -96,10 +96,10 @@ def test_cuts_back_and_forth_are_two_people(rate: float | None) -> None:
     """Each returns to the same position: four shots of one, three of the other."""
     shots = [(3 * shot + 3, [RIGHT if shot % 2 else LEFT]) for shot in range(7)]
     frames = searched(cuts(*shots), 21, rate)
-    box, told = plan_window(CLIP, frames, SIZE, FORM)
+    box, metadata = plan_window(CLIP, frames, SIZE, FORM)
     assert box == place(LEFT, 1.2, 0, *SIZE)
-    assert told["faces"] == 2
-    assert told["face_inside_share"] == told["face_share"] == pytest.approx(4 / 7, abs=0.05)
+    assert metadata["faces"] == 2
+    assert metadata["face_inside_share"] == metadata["face_share"] == pytest.approx(4 / 7, abs=0.05)
 
 
 def test_a_person_in_less_than_half_of_the_frames_is_a_failure() -> None:
@@ -131,25 +131,27 @@ def test_a_person_who_walks_across_the_frame_is_one_person(rate: float | None, s
 
 def test_a_cut_to_an_empty_slide_keeps_the_person() -> None:
     """The fraction shows how much of the clip has no person."""
-    box, told = plan_window(CLIP, searched(cuts((3, [LEFT]), (7, []), (10, [LEFT])), 10), SIZE, FORM)
+    box, metadata = plan_window(CLIP, searched(cuts((3, [LEFT]), (7, []), (10, [LEFT])), 10), SIZE, FORM)
     assert box == place(LEFT, 1.2, 0, *SIZE)
-    assert (told["face_share"], told["face_inside_share"], told["faces"]) == (0.6, 0.6, 1)
+    assert (metadata["face_share"], metadata["face_inside_share"], metadata["faces"]) == (0.6, 0.6, 1)
 
 
 @pytest.mark.parametrize("longer", [3, 7])
 def test_a_zoom_at_the_same_position_is_one_person(longer: float) -> None:
     """Both sizes are inside the window, whichever is shown for longer."""
     near = face(500, side=800)
-    box, told = plan_window(CLIP, searched(cuts((longer, [LEFT]), (10, [near])), 10), SIZE, FORM)
+    box, metadata = plan_window(CLIP, searched(cuts((longer, [LEFT]), (10, [near])), 10), SIZE, FORM)
     assert box == place(near, 1.2, 0, *SIZE)
-    assert (told["face_share"], told["face_inside_share"], told["faces"]) == (1, 1, 1)
+    assert (metadata["face_share"], metadata["face_inside_share"], metadata["faces"]) == (1, 1, 1)
 
 
 def test_a_change_of_size_and_position_at_a_cut_lowers_the_fraction() -> None:
     """Half of the clip is outside: the window stays with the first view."""
-    box, told = plan_window(CLIP, searched(cuts((6, [LEFT]), (10, [face(1300, side=800)])), 10), SIZE, FORM)
+    box, metadata = plan_window(
+        CLIP, searched(cuts((6, [LEFT]), (10, [face(1300, side=800)])), 10), SIZE, FORM
+    )
     assert box == place(LEFT, 1.2, 0, *SIZE)
-    assert (told["face_share"], told["face_inside_share"]) == (0.6, 0.6)
+    assert (metadata["face_share"], metadata["face_inside_share"]) == (0.6, 0.6)
 
 
 places = st.sampled_from([face(x, y) for x in (250, 950, 1650) for y in (200, 850)])
@@ -171,15 +173,15 @@ def test_the_window_never_spans_two_people(
     seen = searched(cuts(*ends), length / FPS, rate, seed)
     samples = [frame.faces[0] if frame.faces else None for frame in seen if frame.sampled]
     try:
-        box, told = plan_window(CLIP, seen, SIZE, FORM)
+        box, metadata = plan_window(CLIP, seen, SIZE, FORM)
     except Failure:
         most = max(samples.count(each) for each in {*samples} - {None}) if any(samples) else 0
         assert most < len(samples) / 2 or most < 3
         return
-    region = Region(*told["face_region"])
+    region = Region(*metadata["face_region"])
     assert box == place(region, 1.2, 0, *SIZE)
-    assert told["face_share"] == pytest.approx(samples.count(region) / len(samples), abs=1e-4)
-    assert told["face_inside_share"] == told["face_share"]
+    assert metadata["face_share"] == pytest.approx(samples.count(region) / len(samples), abs=1e-4)
+    assert metadata["face_inside_share"] == metadata["face_share"]
 
 
 # Seen, kept, inside
@@ -218,8 +220,12 @@ def test_seen_and_kept_are_counted_separately() -> None:
     found = find(frames)
     assert found is not None
     assert (found.seen, found.kept, found.region) == (50, 49, face(500))
-    _, told = plan_window(CLIP, frames, SIZE, FORM)
-    assert (told["face_share"], told["face_kept_share"], told["face_inside_share"]) == (1, 0.98, 0.98)
+    _, metadata = plan_window(CLIP, frames, SIZE, FORM)
+    assert (metadata["face_share"], metadata["face_kept_share"], metadata["face_inside_share"]) == (
+        1,
+        0.98,
+        0.98,
+    )
 
 
 def test_several_frames_may_have_the_same_time() -> None:
@@ -273,8 +279,8 @@ def test_with_the_fallback_the_fraction_is_that_of_the_published_box() -> None:
     """The box is 600 to 1350 horizontally and 76 to 826 vertically: the face of two of ten frames."""
     frames = [Frame(number / 5, [face(950, 450)] if number < 2 else []) for number in range(10)]
     form = Form(crop=Crop.FACE, face_fallback=Fallback.TABLE)
-    _, told = plan_window(CLIP, frames, SIZE, form)
-    assert (told["face_fallback"], told["face_inside_share"]) == ("table", 0.2)
+    _, metadata = plan_window(CLIP, frames, SIZE, form)
+    assert (metadata["face_fallback"], metadata["face_inside_share"]) == ("table", 0.2)
 
 
 # Inconclusive samples
@@ -365,13 +371,13 @@ def test_a_person_is_in_at_least_three_frames_and_one_in_fifty(samples: int, lea
     assert find(filmed((least - 1, [LEFT]), (samples - least + 1, []))) is None
 
 
-@pytest.mark.parametrize(("together", "taken"), [(50, face(1450, side=700)), (49, LEFT)])
-def test_a_larger_person_must_be_in_half_of_the_frames(together: int, taken: Region) -> None:
+@pytest.mark.parametrize(("together", "chosen"), [(50, face(1450, side=700)), (49, LEFT)])
+def test_a_larger_person_must_be_in_half_of_the_frames(together: int, chosen: Region) -> None:
     """Together with the one who is in most of them."""
     large = face(1450, side=700)
     found = find(filmed((together, [LEFT, large]), (100 - together, [LEFT])))
     assert found is not None
-    assert found.region == taken
+    assert found.region == chosen
 
 
 @pytest.mark.parametrize(("frames", "people"), [(10, 2), (9, 1)])

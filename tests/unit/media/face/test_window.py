@@ -217,23 +217,23 @@ def test_the_overlap_is_one_only_for_equal_regions() -> None:
 
 def test_the_metadata_of_a_window_are_complete() -> None:
     """Zoom, merged region, fractions and number of faces."""
-    box, told = plan_window(CLIP, film([*swaying(99, x=700), []]), SIZE, FORM)
-    assert box == place(Region(*told["face_region"]), 1.2, 0, WIDTH, HEIGHT)
-    assert (told["zoom"], told["faces"], told["face_share"]) == (1.2, 1, 0.99)
+    box, metadata = plan_window(CLIP, film([*swaying(99, x=700), []]), SIZE, FORM)
+    assert box == place(Region(*metadata["face_region"]), 1.2, 0, WIDTH, HEIGHT)
+    assert (metadata["zoom"], metadata["faces"], metadata["face_share"]) == (1.2, 1, 0.99)
     assert plan_window(replace(CLIP, zoom=None), film(swaying()), SIZE, FORM)[1]["zoom"] is None
 
 
 def test_a_face_in_less_than_half_of_the_frames_is_a_failure() -> None:
     """Or the published box if requested: in pixels of the source video."""
-    _, told = plan_window(CLIP, film([*swaying(50), *[[]] * 50]), SIZE, FORM)
-    assert told["face_share"] == 0.5
+    _, metadata = plan_window(CLIP, film([*swaying(50), *[[]] * 50]), SIZE, FORM)
+    assert metadata["face_share"] == 0.5
     frames = film([*swaying(49), *[[]] * 51])
     with pytest.raises(Failure, match=r"49 of 100 searched frames show a face, and 49 \(49%\)") as failed:
         plan_window(CLIP, frames, SIZE, FORM)
     assert failed.value.reason is Reason.NO_FACE
-    box, told = plan_window(CLIP, frames, SIZE, replace(FORM, face_fallback=Fallback.TABLE))
+    box, metadata = plan_window(CLIP, frames, SIZE, replace(FORM, face_fallback=Fallback.TABLE))
     assert box == Box(600, 76, 750, 750)
-    assert (told["face_fallback"], told["face_share"]) == ("table", 0.49)
+    assert (metadata["face_fallback"], metadata["face_share"]) == ("table", 0.49)
 
 
 def test_an_invalid_published_box_is_no_fallback() -> None:

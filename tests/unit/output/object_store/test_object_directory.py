@@ -29,7 +29,7 @@ def test_a_url_is_kept_unchanged(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
         ("ftp://host/x", "a directory, or a URL with s3://, gs://, az://, file:// (got ftp://)"),
         ("S3://bucket", "(got S3://)"),
@@ -41,11 +41,11 @@ def test_a_url_is_kept_unchanged(url: str) -> None:
         ("s3://[bucket", "invalid URL"),
     ],
 )
-def test_an_invalid_url_is_rejected(url: str, words: str) -> None:
+def test_an_invalid_url_is_rejected(url: str, message: str) -> None:
     """With a message about what is accepted."""
     with pytest.raises(OptionsError) as caught:
         Address(url)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["s3://key:hush@bucket/x", "az://container/x?sig=hush", "s3://bucket/x#hush"])
@@ -57,7 +57,7 @@ def test_credentials_in_a_url_are_rejected_and_not_repeated(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "message"),
     [
         (
             "Generic S3 error: Error performing PUT http://h/x in 1ms - Server returned non-2xx status code:"
@@ -72,15 +72,15 @@ def test_credentials_in_a_url_are_rejected_and_not_repeated(url: str) -> None:
         ),
     ],
 )
-def test_messages_of_errors_contain_no_secrets(error: str, words: str) -> None:
+def test_messages_of_errors_contain_no_secrets(error: str, message: str) -> None:
     """Neither the response body that names the key, nor the signature in a URL."""
-    assert told(error) == words
+    assert told(error) == message
 
 
 @pytest.mark.parametrize("path", ["clips", "./a", "/a/b", "~/x", "a:b", "C:/x"])
 def test_a_path_is_a_directory(path: str) -> None:
     """Anything without a scheme; it is absolute, so that it does not depend on the working directory."""
-    assert directory.place(path) == Path.cwd() / path
+    assert directory.parse_location(path) == Path.cwd() / path
 
 
 def test_without_the_extra_the_message_names_it(
@@ -145,8 +145,8 @@ def test_many_records_result_in_few_segments() -> None:
 
 def test_source_videos_are_kept_in_a_directory_by_default_but_not_in_a_store() -> None:
     """So that hundreds of gigabytes are not paid for by accident."""
-    assert [Options(keep_raw=said).keeps_raws for said in (None, True, False)] == [True, True, False]
+    assert [Options(keep_raw=choice).keeps_raws for choice in (None, True, False)] == [True, True, False]
     address = Address("s3://bucket/x")
-    for said in (None, True, False):
-        lanes = directory.fitted(address, Options(keep_raw=said))
+    for choice in (None, True, False):
+        lanes = directory.options_for(address, Options(keep_raw=choice))
         assert not lanes.keeps_raws, "scratch is let go of"

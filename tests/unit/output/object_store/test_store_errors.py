@@ -73,24 +73,24 @@ MAY_PASS = {
 }
 
 
-@pytest.mark.parametrize(("error", "words"), NEEDS_A_PERSON.items())
-def test_errors_that_need_action_are_not_temporary(error: str, words: str) -> None:
+@pytest.mark.parametrize(("error", "part"), NEEDS_A_PERSON.items())
+def test_errors_that_need_action_are_not_temporary(error: str, part: str) -> None:
     """Exit code 4, with what to set; nothing secret is in the message."""
-    reason, told = explained(error)
+    reason, message = explained(error)
     assert reason is Reason.STORE_REFUSED
     assert reason.advice.exit_code is ExitCode.LOCAL
-    assert words in told
-    assert "HUSH" not in told
+    assert part in message
+    assert "HUSH" not in message
 
 
-@pytest.mark.parametrize(("error", "words"), MAY_PASS.items())
-def test_temporary_errors_exit_with_75(error: str, words: str) -> None:
+@pytest.mark.parametrize(("error", "part"), MAY_PASS.items())
+def test_temporary_errors_exit_with_75(error: str, part: str) -> None:
     """With the message of the system."""
-    reason, told = explained(error)
+    reason, message = explained(error)
     assert reason is Reason.STORE_UNREACHABLE
     assert reason.advice.exit_code is ExitCode.PASSING
-    assert words in told
-    assert "HUSH" not in told
+    assert part in message
+    assert "HUSH" not in message
 
 
 @pytest.mark.parametrize(
