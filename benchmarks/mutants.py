@@ -165,11 +165,16 @@ def children(node: ast.AST) -> Iterator[tuple[str, int | None, ast.AST]]:
                 yield name, index if isinstance(value, list) else None, child
 
 
+def path_of(root: Path, module: str) -> Path:
+    """Return where a module is."""
+    return root.joinpath(PACKAGE, *module.split(".")).with_suffix(".py")
+
+
 class Module:
     """A module of the package, what may be changed in it, and its test files."""
 
     def __init__(self, root: Path, name: str) -> None:
-        self.path = Path(PACKAGE, *name.split(".")).with_suffix(".py")
+        self.path = path_of(root, name).relative_to(root)
         self.tree = ast.parse((root / self.path).read_text("utf-8"))
         self.near, self.far = tests_of(root, name)
         self.functions: set[str] = set()
@@ -470,7 +475,8 @@ def examine(  # noqa: PLR0913 - what a person may choose
     every = [mutant for module in modules.values() for mutant in module.mutants]
     same = equivalents(root)
     known = {(mutant.module, mutant.scope.name, mutant.change) for mutant in every}
-    if gone := [one for one in same if one not in known and one[0] in modules]:
+    lost = {name for name, _, _ in same if not path_of(root, name).exists()}
+    if gone := [one for one in same if one not in known and one[0] in modules.keys() | lost]:
         raise SystemExit(f"{EQUIVALENT} lists what is no possible change any more: {gone}")
     chosen = random.Random(seed).sample(every, min(count, len(every)))  # noqa: S311 - guards nothing
     print(f"{len(chosen)} of {len(every)} possible changes, seed {seed}", flush=True)

@@ -93,17 +93,11 @@ def motion(look: int) -> Motion:
     chance = random.Random(look)  # noqa: S311 - the same seed must give the same movements
 
     def wave(middle: float, *parts: tuple[float, float]) -> Wave:
-        return Wave(
-            round(middle, 3),
-            tuple(
-                (
-                    round(reach, 3),
-                    round(hertz * chance.uniform(0.9, 1.1), 4),
-                    round(chance.uniform(0, 6.28), 3),
-                )
-                for reach, hertz in parts
-            ),
-        )
+        def sine(reach: float, hertz: float) -> tuple[float, float, float]:
+            varied = round(hertz * chance.uniform(0.9, 1.1), 4)
+            return round(reach, 3), varied, round(chance.uniform(0, 6.28), 3)
+
+        return Wave(round(middle, 3), tuple(sine(*part) for part in parts))
 
     home = SCENE_HEIGHT * 8 / 9 + (-70, 60, -30, 78, 0, -46)[look % 6]
     x = wave(home, (25, 0.17), (8, 0.41))

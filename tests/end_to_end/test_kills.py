@@ -233,7 +233,7 @@ def test_a_second_run_names_the_first_and_waits_for_orphaned_tools_only(
         while len(first.alive()) <= 2:  # the sentinel, and a tool
             assert first.process.poll() is None
             time.sleep(0.01)
-        assert len(first.kill_supervisor()) > 2
+        first.kill_supervisor()  # a tool may have ended meanwhile
         with Program(command, out, log) as third:
             assert third.process.wait(ENDED_WITHIN) == whole.code, log.read_text()
     assert list(differences(out, whole)) == []

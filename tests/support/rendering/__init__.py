@@ -19,7 +19,7 @@ from anyio import to_thread
 
 from hdtf_async.demo.film import FACTS, Film, width_of
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
-from hdtf_async.media.run import FfmpegError, run_ffmpeg
+from hdtf_async.media.run import run_ffmpeg
 from hdtf_async.process.supervisor import Command
 from rendering import scene
 
@@ -58,15 +58,11 @@ SMALL = Quality(
 """For films that are kept."""
 
 
-class DrawingError(Exception):
-    """ffmpeg failed to draw a film; the message contains the end of its stderr."""
-
-
 async def draw(directory: Path, films: Sequence[Film], quality: Quality = QUICK) -> None:
     """Generate films in a directory, one subdirectory each, named by the film's YouTube id.
 
     A subdirectory that was generated from an equal `Film` is kept. It appears complete or not at all.
-    Raises `DrawingError` (in an `ExceptionGroup`) if ffmpeg fails.
+    Raises `FfmpegError` (in an `ExceptionGroup`) if ffmpeg fails.
     """
     await anyio.Path(directory).mkdir(parents=True, exist_ok=True)
     limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
@@ -87,10 +83,7 @@ async def _draw_film(directory: Path, film: Film, quality: Quality) -> None:
         made = Path(scratch) / "made"
         made.mkdir()
         words = [str(bundled_ffmpeg()), *_arguments(film, made, quality)]
-        try:
-            await run_ffmpeg(Command(words), deadline=_DEADLINE)
-        except FfmpegError as failure:
-            raise DrawingError(failure.words) from None
+        await run_ffmpeg(Command(words), deadline=_DEADLINE)
         await to_thread.run_sync(_publish, film, made, directory / film.youtube_id)
 
 
@@ -100,11 +93,7 @@ def is_drawn(folder: Path, film: Film) -> bool:
         facts = json.loads((folder / FACTS).read_text())
     except FileNotFoundError:
         return False
-    return bool(facts["drawn_from"] == _drawn_from(film))
-
-
-def _drawn_from(film: Film) -> str:
-    return f"revision {_REVISION} of {film}"
+    return bool(facts["drawn_from"] == f"revision {_REVISION} of {film}")
 
 
 def _arguments(film: Film, made: Path, quality: Quality) -> Iterator[str]:
@@ -131,7 +120,7 @@ def _arguments(film: Film, made: Path, quality: Quality) -> Iterator[str]:
 
 def _publish(film: Film, made: Path, folder: Path) -> None:
     facts = {
-        "drawn_from": _drawn_from(film),
+        "drawn_from": f"revision {_REVISION} of {film}",
         "youtube_id": film.youtube_id,
         "title": film.title,
         "seconds": film.frames / film.fps,

@@ -177,7 +177,7 @@ def test_help_fits_80_columns_and_is_short() -> None:
     """Nearly every option has one line; the installed command and the groups are listed, in order."""
     run = subprocess.run(
         [sys.executable, "-m", "hdtf_async", "--help"],
-        env={**os.environ, "COLUMNS": "80"}, capture_output=True, text=True, check=True, timeout=60,
+        env={**os.environ, "COLUMNS": "80"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     lines = run.stdout.splitlines()
     assert len(lines) <= 110

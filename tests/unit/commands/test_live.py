@@ -266,7 +266,7 @@ async def test_ctrl_c_stops_it_and_leaves_nothing(mock: demo.FullMock, tmp_path:
         assert child.stderr is not None
         assert any("Waiting" in line for line in child.stderr)
         child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=100)
+        _, err = child.communicate()
     assert child.returncode == ExitCode.INTERRUPTED, err
     assert [*temporary.iterdir()] == []
     assert not [command for command in children() if "yt_dlp" in command or "sentinel" in command]

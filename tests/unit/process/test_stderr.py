@@ -209,7 +209,7 @@ def test_the_real_yt_dlp_names_a_proxy_that_does_not_work(
         "--",
         "CPCoMyuBRM0",
     ]
-    ended = subprocess.run([*own, *options], capture_output=True, text=True, check=False, timeout=100)
+    ended = subprocess.run([*own, *options], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert classify(ended.stderr) is reason, ended.stderr
     assert connection_cause(ended.stderr) == clause

@@ -278,7 +278,7 @@ def test_the_main_job_ends_with_a_report_of_all_clips(finished: Finished) -> Non
     """Each clip has an image and a working link; no resource is loaded from elsewhere."""
     assert finished.report.page is not None
     assert finished.report.page.name == "report.html"
-    html = finished.report.page.read_text("utf-8")
+    html = (finished.out / finished.report.page.name).read_text("utf-8")
     whole = Page(html)
     links = [unquote(each["href"] or "") for each in whole.all("a") if each.get("title")]
     assert sorted(links) == sorted(f"{stem}.mp4" for stem in finished.report.done)

@@ -136,7 +136,7 @@ def test_with_too_little_address_space_nothing_starts(
         *("--out", str(tmp_path), "--source", str(demo_tables), f"--yt-dlp-args={arguments}", "--pace", "0"),
     ]
     ended = subprocess.run(
-        [PRLIMIT or "", f"--as={LIMIT}", *line], check=False, capture_output=True, text=True, timeout=100
+        [PRLIMIT or "", f"--as={LIMIT}", *line], check=False, capture_output=True, text=True
     )
     output = ended.stdout + ended.stderr
     assert ended.returncode == ExitCode.LOCAL, output
