@@ -45,12 +45,9 @@ LOOK, ANSWER = 0.5, 20.0
 """Seconds between two looks at which workers there are, and within which the scheduler must answer."""
 AT_FIRST, PATIENCE = 30.0, 120.0
 """Seconds to wait until all workers are ready at the start, and for a worker whenever there is none."""
-LEAVE = 60.0
-"""Seconds that workers may take to end what runs."""
-TRIES = Reason.WORKER_LOST.advice.tries
-"""Workers that die with a video before it is given up."""
-LANES = ("downloads", "encodes")
-"""Resources that a worker can declare: the sizes of its lanes."""
+LEAVE = 60.0  # seconds that workers may take to end what runs
+TRIES = Reason.WORKER_LOST.advice.tries  # workers that die with a video before it is given up
+LANES = ("downloads", "encodes")  # resources that a worker can declare: the sizes of its lanes
 
 
 @dataclass(slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Dask schedules the videos of a run: here with scheduler, workers and driver in one process, and no children."""
+"""Dask schedules the videos of a run: here all of it is in one process, and there are no children."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from kill_checks import media
 from distributed import Client, LocalCluster
+from kill_checks import media
 from load_runs import LATER, Most, childless, load, write_tables
 
 import hdtf_async
@@ -92,7 +92,7 @@ async def test_a_video_goes_to_another_worker_when_its_own_is_lost(tmp_path: Pat
     """Dask runs it again; the loss is reported, and the result is whole."""
     write_tables(tmp_path / "tables", 8, first=1)
     async with local(2) as (made, client), anyio.create_task_group() as group:
-        lost = []
+        lost: list[str] = []
 
         def take(event: Event) -> None:
             if isinstance(event, RawReady) and not lost:
@@ -131,7 +131,7 @@ async def test_a_worker_that_joins_later_is_used_even_if_there_was_none(tmp_path
     """Dask alone would not give it what had waited for a worker."""
     write_tables(tmp_path / "tables", 6, first=1)
     async with local(1) as (made, client), anyio.create_task_group() as group:
-        lost = []
+        lost: list[str] = []
 
         async def replace() -> None:
             await lose(made, next(iter(made.scheduler.workers)))

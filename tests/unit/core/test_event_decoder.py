@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from example_events import ONE_OF_EACH
 from hypothesis import given
 from hypothesis import strategies as st
-from example_events import ONE_OF_EACH
 
 from hdtf_async.core.event_decoder import PUBLIC, EventDecoder
 from hdtf_async.core.events import ClipFailed, DownloadProgress, Event, WorkersChanged
