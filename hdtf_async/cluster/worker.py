@@ -115,5 +115,5 @@ class RunPlugin(VideoServer, WorkerPlugin):  # type: ignore[misc] # Dask's class
                     SecedeEvent(key=task, compute_duration=seconds, stimulus_id=name)
                 )
 
-    def _log(self, events: list[Record]) -> None:
+    def _log(self, events: str) -> None:
         self._worker.log_event(self._run, {"process": self._worker.contact_address, "events": events})

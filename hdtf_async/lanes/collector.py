@@ -6,6 +6,7 @@ address (`Admissions`).
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -131,10 +132,12 @@ class Collector:
         """
         given: dict[str, Any] = message if isinstance(message, dict) else {}
         process, sent = given.get("process"), given.get("events")
-        if not isinstance(process, str) or not isinstance(sent, list | tuple):
+        try:
+            events = json.loads(sent) if process in processes else []
+        except (TypeError, ValueError, RecursionError):
             _log.warning("malformed message: %.80r", message)
             return
-        for each in sent if process in processes else ():
+        for each in events if isinstance(events, list) else [events]:
             try:
                 event = DECODER.decode(each)
             except ValueError as error:

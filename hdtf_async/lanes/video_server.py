@@ -6,6 +6,7 @@ events as they happen, and its records at the end. How they travel is up to the 
 
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -90,8 +91,8 @@ class _Unit:
 class VideoServer:
     """Processes the videos of a run that a driver sends."""
 
-    def __init__(self, setup: Setup, send: Callable[[list[Record]], None]) -> None:
-        """`send` sends events, as JSON, to the driver; it must not wait."""
+    def __init__(self, setup: Setup, send: Callable[[str], None]) -> None:
+        """`send` sends a JSON text with events to the driver; it must not wait."""
         self.withdrawn: Failure | None = None
         """Why it takes no more videos."""
         self.events = EventBus()
@@ -193,4 +194,4 @@ class VideoServer:
 
     def _flush(self) -> None:
         if unread := [event.to_json() for event in self._unread.unread()]:
-            self._send(unread)
+            self._send(json.dumps(unread))

@@ -186,7 +186,8 @@ async def test_a_malformed_message_does_not_end_a_run(tmp_path: Path) -> None:
         def take(event: Event) -> None:
             if isinstance(event, DownloadStarted):
                 (topic,) = (name for name in made.scheduler._broker._topics if name.startswith("hdtf_async-"))
-                for message in ({"process": "x"}, [1], "x", {"process": None, "events": [None]}):
+                (worker,) = made.scheduler.workers
+                for message in ({"process": "x"}, [1], "x", {"process": worker, "events": "[null]"}):
                     made.scheduler.log_event(topic, message)
 
         report, _ = await drive(tmp_path / "out", client, take)
