@@ -103,7 +103,7 @@ def _raw(video: VideoJob) -> Record:
 
 
 def _record(clip: Clip, setup: Setup) -> Record:
-    form, file = setup.options.form, Path(f"{setup.out}") / f"{clip.stem}.mp4"
+    settings, file = setup.options.output_settings, Path(f"{setup.out}") / f"{clip.stem}.mp4"
     with file.open("wb") as made:
         made.truncate(BYTES)
     metadata = {
@@ -112,9 +112,9 @@ def _record(clip: Clip, setup: Setup) -> Record:
         "end": clip.interval.end, "source_height": 720, "source_width": 1280, "source_fps": 25.0,
         "format_id": "136", "reference_height": 720, "box": [0, 0, 256, 256], "box_cut": [0, 0, 256, 256],
         "frames": 750, "fps": 25.0, "width": 256, "height": 256, "duration": 30.0, "bytes": BYTES,
-        "sha256": "0" * 64, "fingerprint": fingerprint(clip, form), "versions": READY.versions,
+        "sha256": "0" * 64, "fingerprint": fingerprint(clip, settings), "versions": READY.versions,
     }  # fmt: skip
-    told = row(clip, form) | form.to_json()
+    told = row(clip, settings) | settings.to_json()
     return {"type": "clip", "clip": clip.stem, "form": told, "metadata": metadata, "took": 1.0}
 
 

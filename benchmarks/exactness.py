@@ -29,7 +29,7 @@ import anyio
 
 import hdtf_async
 from hdtf_async import Options
-from hdtf_async.core.model import Audio, Box, Deinterlace, Form
+from hdtf_async.core.model import Audio, Box, Deinterlace, OutputSettings
 from hdtf_async.media import interlace
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
@@ -55,9 +55,9 @@ MOST_LATE = 45
 async def frames(prober: Prober, directory: Path) -> int:
     """Print how many frames of how many clips differ from those due."""
     wrong = 0
-    sources = media.drawn(directory)
+    sources = media.rendered(directory)
     print(f"{'raw':48}{'clips':>6}{'due':>6}{'made':>6}{'samples':>9}{'framemd5':>9}{'off, ms':>9}")
-    for name, kind in exact_cuts.RAWS.items():
+    for name, kind in exact_cuts.SOURCE_VIDEOS.items():
         raw = media.decoded(sources / name)
         checksums = media.digests(raw.path, exact_cuts.BOX)
         intervals = exact_cuts.intervals_of(raw).values()
@@ -66,8 +66,8 @@ async def frames(prober: Prober, directory: Path) -> int:
         for interval in intervals:
             cut = await exact_cuts.planned(prober, raw.path, interval)
             clip = await exact_cuts.made(cut, directory / "clip.mp4")
-            wanted, found = raw.within(interval.start, interval.end), media.Decoded(clip).pictures
-            first = raw.pictures.index(wanted[0])
+            wanted, found = raw.within(interval.start, interval.end), media.Decoded(clip).frames
+            first = raw.frames.index(wanted[0])
             expected, told = checksums[first : first + len(wanted)], media.digests(clip)
             due, made = due + len(wanted), made + len(found)
             pairs = list(zip(wanted, found, strict=False))
@@ -108,7 +108,7 @@ def _listed(box: Box) -> str:
 async def whole_pictures(prober: Prober, directory: Path) -> int:
     """Print how much neighbouring rows differ, by rows two apart, before and after."""
     wrong = 0
-    sources = interlaced_videos.draw(directory)
+    sources = interlaced_videos.render(directory)
     print(f"{'raw':16}{'seen as':>10}{'rows, off':>12}{'rows, auto':>12}")
     for kind in interlaced_videos.PARITIES:
         raw = sources / f"{kind}.mp4"
@@ -127,12 +127,12 @@ async def sound(prober: Prober, directory: Path) -> int:
     """Print by how much a beep comes after its flash: in the source, inside of clips, and beside them."""
     wrong = 0
     print(f"{'source':8}{'frames a second':>16}{'there, ms':>18}{'inside, ms':>18}{'beside, ms':>18}")
-    for kind, source in audio_sync.draw(directory).items():
-        beeps = audio_sync.beeps_inside(source.sound or source.picture)
+    for kind, source in audio_sync.render(directory).items():
+        beeps = audio_sync.beeps_inside(source.soundtrack or source.picture)
         both = zip(audio_sync.flashes(source.picture), beeps, strict=True)
         there = [1000 * (beep - flash + source.late) for flash, beep in both]
         for fps in (None, Fraction(25)):
-            form = Form(size=32, fps=fps, audio=Audio.BOTH, preset="ultrafast")
+            form = OutputSettings(size=32, fps=fps, audio=Audio.BOTH, preset="ultrafast")
             after = [1000 * seconds for seconds in await audio_sync.off(prober, source, form, directory)]
             half = len(after) // 2
             parts = (there, after[:half], after[half:])

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 import astronaut
 import numpy as np
 
-from hdtf_async.core.model import Box, Crop, Form, Interval
+from hdtf_async.core.model import Box, Crop, Interval, OutputSettings
 from hdtf_async.core.system import usable_cpus
 from hdtf_async.media.face.detector import Detect, Score, Search, detector, scorer
 from hdtf_async.media.face.finder import Finder
@@ -47,7 +47,7 @@ FOUND = 0.7
 
 def planned(raw: Path, rate: float | None) -> Cut:
     """Return the cut of a whole film."""
-    form = Form(crop=Crop.FACE, face_rate=rate)
+    form = OutputSettings(crop=Crop.FACE, face_rate=rate)
     return Cut(
         raw, "mp4", Interval(0, astronaut.SECONDS), Box(0, 0, *SIZE), *SIZE, 150, form, Fraction(1, 12800)
     )
@@ -74,7 +74,7 @@ async def motions(finder: Finder, directory: Path) -> None:
     rates = "".join(f"{label:>13}" for label in labels)
     print(f"{'motion':20}{'faces':>6}{'seen':>6}{rates}   5/s compared with every frame")
     for motion in astronaut.MOTIONS:
-        raw = astronaut.draw(motion, directory / f"{motion.name.replace(' ', '_')}.mp4")
+        raw = astronaut.render(motion, directory / f"{motion.name.replace(' ', '_')}.mp4")
         looked = {rate: await finder.look(planned(raw, rate), SIZE) for rate in RATES}
         found = find(looked[5.0])
         due = astronaut.due(motion, ZOOM)
@@ -92,7 +92,7 @@ async def speed(finder: Finder, directory: Path) -> None:
     few = used() - begun
     print(f"\n{'CPU per frame, including decoding':36}{'ms':>6}")
     for motion in (astronaut.MOTIONS[1], *SMALL):
-        film = astronaut.draw(motion, directory / f"{motion.name.replace(' ', '_')}.mp4")
+        film = astronaut.render(motion, directory / f"{motion.name.replace(' ', '_')}.mp4")
         begun = used()
         frames = len(await finder.look(planned(film, None), SIZE))
         each = (used() - begun - few) / (frames - astronaut.SECONDS)
@@ -124,7 +124,7 @@ def _small(detect: Detect, score: Score) -> None:
             x = chance.uniform(height, SIZE[0] - height)
             y = chance.uniform(0.8 * height, SIZE[1] - 0.8 * height)
             picture = astronaut.background().copy()
-            astronaut.put(picture, (x, y, height))
+            astronaut.paste_head(picture, (x, y, height))
             due = astronaut.marked((x, y, height))
             alone += any(overlap(found, due) > FOUND for found in detect(picture))
             search = Search(detect, score)

@@ -23,7 +23,7 @@ from statistics import median
 import anyio
 
 from hdtf_async.core import model
-from hdtf_async.core.model import Clip, Form
+from hdtf_async.core.model import Clip, OutputSettings
 from hdtf_async.lanes.encoder import plan_cut
 from hdtf_async.media import ffmpeg, interlace
 from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
@@ -58,7 +58,7 @@ async def cut_of(prober: Prober, video: Video, path: Path, parts: int) -> Cut:
     """Return how a video's clip is cut by default."""
     row = model.Video("RD", video.name, video.youtube_id, video.height)
     clip = Clip(row, 0, clip_of(parts), video.box)
-    return plan_cut(clip, await media.raw(prober, path, clip), Form())
+    return plan_cut(clip, await media.raw(prober, path, clip), OutputSettings())
 
 
 def decoding(cut: Cut) -> list[str]:

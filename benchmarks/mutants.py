@@ -4,9 +4,10 @@
 
 The changes are made in a temporary copy of the repository. The tests of a module are those in its mirror,
 ``tests/unit/PACKAGE/test_MODULE.py``, and in the test files of the same package that import it; where they do
-not enter the changed function, those in test files of other packages that import it. They run once unchanged,
-which shows how long each takes and which functions it enters. A change is then followed by the tests that
-enter the changed function, the fastest first, until one fails or they have taken `--budget` seconds of CPU.
+not enter the changed function, those in a test file of another package that imports it. They run once
+unchanged, which shows how long each takes and which functions it enters. A change is then followed by the
+tests that enter the changed function, the fastest first, until one fails or they have taken `--budget`
+seconds of CPU.
 Each change has a process of its own, forked from this one, which has imported pytest and others already.
 
 Outcomes are appended to `--results`, from which the same command goes on. It ends with 1 if less than
@@ -523,7 +524,7 @@ def _tested(
     concerned = {(str(module.path), name) for name in module.concerned(mutant)}
     tests: dict[str, Test] = {}
     of_use: list[str] = []
-    for files in (module.near, module.far):
+    for files in (module.near, *([path] for path in module.far)):
         if not of_use:
             tests |= _measured(repository, results, files)
             of_use = [test for test in tests if not concerned or tests[test].functions & concerned]

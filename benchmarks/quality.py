@@ -25,7 +25,7 @@ from statistics import mean
 import anyio
 from rendering import draw
 
-from hdtf_async.core.model import Codec, Form
+from hdtf_async.core.model import Codec, OutputSettings
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
 
@@ -33,16 +33,28 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 
 from benchmark_job import CLIP, FILMS, even_box
 
-AS_IT_COMES = Form(preset="medium", crf=23)
+AS_IT_COMES = OutputSettings(preset="medium", crf=23)
 FEW = (
     AS_IT_COMES,
-    *(Form(preset=preset, crf=crf) for preset in ("superfast", "veryfast", "faster") for crf in (18, 20)),
-    Form(codec=Codec.LOSSLESS),
+    *(
+        OutputSettings(preset=preset, crf=crf)
+        for preset in ("superfast", "veryfast", "faster")
+        for crf in (18, 20)
+    ),
+    OutputSettings(codec=Codec.LOSSLESS),
 )
 ALL = (
     *FEW[:-1],
-    *(Form(preset=preset, crf=crf) for preset in ("ultrafast", "fast", "medium") for crf in (16, 18, 20)),
-    *(Form(preset=preset, crf=crf) for preset in ("superfast", "veryfast") for crf in (16, 17, 19, 21)),
+    *(
+        OutputSettings(preset=preset, crf=crf)
+        for preset in ("ultrafast", "fast", "medium")
+        for crf in (16, 18, 20)
+    ),
+    *(
+        OutputSettings(preset=preset, crf=crf)
+        for preset in ("superfast", "veryfast")
+        for crf in (16, 17, 19, 21)
+    ),
     FEW[-1],
 )
 GRAIN = "noise=alls=7:allf=t"
@@ -111,7 +123,7 @@ def sources(footage: Path, directory: Path) -> list[tuple[Path, Cut]]:
         for path in (raw, grainy):
             cut = Cut(
                 path, "mp4", CLIP, box, box.width, box.height, 0,
-                Form(codec=Codec.LOSSLESS, preset="ultrafast"), Fraction(1, 12800),
+                OutputSettings(codec=Codec.LOSSLESS, preset="ultrafast"), Fraction(1, 12800),
             )  # fmt: skip
             lossless = directory / f"{path.stem}_{film.youtube_id}_lossless.mp4"
             run(ffmpeg.clip_command(bundled_ffmpeg(), cut, lossless))
@@ -119,11 +131,11 @@ def sources(footage: Path, directory: Path) -> list[tuple[Path, Cut]]:
     return found
 
 
-def name_of(form: Form) -> str:
+def name_of(form: OutputSettings) -> str:
     """Return the name of the settings in the table."""
     if form.codec is Codec.LOSSLESS:
         return f"{form.preset}, lossless"
-    return f"{form.preset}, crf {form.crf}" + (" (default)" if form == Form() else "")
+    return f"{form.preset}, crf {form.crf}" + (" (default)" if form == OutputSettings() else "")
 
 
 def main() -> None:
@@ -141,7 +153,7 @@ def main() -> None:
         first: Measured | None = None
         for form in ALL if said.all else FEW:
             found = [
-                measure(replace(cut, form=form), lossless, directory / "clip.mp4", vmaf=vmaf)
+                measure(replace(cut, settings=form), lossless, directory / "clip.mp4", vmaf=vmaf)
                 for lossless, cut in made
             ]
             size, cpu = mean(one.bytes for one in found), mean(one.cpu for one in found)

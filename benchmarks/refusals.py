@@ -22,7 +22,7 @@ from hdtf_async.demo import Answer, Conditions, Refusal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 import block_runs
-from scenarios import draw
+from scenarios import render
 
 
 def arguments() -> argparse.Namespace:
@@ -56,7 +56,7 @@ async def main(said: argparse.Namespace) -> None:
     """Run and print."""
     with tempfile.TemporaryDirectory(prefix="refusals-") as temporary:
         directory = Path(temporary)
-        await draw(directory / "footage")
+        await render(directory / "footage")
         answers = block_runs.lay_out(directory, directory / "footage", said.videos, Answer())
         films = directory / "films"
         conditions = Conditions(refusal=Refusal(said.after))

@@ -160,7 +160,7 @@ class Fake:
         self._world = world
         self._line = Line(regime.line)
 
-    def expects_at_hand(self, _work: VideoJob) -> bool:
+    def expects_existing(self, _work: VideoJob) -> bool:
         """No source video exists."""
         return False
 
@@ -172,7 +172,7 @@ class Fake:
         """Return False."""
         return False
 
-    async def at_hand(self, _work: VideoJob) -> None:
+    async def existing(self, _work: VideoJob) -> None:
         """Return None."""
         return
 
@@ -191,7 +191,7 @@ class Fake:
     async def discard(self, work: VideoJob, raw: None) -> None:
         """Never called."""
 
-    async def let_go(self, work: VideoJob, *, keep: bool) -> None:
+    async def release(self, work: VideoJob, *, keep: bool) -> None:
         """Do nothing."""
 
     async def cut(self, clip: Clip, _raw: None) -> None:

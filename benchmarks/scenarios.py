@@ -17,7 +17,7 @@ import anyio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from scenarios import SCENARIOS, Outcome, draw, play
+from scenarios import SCENARIOS, Outcome, play, render
 
 ROW = "{:45.45} {:19} {:>5} {:>4} {:>6} {:>5} {:>7}  {}"
 
@@ -36,7 +36,7 @@ async def main(words: list[str]) -> None:
     chosen = [scene for scene in SCENARIOS if not words or any(word in scene.name for word in words)]
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="scenarios-") as temporary:
-        await draw(Path(temporary) / "footage")
+        await render(Path(temporary) / "footage")
         outcomes = await play(chosen, Path(temporary) / "footage", Path(temporary))
     print(
         ROW.format(

@@ -43,11 +43,11 @@ from load_runs import GONE, Most, load, write_tables
 from hdtf_async import Options, Reason
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.jsonlines import line
-from hdtf_async.core.model import SUBSETS, Form
+from hdtf_async.core.model import SUBSETS, OutputSettings
 from hdtf_async.core.shards import Shard, place
 from hdtf_async.dataset import plan, tables
 from hdtf_async.output import manifests
-from hdtf_async.output.journal import JOURNAL, RAWS, name_of
+from hdtf_async.output.journal import JOURNAL, SOURCE_VIDEOS, name_of
 from hdtf_async.output.manifests import FAILURES, METADATA, failure_record
 
 if TYPE_CHECKING:
@@ -126,7 +126,10 @@ def records_like(samples: list[Record], clip: Clip, form: str) -> Iterator[Recor
             "sha256": hashlib.sha256(clip.stem.encode()).hexdigest(),
             "fingerprint": form,
         }
-        told = {"form": record["form"] | plan.row(clip, Form()), "metadata": record["metadata"] | own}
+        told = {
+            "form": record["form"] | plan.row(clip, OutputSettings()),
+            "metadata": record["metadata"] | own,
+        }
         yield record | {"clip": clip.stem} | told
 
 
@@ -137,7 +140,7 @@ def lay_out(directory: Path, rows: int, count: int) -> Counter[str]:
         first, behind = (rows * each // len(SUBSETS) for each in (place_, place_ + 1))
         write_tables(directory / "tables", behind - first, subset, first)
     clips, options = directory / "clips", Options(source=directory / "tables")
-    (clips / RAWS).mkdir(parents=True)
+    (clips / SOURCE_VIDEOS).mkdir(parents=True)
     (clips / JOURNAL).touch()
     with ExitStack() as stack:
         journals = [stack.enter_context((clips / name_of(Shard(n, count))).open("wb")) for n in range(count)]
@@ -148,7 +151,7 @@ def lay_out(directory: Path, rows: int, count: int) -> Counter[str]:
                 failed = failure_record(clip, Failure(Reason.PRIVATE, "Private video"))
                 journal.write(line(failed | {"time": time_}))
                 continue
-            form = plan.fingerprint(clip, options.form)
+            form = plan.fingerprint(clip, options.output_settings)
             journal.writelines(map(line, records_like(samples, clip, form)))
             with (clips / f"{clip.stem}.mp4").open("wb") as file:
                 file.truncate(size)

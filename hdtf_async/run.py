@@ -26,7 +26,7 @@ from hdtf_async.core.steps import steps
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.raws import let_go_of_finished
+from hdtf_async.lanes.source_videos import delete_finished
 from hdtf_async.lanes.toolchain import open_toolchain
 from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media.ffmpeg import find_ffmpeg
@@ -34,7 +34,7 @@ from hdtf_async.output import atomic, manifests
 from hdtf_async.output.directory import run_record
 from hdtf_async.output.manifests import failure_record, refused_record
 from hdtf_async.output.object_store.directory import merge_shards, open_location, options_for, parse_location
-from hdtf_async.output.other_settings import refuse_forms_of_others, refuse_two_forms
+from hdtf_async.output.other_settings import refuse_other_settings, refuse_settings_of_shards
 from hdtf_async.progress.views import with_progress
 from hdtf_async.report import history, page
 from hdtf_async.report.result import Report
@@ -171,9 +171,9 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
     async with open_location(out, options, read.videos) as directory:
         options = options_for(out, options)
         decided = await run_sync(_decide, read, options, directory)
-        refuse_two_forms(decided, options, out)
+        refuse_other_settings(decided, options, out)
         if options.shard is not None and not options.recut:
-            await run_sync(refuse_forms_of_others, directory.out, options.shard, options)
+            await run_sync(refuse_settings_of_shards, directory.out, options.shard, options)
         report = Report(
             asked=len(decided.there) + len(decided.given_up) + len(decided.impossible) + len(decided.clips),
             there=len(decided.there),
@@ -192,7 +192,7 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
             await _record_impossible(decided, directory, events)
             await _record_refused(report.refused, options, directory)
             if not options.keeps_raws:
-                await let_go_of_finished(read, decided, directory, own)
+                await delete_finished(read, decided, directory, own)
             if decided.work:
                 report.stopped = await carry_out(decided, run, scheduler)
         except Failure as trouble:  # before the first video, or of the journal: the disk, a tool

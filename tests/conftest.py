@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import settings
-from shared import Finished, exported, made_once
+from shared import QUICK, Finished, exported, made_once
 
 import hdtf_async
 from hdtf_async import Options, demo
@@ -119,6 +120,16 @@ def finished(site: demo.StandIn, demo_tables: Path, tmp_path_factory: pytest.Tem
     out = tmp_path_factory.mktemp("demo") / "clips"
     shutil.copytree(once / "clips", out, copy_function=_Copy())
     return Finished(out, options, report, requests)
+
+
+@pytest.fixture(scope="session")
+def small(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Return all clips of the demo again, 64 pixels wide, which are made in little time."""
+    out = tmp_path_factory.mktemp("small") / "clips"
+    shutil.copytree(finished.out / "_videos_raw", out / "_videos_raw", copy_function=_Copy())
+    options = replace(finished.options, **QUICK)
+    report = anyio.run(hdtf_async.download, out, replace(options, yt_dlp_args=("--never-asked",)))
+    return Finished(out, options, report, [])
 
 
 @pytest.fixture(scope="session")

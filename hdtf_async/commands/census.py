@@ -195,10 +195,10 @@ class _Asking:
     events: EventBus
     policy: Resolution
 
-    def expects_at_hand(self, _work: VideoJob) -> bool:
+    def expects_existing(self, _work: VideoJob) -> bool:
         return False
 
-    async def at_hand(self, _work: VideoJob) -> None:
+    async def existing(self, _work: VideoJob) -> None:
         return None
 
     async def download(self, work: VideoJob, directory: Path, permit: Permit) -> tuple[Choice, Any]:
@@ -240,7 +240,7 @@ class _Asking:
     async def discard(self, work: VideoJob, raw: None) -> None:
         pass
 
-    async def let_go(self, work: VideoJob, *, keep: bool) -> None:
+    async def release(self, work: VideoJob, *, keep: bool) -> None:
         pass
 
     async def cut(self, clip: Clip, raw: None) -> None:

@@ -33,7 +33,7 @@ from hdtf_async.media.frames import decode_clip
 from hdtf_async.media.probe import Prober
 from hdtf_async.output import atomic, locks
 from hdtf_async.output.directory import read_known
-from hdtf_async.output.journal import JOURNAL, RAWS, shard_of
+from hdtf_async.output.journal import JOURNAL, SOURCE_VIDEOS, shard_of
 from hdtf_async.output.manifests import CARD, FAILURES, LISTS, LOCK, METADATA
 from hdtf_async.report.page import REPORT
 
@@ -47,7 +47,9 @@ if TYPE_CHECKING:
     from hdtf_async.output.journal import JournalIndex
     from hdtf_async.process.guard import Guard
 
-OURS = frozenset({JOURNAL, RAWS, locks.WORKERS, METADATA, FAILURES, CENSUS, REPORT, LOCK, CARD, *LISTS})
+OURS = frozenset(
+    {JOURNAL, SOURCE_VIDEOS, locks.WORKERS, METADATA, FAILURES, CENSUS, REPORT, LOCK, CARD, *LISTS}
+)
 """Files that this program creates in a directory besides clips."""
 WRONG, MISSING, FOREIGN = "wrong", "missing", "foreign"
 _A_PROBER = 2
@@ -119,7 +121,7 @@ def unlisted(known: JournalIndex) -> dict[str, object]:
     return {
         stem: ClipRecord.of(record).fingerprint
         for stem, record in known.clips.items()
-        if any(record["form"].get(key) != known.form[key] for key in known.form)
+        if any(record["form"].get(key) != known.settings[key] for key in known.settings)
     }
 
 
@@ -323,21 +325,25 @@ def _foreign(known: JournalIndex) -> list[Found]:
     rows: dict[object, set[str]] = {}
     for told in (*(ClipRecord.of(record).to_json() for record in records.values()), *known.failures.values()):
         rows.setdefault(told.get("youtube_id"), set()).add(f"{told.get('subset')}_{told.get('name')}")
-    raws = {
+    source_videos = {
         name
-        for youtube_id, several in known.raws.items()
+        for youtube_id, several in known.source_videos.items()
         for record in several
         for ending in [record["file"].rpartition(".")[2]]
         for name in (record["file"], *(f"{row}.{ending}" for row in rows.get(youtube_id, ())))
     }
-    same = {(there.st_dev, there.st_ino) for name in raws if (there := _stat(known.out / RAWS / name))}
+    same = {
+        (there.st_dev, there.st_ino)
+        for name in source_videos
+        if (there := _stat(known.out / SOURCE_VIDEOS / name))
+    }
 
     def is_clip(name: str) -> bool:
         stem, _, ending = name.rpartition(".")
         return stem in (known.beside if ending == "wav" else records) and ending in {"mp4", "wav"}
 
     def is_raw(entry: os.DirEntry[str]) -> bool:
-        if entry.name in raws or entry.name.endswith("_download_log.txt"):
+        if entry.name in source_videos or entry.name.endswith("_download_log.txt"):
             return True
         there = _stat(Path(entry.path))  # another row's name for a source video
         return there is not None and (there.st_dev, there.st_ino) in same
@@ -345,7 +351,11 @@ def _foreign(known: JournalIndex) -> list[Found]:
     beside = (entry.name for entry in _entries(known.out) if not (entry.name in OURS or shard_of(entry.name)))
     return [
         *(_nobodys(name) for name in beside if not is_clip(name)),
-        *(_nobodys(entry.name, f"{RAWS}/") for entry in _entries(known.out / RAWS) if not is_raw(entry)),
+        *(
+            _nobodys(entry.name, f"{SOURCE_VIDEOS}/")
+            for entry in _entries(known.out / SOURCE_VIDEOS)
+            if not is_raw(entry)
+        ),
     ]
 
 

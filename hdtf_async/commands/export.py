@@ -101,7 +101,7 @@ async def export(  # noqa: PLR0913 - the options of the command
     known = await run_sync(directory.read_known, out)
     there = sorted(known.all_there().items())
     clips = {stem: ClipRecord.of(record) for stem, record in there if _is_name(stem)}
-    _require_form(recipe, layout, clips, out)
+    _require_settings(recipe, layout, clips, out)
     if to.is_relative_to(out):
         raise StoreError(f"{to} is inside {out}: choose another --to")
     stems = await run_sync(_divided, known, clips, options)
@@ -132,7 +132,7 @@ def _is_name(stem: str) -> bool:
     return "/" not in stem
 
 
-def _require_form(name: str, recipe: Recipe, clips: Mapping[str, ClipRecord], out: Path) -> None:
+def _require_settings(name: str, recipe: Recipe, clips: Mapping[str, ClipRecord], out: Path) -> None:
     """Raise `FormError` unless there are clips, all with the settings that a recipe requires."""
     remedy = f"python -m hdtf_async --out {out} --recipe {name}"
     if not clips:

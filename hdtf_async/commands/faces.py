@@ -19,11 +19,11 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import StoreError, unwrap_exception_group
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
+from hdtf_async.core.model import Box, Clip, Crop, Interval, OutputSettings, Video
 from hdtf_async.core.text import printable
 from hdtf_async.dataset.geometry import scale_of
 from hdtf_async.lanes.encoder import plan_cut
-from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media.face.finder import input_arguments
 from hdtf_async.media.face.people import Region, overlap
@@ -34,7 +34,7 @@ from hdtf_async.media.run import FfmpegError, run_ffmpeg
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.directory import read_known
-from hdtf_async.output.journal import RAWS
+from hdtf_async.output.journal import SOURCE_VIDEOS
 from hdtf_async.process.supervisor import Command
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ SHEET = "faces.jpg"
 _CELL, _TITLE, _GAP = (320, 180), 14, 4
 _WINDOW, _PUBLISHED, _WORDS, _GROUND = (90, 220, 120), (255, 170, 60), (230, 230, 230), (24, 24, 24)
 _DEADLINE = 120.0
-_FORM = Form(crop=Crop.FACE)
+_SETTINGS = OutputSettings(crop=Crop.FACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +176,19 @@ async def draw(known: JournalIndex, options: Options, found: Sequence[Window]) -
         raise Failure(Reason.TOOL_MISSING, "Pillow is required for the image: pip install 'hdtf-async[face]'")
     tool, own = await run_sync(find_ffmpeg, options), await run_sync(find_user_videos, options.raw_dirs)
     missing: list[str] = []
-    raws: dict[Path, list[Window]] = {}
+    source_videos: dict[Path, list[Window]] = {}
     for each in found:
-        record = known.raw_there(each.youtube_id)
-        raw = known.out / RAWS / record["file"] if record else own.get(each.youtube_id, own.get(each.video))
+        record = known.existing_source_video(each.youtube_id)
+        raw = (
+            known.out / SOURCE_VIDEOS / record["file"]
+            if record
+            else own.get(each.youtube_id, own.get(each.video))
+        )
         if raw is None:
             missing.append(f"{printable(each.stem)}: source video not found")
         else:
-            raws.setdefault(raw, []).append(each)
-    frames, others = await middles(tool, raws, options.width_of_encode_lane)
+            source_videos.setdefault(raw, []).append(each)
+    frames, others = await middles(tool, source_videos, options.width_of_encode_lane)
     content = await run_sync(_drawn, found, frames)
     with os_errors_as_failures(known.out / SHEET):
         await run_sync(atomic.replace, known.out / SHEET, [content])
@@ -213,9 +217,9 @@ async def middles(
                 missing.extend(f"{printable(each.stem)}: {failure}" for each in wanted)
                 return
             for each, clip, shown in zip(wanted, clips, facts.shown, strict=True):
-                source = Raw(raw, container, facts, {clip.stem: shown}, None, None)
+                source = SourceVideo(raw, container, facts, {clip.stem: shown}, None, None)
                 try:
-                    frames[each.stem] = await _frame(tool, plan_cut(clip, source, _FORM), each.size)
+                    frames[each.stem] = await _frame(tool, plan_cut(clip, source, _SETTINGS), each.size)
                 except Failure as failure:
                     missing.append(f"{printable(each.stem)}: {failure}")
 

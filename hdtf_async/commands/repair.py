@@ -23,7 +23,7 @@ from hdtf_async.core.events import CheckEnded, RunStarted
 from hdtf_async.core.exceptions import OptionsError, unwrap_exception_group
 from hdtf_async.core.failures import ExitCode, Failure, Reason
 from hdtf_async.core.job import to_end, under_way
-from hdtf_async.core.model import Box, Clip, Form, Interval, Tables, Video
+from hdtf_async.core.model import Box, Clip, Interval, OutputSettings, Tables, Video
 from hdtf_async.core.options import Options, flag_of
 from hdtf_async.dataset import plan
 from hdtf_async.lanes.context import RunContext
@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.output.journal import JournalIndex
 
-FORM = frozenset(option.name for option in fields(Form))
+OUTPUT_SETTINGS = frozenset(option.name for option in fields(OutputSettings))
 """Options that a repair takes from the journal, and that cannot be set."""
-IDLE = FORM | {"retry_failed", "recut", "split", "split_seed", "scratch", "no_report"}
+IDLE = OUTPUT_SETTINGS | {"retry_failed", "recut", "split", "split_seed", "scratch", "no_report"}
 """Options that a check does not use: it works on a directory and writes no report, and a repair knows which
 clips to re-create and how they are split."""
 
@@ -215,14 +215,15 @@ async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
         return
     directory, known = run.directory, run.directory.known
     directory.others = await directory.not_tried()
-    run = replace(run, options=recorded_form(known, run.options))
+    run = replace(run, options=recorded_settings(known, run.options))
     absent = unlisted(known)
     before = {stem: known.clips.get(stem) or known.replaced[stem] for stem in sorted(seen.clips)}
     clips = []
     for stem, record in before.items():
         clip = recorded_clip(record)
         recorded = ClipRecord.of(record).fingerprint
-        if clip is not None and clip.stem == stem and plan.fingerprint(clip, run.options.form) == recorded:
+        settings = run.options.output_settings
+        if clip is not None and clip.stem == stem and plan.fingerprint(clip, settings) == recorded:
             clips.append(clip)
         else:
             result.left[stem] = "made with other settings or by another version of this program"
@@ -244,15 +245,15 @@ async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
     )
 
 
-def recorded_form(known: JournalIndex, options: Options) -> Options:
+def recorded_settings(known: JournalIndex, options: Options) -> Options:
     """Return the options with which a run creates clips with the newest run's settings.
 
     Raises `OptionsError` if this version of the program does not support these settings.
     """
     told: dict[str, Any] = {}
     for option in fields(Options):
-        if option.name in known.form:
-            value, flag = known.form[option.name], flag_of(option)
+        if option.name in known.settings:
+            value, flag = known.settings[option.name], flag_of(option)
             try:
                 told[option.name] = None if value is None else flag.read(value)
             except OptionsError as error:

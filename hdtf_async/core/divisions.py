@@ -85,7 +85,7 @@ class Outstanding:
 
 def requested(tables: Tables, options: Options, clips: int) -> Request:
     """Return the request of a run with these options; `clips` is the total of all of its shards."""
-    content = hashlib.sha256(json.dumps(options.form.to_json(), sort_keys=True).encode())
+    content = hashlib.sha256(json.dumps(options.output_settings.to_json(), sort_keys=True).encode())
     for clip in steps(tables.clips):
         box, video = clip.box, clip.video
         row = (clip.stem, video.youtube_id, video.reference_height, clip.interval.start, clip.interval.end)

@@ -180,7 +180,7 @@ class PaceScope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class OutputSettings:
     """The output settings of a clip: every option that changes its bytes, and nothing else."""
 
     crop: Crop = Crop.TABLE

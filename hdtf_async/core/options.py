@@ -23,8 +23,8 @@ from hdtf_async.core.model import (
     Crop,
     Deinterlace,
     Fallback,
-    Form,
     Hdr,
+    OutputSettings,
     PaceScope,
     Resolution,
 )
@@ -384,12 +384,12 @@ class Options:
             "encodes": self.width_of_encode_lane,
             "pace": self.pace,
         }
-        return {"form": self.form.to_json(), "settings": settings}
+        return {"form": self.output_settings.to_json(), "settings": settings}
 
     @property
-    def form(self) -> Form:
+    def output_settings(self) -> OutputSettings:
         """The output settings of clips with these options."""
-        return Form(
+        return OutputSettings(
             crop=self.crop, resolution=str(self.resolution), size=self.size, fps=self.fps,
             segment=self.segment, audio=self.audio, deinterlace=self.deinterlace, hdr=self.hdr,
             codec=self.codec, crf=self.crf, preset=self.preset, face_rate=self.face_rate,

@@ -23,7 +23,7 @@ from hdtf_async.dataset.geometry import fits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from hdtf_async.core.model import Clip, Finding, Form, Tables, Video
+    from hdtf_async.core.model import Clip, Finding, OutputSettings, Tables, Video
     from hdtf_async.core.options import Options
 
 BITS_PER_LINE = 500
@@ -125,10 +125,10 @@ class Plan:
         return tuple(clip for work in steps(self.work) for clip in work.clips)
 
 
-def row(clip: Clip, form: Form) -> dict[str, Any]:
+def row(clip: Clip, settings: OutputSettings) -> dict[str, Any]:
     """Return the data of the tables that affect a clip with these settings."""
     box = clip.box
-    zoom = {"zoom": clip.zoom} if form.crop is Crop.FACE else {}
+    zoom = {"zoom": clip.zoom} if settings.crop is Crop.FACE else {}
     return zoom | {
         "youtube_id": clip.video.youtube_id,
         "reference_height": clip.video.reference_height,
@@ -139,12 +139,12 @@ def row(clip: Clip, form: Form) -> dict[str, Any]:
     }
 
 
-def fingerprint(clip: Clip, form: Form) -> str:
+def fingerprint(clip: Clip, settings: OutputSettings) -> str:
     """Return a short hash of the table row and of the options that change the clip.
 
     Versions of tools are not part of it: a newer ffmpeg is no reason to re-create all clips.
     """
-    return _fingerprint(row(clip, form), form.to_json())
+    return _fingerprint(row(clip, settings), settings.to_json())
 
 
 def require_known(tables: Tables, options: Options) -> None:
@@ -226,8 +226,8 @@ def make(
     `there` has the journal's record of each existing clip by its stem, `failed` the record of each clip that
     failed in an earlier run.
     """
-    form = options.form
-    stated = form.to_json()
+    settings = options.output_settings
+    stated = settings.to_json()
     present: list[Clip] = []
     given_up: list[tuple[Clip, Reason]] = []
     impossible: list[tuple[Clip, Failure]] = []
@@ -238,13 +238,13 @@ def make(
     for clip in steps(selected):
         record = there.get(clip.stem)
         if record is not None:
-            asked = row(clip, form)
+            asked = row(clip, settings)
             recorded = ClipRecord.of(record).fingerprint
             if recorded == _fingerprint(asked, stated):
                 present.append(clip)
                 continue
             stale[clip.stem] = recorded
-        failure = _impossible(clip, form)
+        failure = _impossible(clip, settings)
         reason = _given_up(failed.get(clip.stem), clip, options)
         if failure is not None:
             impossible.append((clip, failure))
@@ -253,7 +253,7 @@ def make(
         else:
             left.append(clip)
             if record is not None:
-                different.append(Difference(clip.stem, record["form"], row(clip, form) | stated))
+                different.append(Difference(clip.stem, record["form"], row(clip, settings) | stated))
     return Plan(
         work=tuple(works(tables, left)),
         there=tuple(present),
@@ -289,8 +289,8 @@ def _outside(
                 yield difference
 
 
-def _impossible(clip: Clip, form: Form) -> Failure | None:
-    if form.crop is not Crop.TABLE:
+def _impossible(clip: Clip, settings: OutputSettings) -> Failure | None:
+    if settings.crop is not Crop.TABLE:
         return None
     if clip.video.reference_height == 0:
         return Failure(Reason.HEIGHT_UNKNOWN, "reference height 0")

@@ -20,10 +20,10 @@ FOOTAGE = Path(__file__).with_name("footage")
 """The films as files, rendered from the definitions below by ``tests/support/artwork.py``."""
 PACE = 0.5
 """Seconds between two download starts: with all at once there would be nothing to encode meanwhile."""
-CONDITIONS = Conditions(refusal=Refusal(after_videos=5, seconds=2.5))
-"""The mock server of the demo blocks the IP address for a while, as YouTube does."""
-COOL_DOWN = 3.0
-"""Value of ``--cool-down`` in the demo: the first test download comes after the block."""
+CONDITIONS = Conditions(refusal=Refusal(after_videos=5, requests=2))
+"""The mock server of the demo blocks the IP address at the last video: the two requests of one yt-dlp."""
+COOL_DOWN = 2.0
+"""Value of ``--cool-down`` in the demo."""
 ZOOM = 1.2
 """Value of ``xx_crop_ratio.txt`` for every clip of the demo."""
 

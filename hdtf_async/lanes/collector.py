@@ -131,10 +131,10 @@ class Collector:
         Yield the process and the reason if it takes no more videos.
         """
         given: dict[str, Any] = message if isinstance(message, dict) else {}
-        process, sent = given.get("process"), given.get("events")
+        process = str(given.get("process"))
         try:
-            events = json.loads(sent) if process in processes else []
-        except (TypeError, ValueError, RecursionError):
+            events = json.loads(given["events"]) if process in processes else []
+        except (KeyError, TypeError, ValueError, RecursionError):
             _log.warning("malformed message: %.80r", message)
             return
         for each in events if isinstance(events, list) else [events]:
@@ -186,7 +186,7 @@ class Collector:
             await video_journal.add_left(out, self._add_left)
             if self._events.any_left:  # files of a process that was killed are nobody's
                 await run_sync(atomic.sweep, out)
-                await run_sync(atomic.sweep, self._directory.raws, partials.tidy)
+                await run_sync(atomic.sweep, self._directory.source_videos_path, partials.tidy)
 
     async def _add_left(self, records: Iterable[Record]) -> None:
         await self._directory.append(*records)

@@ -16,7 +16,7 @@ from hdtf_async.core.events import Downloaded, DownloadProgress, DownloadStarted
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio
 from hdtf_async.lanes.limits import BandwidthLimiter
-from hdtf_async.lanes.raws import Raws
+from hdtf_async.lanes.source_videos import SourceVideos
 from hdtf_async.output import partials
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.partials import PICTURE, SOUND, ResumeToken
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.lanes.context import RunContext
-    from hdtf_async.lanes.raws import Raw
+    from hdtf_async.lanes.source_videos import SourceVideo
     from hdtf_async.lanes.throttle import Permit
     from hdtf_async.media.demux import AudioInfo, MediaInfo
     from hdtf_async.media.probe import Prober
@@ -85,10 +85,10 @@ class Downloader:
         self._tool = tool
         self._prober = prober
         self._events = run.events
-        self._raws = Raws(run, prober)
+        self._source_videos = SourceVideos(run, prober)
         self._still_to_come: dict[str, int] = {}
         """Bytes that running downloads will still write, by video."""
-        self._pictures: dict[str, Raw] = {}
+        self._pictures: dict[str, SourceVideo] = {}
         """YouTube id to a source video that is valid but lacks audio, which is downloaded separately."""
         self._in_use: set[str] = set()
         """Videos whose clips are being cut; their source videos may be deleted after that."""
@@ -98,24 +98,24 @@ class Downloader:
         """Sources of media, with how often they rejected each video since the last one that they
         delivered."""
 
-    def expects_at_hand(self, work: VideoJob) -> bool:
+    def expects_existing(self, work: VideoJob) -> bool:
         """Whether a source video seems to exist, according to file names and the journal alone."""
-        return self._raws.seems_at_hand(work)
+        return self._source_videos.seems_to_exist(work)
 
-    async def at_hand(self, work: VideoJob) -> Raw | None:
+    async def existing(self, work: VideoJob) -> SourceVideo | None:
         """Return a source video that needs no download, if there is a valid one: kept, or the user's own.
 
         An invalid one is not touched; `accept` replaces it if it is this program's.
         """
         begun = anyio.current_time()
-        picture = await self._raws.picture_at_hand(work)
+        picture = await self._source_videos.existing_video(work)
         if picture is None:
             return None
-        raw = await self._raws.with_sound_at_hand(work, picture)
+        raw = await self._source_videos.with_existing_audio(work, picture)
         if raw is None:
             self._pictures[work.youtube_id] = picture
             return None
-        origin = "kept" if raw.path.parent == self._store.raws else "user"
+        origin = "kept" if raw.path.parent == self._store.source_videos_path else "user"
         size = await self._store.size(raw.path)
         self._events.emit(RawReady(work.stem, origin, size, anyio.current_time() - begun))
         self._in_use.add(work.stem)
@@ -279,7 +279,7 @@ class Downloader:
         `directory` is private to it; `besides` are ids that are not queried. False if no other such video is
         known, or the answer is inconclusive.
         """
-        downloaded = reversed(list(self._store.known.raws))
+        downloaded = reversed(list(self._store.known.source_videos))
         others = (youtube_id for youtube_id in downloaded if youtube_id not in besides)
         return await self._tool.any_is_available(islice(others, ytdlp.SAMPLE), directory)
 
@@ -287,7 +287,7 @@ class Downloader:
         """Whether YouTube reported the video as unavailable, without a reason, at least 12 hours ago."""
         return self._store.known.was_unavailable(work.youtube_id, datetime.now(UTC))
 
-    async def accept(self, work: VideoJob, arrived: Download) -> Raw:
+    async def accept(self, work: VideoJob, arrived: Download) -> SourceVideo:
         """Check a download against the announced values, rename and record it.
 
         Raises `Failure`: ``raw_truncated``, ``raw_unreadable``, ``disk_full``, ``not_writable``.
@@ -314,31 +314,31 @@ class Downloader:
         self._events.emit(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
         return raw
 
-    async def _accept_picture(self, work: VideoJob, arrived: Download, path: Path) -> Raw:
+    async def _accept_picture(self, work: VideoJob, arrived: Download, path: Path) -> SourceVideo:
         rendition = arrived.choice.video
-        facts = await self._raws.facts(path, rendition.ext, work)
+        facts = await self._source_videos.facts(path, rendition.ext, work)
         _require_whole("video", facts, rendition, arrived.duration)
         if self._options.audio is not Audio.NONE and arrived.choice.audio is None and facts.sound is None:
             raise Failure(Reason.NO_SOUND, "the chosen format has no audio")
-        final = self._store.raw_path(work.videos[0], rendition.ext)
+        final = self._store.source_video_path(work.videos[0], rendition.ext)
         record = {
             "type": "raw",
             "resolution": str(self._options.resolution),
             "facts": asdict(facts) | {"shown": None},
             "stretched_ratio": rendition.stretched_ratio,
         } | await self._told(work, arrived, path, final, rendition)
-        await self._raws.keep(work, path, final, record)
-        return self._raws.raw(final, facts, work, record)
+        await self._source_videos.keep(work, path, final, record)
+        return self._source_videos.raw(final, facts, work, record)
 
     async def _accept_sound(
-        self, raw: Raw, work: VideoJob, arrived: Download, path: Path, rendition: Format
-    ) -> Raw:
+        self, raw: SourceVideo, work: VideoJob, arrived: Download, path: Path, rendition: Format
+    ) -> SourceVideo:
         ending = _SOUND_ENDINGS[rendition.ext]
         sound = await self._prober.sound(path, container=ending)
         _require_whole("sound", sound, rendition, arrived.duration)
-        final = self._store.raw_path(work.videos[0], ending)
+        final = self._store.source_video_path(work.videos[0], ending)
         told = await self._told(work, arrived, path, final, rendition)
-        await self._raws.keep(work, path, final, {"type": "sound", "facts": asdict(sound)} | told)
+        await self._source_videos.keep(work, path, final, {"type": "sound", "facts": asdict(sound)} | told)
         return replace(
             raw,
             sound=final,
@@ -361,15 +361,15 @@ class Downloader:
             "took": round(anyio.current_time() - arrived.since, 3),
         } | ({} if rendition.track is None else {"audio": rendition.track.to_json()})
 
-    async def discard(self, work: VideoJob, raw: Raw) -> None:
+    async def discard(self, work: VideoJob, raw: SourceVideo) -> None:
         """Stop using an invalid source video."""
-        await self._raws.discard(work, raw)
+        await self._source_videos.discard(work, raw)
 
-    async def let_go(self, work: VideoJob, *, keep: bool) -> None:
+    async def release(self, work: VideoJob, *, keep: bool) -> None:
         """Register that a video's clips are finished; delete its source video if it was downloaded."""
         self._in_use.discard(work.stem)
-        for record in self._store.known.raws.get(work.youtube_id, ()) if not keep else ():
-            await self._raws.remove(work, record["file"])
+        for record in self._store.known.source_videos.get(work.youtube_id, ()) if not keep else ():
+            await self._source_videos.remove(work, record["file"])
 
     async def _reserve(self, work: VideoJob, size: int) -> None:
         """Reserve `size` bytes for a download, or refuse to start it.

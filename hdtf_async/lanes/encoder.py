@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.events import EventBus
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.core.model import Clip, Form
-    from hdtf_async.lanes.raws import Raw
+    from hdtf_async.core.model import Clip, OutputSettings
+    from hdtf_async.lanes.source_videos import SourceVideo
     from hdtf_async.media.demux import MediaInfo
     from hdtf_async.media.face.finder import Finder
     from hdtf_async.media.framing import Part
@@ -65,7 +65,7 @@ _LONGEST_STEP = 0.1
 class Encoder:
     """Creates clips with the same output settings."""
 
-    form: Form
+    settings: OutputSettings
     store: OutputDirectory
     tool: Path
     versions: dict[str, str]
@@ -76,7 +76,7 @@ class Encoder:
     finder: Finder | None = None
     """Required if clips are cropped to the face."""
 
-    async def cut(self, clip: Clip, raw: Raw) -> None:
+    async def cut(self, clip: Clip, raw: SourceVideo) -> None:
         """Encode, verify, publish and record one clip, in this order.
 
         The caller holds an encode token. Raises `Failure`, after deleting the temporary file. If one of the
@@ -91,20 +91,20 @@ class Encoder:
                 raise Failure(Reason.RAW_DIR_FILE, words) from failure
             raise
 
-    async def _cut(self, clip: Clip, raw: Raw) -> None:
+    async def _cut(self, clip: Clip, raw: SourceVideo) -> None:
         begun = anyio.current_time()
-        wanted = plan_cut(clip, raw, self.form)
+        wanted = plan_cut(clip, raw, self.settings)
         final = self.store.clip_path(clip)
         self.events.emit(EncodeStarted(clip.stem, wanted.interval.seconds))
         face: Record = {}
-        if self.form.crop is Crop.FACE:
+        if self.settings.crop is Crop.FACE:
             wanted, face = await self._around_face(clip, raw, wanted)
-        if self.form.deinterlace is Deinterlace.AUTO:
+        if self.settings.deinterlace is Deinterlace.AUTO:
             seen = await interlace.look(self.tool, wanted, self.guard)
             wanted = replace(wanted, parity=seen.parity)
         async with AsyncExitStack() as temporaries:
             beside: Record = {}
-            if wanted.sound is not None and self.form.sound_beside:
+            if wanted.sound is not None and self.settings.sound_beside:
                 wav = await temporaries.enter_async_context(self._temporary(self.store.wav_path(clip)))
                 beside = {"wav": self.store.wav_path(clip).name} | await self._wav(wanted.sound, wav)
             temporary = await temporaries.enter_async_context(self._temporary(final))
@@ -129,7 +129,7 @@ class Encoder:
             | {"bytes": size, "sha256": digest}
             | beside
             | {
-                "fingerprint": fingerprint(clip, self.form),
+                "fingerprint": fingerprint(clip, self.settings),
                 "versions": self.versions | ({"yt_dlp": raw.yt_dlp} if raw.yt_dlp else {}),
             }
         )
@@ -137,7 +137,7 @@ class Encoder:
             {
                 "type": "clip",
                 "clip": clip.stem,
-                "form": row(clip, self.form) | self.form.to_json(),
+                "form": row(clip, self.settings) | self.settings.to_json(),
                 "metadata": metadata.to_json(),
                 "took": round(took, 3),
             }
@@ -145,15 +145,15 @@ class Encoder:
         missing = metadata.ends_early or 0.0
         self.events.emit(ClipDone(clip.stem, final.name, wanted.interval.seconds, size, took, missing))
 
-    async def _around_face(self, clip: Clip, raw: Raw, cut: ffmpeg.Cut) -> tuple[ffmpeg.Cut, Record]:
+    async def _around_face(self, clip: Clip, raw: SourceVideo, cut: ffmpeg.Cut) -> tuple[ffmpeg.Cut, Record]:
         """Find the face, and return the cut with its box and the metadata about it."""
         if self.finder is None:
             raise RuntimeError("--crop face requires a face finder")
         size = cut.looked_at or (raw.facts.width, raw.facts.height)
         frames = await self.finder.look(cut, size)
         # This takes half a second if every frame of a long clip was searched.
-        box, told = await run_sync(plan_window, clip, frames, size, self.form)
-        width, height = ffmpeg.side_lengths(box, self.form.size)
+        box, told = await run_sync(plan_window, clip, frames, size, self.settings)
+        width, height = ffmpeg.side_lengths(box, self.settings.size)
         return replace(cut, box=box, width=width, height=height), told
 
     @asynccontextmanager
@@ -189,7 +189,7 @@ class Encoder:
                 raise Failure(Reason.CLIP_WRONG, failure.words) from failure
             raise
 
-    def _metadata(self, clip: Clip, raw: Raw, cut: ffmpeg.Cut, facts: MediaInfo) -> Record:
+    def _metadata(self, clip: Clip, raw: SourceVideo, cut: ffmpeg.Cut, facts: MediaInfo) -> Record:
         source_width, source_height = cut.looked_at or (raw.facts.width, raw.facts.height)
         line: Record = {
             "file_name": f"{clip.stem}.mp4",
@@ -239,7 +239,7 @@ class Encoder:
         return line
 
 
-def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
+def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.Cut:
     """Decide how a clip is cut from its source video. Pure.
 
     An interval that lies partly outside the video is shortened if at least half of it is inside. If no frame
@@ -260,21 +260,22 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
             first, held = shown.before, gap
     begin = interval.start if held else first
     part = _one_part(facts, first, shown.last)
-    _require_range(part, form)
+    _require_range(part, settings)
     frame_width, frame_height = part.squared
-    if form.crop is Crop.TABLE:
+    if settings.crop is Crop.TABLE:
         box = geometry.fit(clip.box, clip.video.reference_height, frame_width, frame_height)
     else:  # for face detection it is the whole frame until the face is found
         box = Box(0, 0, frame_width - frame_width % 2, frame_height - frame_height % 2)
-    width, height = ffmpeg.side_lengths(box, form.size)
+    width, height = ffmpeg.side_lengths(box, settings.size)
     due = shown.frames + (held > 0)
     seconds, hold = end - begin, end - max(shown.last, begin)
     frames = due
-    if form.fps is not None:
-        frames = ffmpeg.frames_at(form.fps, interval.seconds)
-        seconds = float(frames / form.fps)
+    regular = settings.fps is not None or (not held and shown.even and _is_near(hold, shown.stored, step))
+    if settings.fps is not None:
+        frames = ffmpeg.frames_at(settings.fps, interval.seconds)
+        seconds = float(frames / settings.fps)
     sound = None
-    if form.audio is not Audio.NONE:
+    if settings.audio is not Audio.NONE:
         sound = _plan_sound(raw, begin, seconds)
     return ffmpeg.Cut(
         raw.path,
@@ -284,13 +285,13 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         width,
         height,
         frames,
-        form,
+        settings,
         Fraction(facts.time_base),
         source=ffmpeg.Source(due, first, shown.last, part.width, part.height, facts.step, seconds, held=held),
         track=facts.track,
         zero=facts.zero,
         counted=(Fraction(str(facts.start)), Fraction(facts.counted)) if facts.counted else None,
-        hold=None if form.fps is not None or (shown.even and _is_near(hold, shown.stored, step)) else hold,
+        hold=None if regular else hold,
         squared=part.squared if part.stretched else None,
         full_range=part.full_range,
         hdr=part.hdr,
@@ -340,7 +341,7 @@ def _one_part(facts: MediaInfo, first: float, last: float) -> Part:
     return part
 
 
-def _require_range(part: Part, form: Form) -> None:
+def _require_range(part: Part, settings: OutputSettings) -> None:
     """Raise `Failure` if a clip cannot, or must not, be converted to standard dynamic range."""
     if part.dolby_vision is not None:
         words = f"Dolby Vision profile {part.dolby_vision} cannot be converted to SDR"
@@ -349,7 +350,7 @@ def _require_range(part: Part, form: Form) -> None:
         matrix = _CONSTANT_LUMINANCE[part.colours[2]]
         words = f"HDR with constant luminance ({matrix}) cannot be converted to SDR"
         raise Failure(Reason.UNSUPPORTED_SOURCE, words)
-    if part.hdr is not None and form.hdr is Hdr.REFUSE:
+    if part.hdr is not None and settings.hdr is Hdr.REFUSE:
         words = f"the video is HDR ({part.hdr}), and --hdr is refuse"
         raise Failure(Reason.UNSUPPORTED_SOURCE, words)
 
@@ -364,7 +365,7 @@ def _is_near(one: float, other: float, step: float) -> bool:
     return abs(one - other) <= 0.25 * step
 
 
-def _plan_sound(raw: Raw, begin: float, seconds: float) -> ffmpeg.AudioCut:
+def _plan_sound(raw: SourceVideo, begin: float, seconds: float) -> ffmpeg.AudioCut:
     """Return the part of the audio for a clip, from the clip's first frame on."""
     if raw.sound is None:
         raise Failure(Reason.NO_SOUND, "")
@@ -390,14 +391,14 @@ def verify(cut: ffmpeg.Cut, facts: MediaInfo, counted: int) -> None:
     if counted != cut.frames:
         raise Failure(Reason.CLIP_WRONG, f"ffmpeg counted {counted} frames, expected {cut.frames}")
     _verify_times(cut, facts)
-    if (facts.sound is not None) is not (cut.sound is not None and cut.form.sound_inside):
+    if (facts.sound is not None) is not (cut.sound is not None and cut.settings.sound_inside):
         raise Failure(Reason.CLIP_WRONG, f"unexpected audio: {facts.sound}")
     if facts.sound is not None and cut.sound is not None:
         off = facts.sound.end - max(0.0, facts.sound.start) - cut.sound.seconds
         if abs(off) > _AAC_FRAMES:
             raise Failure(Reason.CLIP_WRONG, f"the audio is {off:.3f} s too long")
-    if cut.form.fps is not None and abs(facts.fps - cut.form.fps) > 1e-3:  # noqa: PLR2004 - rounding
-        raise Failure(Reason.CLIP_WRONG, f"{facts.fps} fps, expected {cut.form.fps}")
+    if cut.settings.fps is not None and abs(facts.fps - cut.settings.fps) > 1e-3:  # noqa: PLR2004 - rounding
+        raise Failure(Reason.CLIP_WRONG, f"{facts.fps} fps, expected {cut.settings.fps}")
 
 
 def _verify_times(cut: ffmpeg.Cut, facts: MediaInfo) -> None:
@@ -405,8 +406,8 @@ def _verify_times(cut: ffmpeg.Cut, facts: MediaInfo) -> None:
     if cut.source is None:
         return
     frame, span = min(cut.source.step, _LONGEST_STEP), cut.span
-    if cut.form.fps is not None:
-        frame = float(1 / cut.form.fps)
+    if cut.settings.fps is not None:
+        frame = float(1 / cut.settings.fps)
         span = cut.seconds - frame
     off = facts.last - facts.start - span
     if abs(off) > _TICKS:

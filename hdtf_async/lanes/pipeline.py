@@ -54,10 +54,10 @@ R_contra = TypeVar("R_contra", contravariant=True)
 class NetworkLane(Protocol[A, R]):
     """The work of the network lane on one video; implemented by `downloader.Downloader`."""
 
-    def expects_at_hand(self, work: VideoJob) -> bool:
+    def expects_existing(self, work: VideoJob) -> bool:
         """Whether a source video seems to exist."""
 
-    async def at_hand(self, work: VideoJob) -> R | None:
+    async def existing(self, work: VideoJob) -> R | None:
         """Return a valid source video that needs no download, if there is one."""
 
     async def download(self, work: VideoJob, directory: Path, permit: Permit) -> A:
@@ -75,7 +75,7 @@ class NetworkLane(Protocol[A, R]):
     async def discard(self, work: VideoJob, raw: R) -> None:
         """Stop using an invalid source video: the next attempt needs another one."""
 
-    async def let_go(self, work: VideoJob, *, keep: bool) -> None:
+    async def release(self, work: VideoJob, *, keep: bool) -> None:
         """Register that the clips of a source video are finished, and delete it unless it is kept."""
 
 
@@ -121,7 +121,7 @@ class Pipeline(Generic[A, R]):
         self._whole = anyio.CancelScope()
         self._winds_down = False
         self._encoding = 0
-        self._to_fetch = self._at_hand = RetryQueue(())
+        self._to_fetch = self._existing = RetryQueue(())
         self._unconfirmed: list[tuple[VideoJob, Failure]] = []
         """Videos that were reported as unavailable without a reason since the last available one."""
         self._confirmed: list[tuple[VideoJob, Failure]] = []
@@ -138,21 +138,21 @@ class Pipeline(Generic[A, R]):
 
         Once `finish` is set the run winds down.
         """
-        at_hand: list[VideoJob] = []
+        existing: list[VideoJob] = []
         to_fetch: list[VideoJob] = []
         for work in works:
-            (at_hand if self._downloader.expects_at_hand(work) else to_fetch).append(work)
+            (existing if self._downloader.expects_existing(work) else to_fetch).append(work)
             await checkpoint()  # it accesses files: the loop must not block for all of them
         # Two queues, so that source videos which wait for an encode never delay a download. An existing one
         # that is invalid joins the other queue.
-        self._to_fetch = RetryQueue(to_fetch, expected=len(at_hand))
-        self._at_hand = RetryQueue(at_hand)
+        self._to_fetch = RetryQueue(to_fetch, expected=len(existing))
+        self._existing = RetryQueue(existing)
         with self._whole:
             async with anyio.create_task_group() as beside:
                 beside.start_soon(self.wind_down, finish or anyio.Event())
                 async with anyio.create_task_group() as queues:
                     queues.start_soon(self.feed, self._to_fetch, self.one_video)
-                    queues.start_soon(self.feed, self._at_hand, self.one_at_hand)
+                    queues.start_soon(self.feed, self._existing, self.one_existing)
                 await self.settle_at_end()
                 beside.cancel_scope.cancel()
 
@@ -184,11 +184,11 @@ class Pipeline(Generic[A, R]):
                 raw = await self._downloader.accept(work, arrived)
             await self.cut_all(work, raw)
 
-    async def one_at_hand(self, work: VideoJob) -> None:
+    async def one_existing(self, work: VideoJob) -> None:
         """Process one video whose source video seems to exist, to its last clip."""
         try:
             async with self._judged(work):
-                raw = await self._downloader.at_hand(work)
+                raw = await self._downloader.existing(work)
                 if raw is None:
                     self._to_fetch.put_back(work, 0)
                 else:
@@ -246,7 +246,7 @@ class Pipeline(Generic[A, R]):
             await self._downloader.discard(work, raw)
             await self.video_failed(replace(work, clips=unread), came[unread[0]] or Failure(Reason.UNKNOWN))
         over = all(clip in came and _is_over(came[clip]) for clip in work.clips)
-        await self._downloader.let_go(work, keep=self._keep_raw or not over)
+        await self._downloader.release(work, keep=self._keep_raw or not over)
 
     async def one_clip(self, work: VideoJob, clip: Clip, raw: R, came: dict[Clip, Failure | None]) -> None:
         """Create one clip, with as many attempts as the table allows, and store the result."""
@@ -377,7 +377,7 @@ class Pipeline(Generic[A, R]):
         self._events.emit(WindingDown(self._encoding, WIND_DOWN))
         self._throttle.end()
         self._to_fetch.close()
-        self._at_hand.close()
+        self._existing.close()
         for scope in self._interruptible:
             scope.cancel()
         await anyio.sleep(WIND_DOWN)

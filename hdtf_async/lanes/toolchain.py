@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.lanes.context import RunContext
     from hdtf_async.lanes.downloader import Download
-    from hdtf_async.lanes.raws import Raw
+    from hdtf_async.lanes.source_videos import SourceVideo
     from hdtf_async.output.journal import Gathered
 
 
@@ -66,7 +66,7 @@ class Toolchain:
         """Tool to version, for the metadata."""
         return self.encoder.versions
 
-    def pipeline(self) -> Pipeline[Download, Raw]:
+    def pipeline(self) -> Pipeline[Download, SourceVideo]:
         """Return a pipeline for some videos; all of them share limits, pace and circuit breaker."""
         parts = PipelineParts(
             lanes=self.run.lanes,
@@ -101,7 +101,7 @@ class Toolchain:
         `ledger` is that of the toolchain's directory. Returns the records to write, including failures, and
         why nothing more should be sent here, if so: a local error, or YouTube is blocking this IP address.
         """
-        if not await run_sync(self.downloader.expects_at_hand, work):
+        if not await run_sync(self.downloader.expects_existing, work):
             try:
                 await self.javascript.require(self.run.directory.out)
             except Failure as failure:
@@ -124,7 +124,7 @@ class Toolchain:
         signs: list[CheckResult | None] = [
             preflight.of_ffmpeg(self.about.version, self.about.switches, keeps_rate=options.fps is None)
         ]
-        least = [work.least_bytes for work in steps(works) if not self.downloader.expects_at_hand(work)]
+        least = [work.least_bytes for work in steps(works) if not self.downloader.expects_existing(work)]
         if least:
             free = self.run.directory.free_bytes()
             room = preflight.of_room(
@@ -142,7 +142,7 @@ async def open_toolchain(
     run: RunContext, *, videos: int | None = None, throttle: Throttle | None = None
 ) -> AsyncIterator[Toolchain]:
     """Prepare for a number of videos, None if unknown. Raises `Failure`: a tool is missing."""
-    options, directory = run.options, run.directory
+    options, directory, settings = run.options, run.directory, run.options.output_settings
     tool = await run_sync(find_ffmpeg, options)
     require_yt_dlp(options)
     about = await ffmpeg.about(tool)
@@ -164,7 +164,7 @@ async def open_toolchain(
             run,
             throttle or throttle_for(run),
             Downloader(run, yt_dlp, prober, width=width),
-            Encoder(options.form, directory, tool, versions, clip_prober, run.events, guard, finder),
+            Encoder(settings, directory, tool, versions, clip_prober, run.events, guard, finder),
             prober,
             JavaScript(options, yt_dlp),
             about,

@@ -7,8 +7,8 @@ The following names are recognised, where NAME is that of a video (``RD_Radio1``
 - with the id as a separate word anywhere else: ``Title [ID] [1080p].mp4``;
 - each of them with the format that yt-dlp appends before it merges two files: ``Title [ID].f137.mp4``.
 
-Whether a file can be read is checked elsewhere (see `raws`). `looked_into` distinguishes audio from video by
-content.
+Whether a file can be read is checked elsewhere (see `source_videos`). `looked_into` distinguishes audio from
+video by content.
 """
 
 from __future__ import annotations
@@ -163,11 +163,11 @@ def _is_complete(work: VideoJob, own: OwnFiles, known: JournalIndex, audio: Audi
     """Whether nothing of a video must be downloaded, according to names, `looked_into` and the journal."""
     videos = own.videos(work)
     if not videos:
-        return known.raw_there(work.youtube_id) is not None
+        return known.existing_source_video(work.youtube_id) is not None
     if audio is Audio.NONE or not videos[0].silent:
         return True
     beside = any(each.kind is Kind.AUDIO for each in own.of(work))
-    return beside or known.raw_there(work.youtube_id, "sound") is not None
+    return beside or known.existing_source_video(work.youtube_id, "sound") is not None
 
 
 async def looked_into(own: OwnFiles, works: Iterable[VideoJob]) -> OwnFiles:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
+    from av.video.frame import VideoFrame
 
     from hdtf_async.media.filters import AudioCut, Cut
 
@@ -88,7 +89,7 @@ async def look(cut: Cut, guard: Guard = UNGUARDED) -> Findings | None:
         "suspect": cut.suspect, "counted": cut.counted and list(map(float, cut.counted)),
     }  # fmt: skip
     found = await _asked(asked, cut.seconds, guard)
-    if found is None or found.damage or cut.sound is None or not cut.form.sound_inside:
+    if found is None or found.damage or cut.sound is None or not cut.settings.sound_inside:
         return found
     heard = await look_at_sound(cut.sound, guard)
     return found if heard is None else Findings(heard.damage, found.frames)
@@ -198,16 +199,19 @@ class _Reader:
         said.clear()
 
     def packets(self) -> Iterator[tuple[float, float, Packet[Any], str]]:
-        """Yield timestamp, decoding timestamp, packet, and the message logged while it was read."""
+        """Yield timestamp, decoding timestamp, packet, and the message logged while it was read.
+
+        A packet without timestamps, such as the second field of a frame, has those of the previous one.
+        """
+        pts = dts = -inf
         for packet in packets(self._media, self._stream):
             stamp = packet.dts if self._in_order or packet.pts is None else packet.pts
-            if stamp is None:
-                if packet.size:
-                    continue
+            if stamp is not None:
+                pts = float(stamp * packet.time_base) - self._zero
+                dts = pts if packet.dts is None else float(packet.dts * packet.time_base) - self._zero
+            elif not packet.size:
                 yield inf, inf, packet, self.words()
                 return
-            pts = float(stamp * packet.time_base) - self._zero
-            dts = pts if packet.dts is None else float(packet.dts * packet.time_base) - self._zero
             yield pts, dts, packet, self.words()
 
     def decoded(self, packet: Packet[Any] | None) -> tuple[list[Any], str]:
@@ -236,9 +240,9 @@ class _Reader:
         self._said.clear()
         return found[0] if found else ""
 
-    def second(self, frame: Any) -> float:  # noqa: ANN401 - a video or audio frame
-        """Return the timestamp of a frame, in seconds."""
-        return float((frame.pts or 0) * (self._stream.time_base or 0)) - self._zero
+    def second(self, frame: VideoFrame) -> float | None:
+        """Return the timestamp of a frame in seconds, if it has one."""
+        return None if frame.pts is None else float(frame.pts * (self._stream.time_base or 0)) - self._zero
 
 
 def _read_picture(asked: dict[str, Any], said: list[tuple[int, str, str]]) -> Findings:
@@ -285,6 +289,8 @@ def _take(interval: _Interval, reader: _Reader, packet: Packet[Any] | None, plac
         second = reader.second(frame)
         if interval.counted is not None:
             second = interval.counted[0] + len(interval.frames) * interval.counted[1]
+        elif second is None:  # it is displayed between two others
+            second = max(interval.frames, default=interval.first) + interval.step / 2
         interval.frames[second] = frame.pict_type == _INTRA
         if frame.is_corrupt:
             interval.corrupt.append(second)

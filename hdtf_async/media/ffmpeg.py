@@ -85,11 +85,11 @@ def clip_command(
 
     Decoding starts `run_up` seconds earlier than usually needed. If `strict`, it ends at the first error.
     """
-    time_base = cut.time_base if cut.form.fps is None else 1 / cut.form.fps
-    quality = ["-qp", "0"] if cut.form.codec is Codec.LOSSLESS else ["-crf", str(cut.form.crf)]
+    time_base = cut.time_base if cut.settings.fps is None else 1 / cut.settings.fps
+    quality = ["-qp", "0"] if cut.settings.codec is Codec.LOSSLESS else ["-crf", str(cut.settings.crf)]
     # x264's two fastest presets omit the step that saves most bytes for its time.
-    ahead = ["-mbtree", "1", "-rc-lookahead", "20"] if cut.form.preset in SHORT_SIGHTED else []
-    sound = cut.sound if cut.form.sound_inside else None
+    ahead = ["-mbtree", "1", "-rc-lookahead", "20"] if cut.settings.preset in SHORT_SIGHTED else []
+    sound = cut.sound if cut.settings.sound_inside else None
     return [
         *_begin(ffmpeg, strict=strict),
         *(["-copyts"] if cut.copies_time else []),
@@ -99,8 +99,8 @@ def clip_command(
         "-map", f"0:v:{cut.track}", *([] if sound is None else ["-map", f"1:a:{sound.track}"]),
         "-map_metadata", "-1", "-map_chapters", "-1", *(["-an"] if sound is None else []), "-sn", "-dn",
         "-filter_threads", "1", "-vf", video_filters(cut, run_up),
-        "-c:v", "libx264", "-preset", cut.form.preset, *quality, *ahead,
-        "-threads", str(cut.form.threads), "-pix_fmt", "yuv420p", *last_frame(cut),
+        "-c:v", "libx264", "-preset", cut.settings.preset, *quality, *ahead,
+        "-threads", str(cut.settings.threads), "-pix_fmt", "yuv420p", *last_frame(cut),
         "-fps_mode", "passthrough", "-enc_time_base:v", f"{time_base.numerator}:{time_base.denominator}",
         *([] if sound is None else ["-af", sound_filters(sound, wav=False, copies_time=cut.copies_time)]),
         *([] if sound is None else ["-c:a", "aac", "-b:a", _AAC_BITS]),
@@ -192,7 +192,7 @@ def _raise_unless_outside(failure: Failure, cut: Cut, found: damage.Findings | N
     """Raise the failure of an attempt, unless the error is outside the clip."""
     if found is not None and found.damage:
         raise Failure(Reason.RAW_UNREADABLE, found.damage) from None
-    if found is None or cut.source is None or found.frames < cut.source.frames:
+    if found is None or cut.source is None or found.frames != cut.source.frames:
         raise failure
     if isinstance(failure, _OtherFramesError):
         words = f"{failure.words}; another decoder finds all {found.frames} of them"
@@ -235,7 +235,7 @@ class _Clip:
                     decoded = "the source frames were decoded, but ffmpeg wrote none"
                     raise Failure(Reason.CLIP_WRONG, _without_end(failure.words)[0] or decoded) from None
                 if frames.begun or failure.reason not in FROM_FURTHER_BACK or cut.source is None:
-                    raise
+                    raise _of_size(failure, cut) from None
                 words, reason = failure.words, failure.reason
                 if reason is Reason.INTERVAL_OUTSIDE:
                     words, reason = _without_end(words)
@@ -243,7 +243,7 @@ class _Clip:
             else:
                 return ended
         if reason in {Reason.RAW_UNREADABLE, Reason.BOX_DOES_NOT_FIT}:
-            raise Failure(reason, words)
+            raise _of_size(Failure(reason, words), cut)
         raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
 
     async def _once(self, run_up: float, frames: _Frames, *, strict: bool) -> tuple[int, str]:
@@ -252,6 +252,20 @@ class _Clip:
         patience = self.cut.begin - self.cut.sought_from(run_up)
         words = await _run(argv, progress, self.guard, patience)
         return progress.frames, words
+
+
+def _of_size(failure: Failure, cut: Cut) -> Failure:
+    """Return the failure of a clip in which the filters rejected frames of another size than its first one.
+
+    Some encoders change the size between key frames (AV1, VP9), which the probe does not detect.
+    """
+    size = cut.looked_at
+    if failure.reason is not Reason.BOX_DOES_NOT_FIT or cut.source is None or size is None:
+        return failure
+    if cut.box.right > size[0] or cut.box.bottom > size[1]:
+        return failure
+    words = f"the frames change their size; not all of them are {cut.source.width}x{cut.source.height}"
+    return Failure(Reason.UNSUPPORTED_SOURCE, words)
 
 
 def _without_end(words: str) -> tuple[str, Reason]:
@@ -388,9 +402,9 @@ async def _run(argv: list[str], progress: _Progress, guard: Guard, patience: flo
         )
     except FfmpegError as failure:
         if _RESTARTED in failure.words:  # the filters were reinitialised, and started again
-            what = (
-                "audio changes its sample rate or channels" if "[aost#" in failure.words else "frames change"
-            )
+            what = "frames change, or their timestamps go back,"
+            if "[aost#" in failure.words:
+                what = "audio changes its sample rate or channels"
             raise Failure(Reason.UNSUPPORTED_SOURCE, f"the {what} within the clip") from None
         raise
     return ended.words

@@ -16,7 +16,7 @@ from hdtf_async.media.containers import INACCURATE, demuxer_of, seeks_to
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hdtf_async.core.model import Form
+    from hdtf_async.core.model import OutputSettings
 
 WAV_RATE = 16_000
 """Samples per second of the WAV files, as nearly all training code expects."""
@@ -24,8 +24,6 @@ MARK = "hdtf"
 """Metadata key of frames whose timestamp is printed."""
 _RUN_UP = 1.0
 """Seconds of audio that are decoded before the first needed sample."""
-_A_HAIR = 2e-6
-"""Seconds, less than a tick: ffmpeg rounds times to microseconds."""
 _SCALER = "flags=lanczos+accurate_rnd+full_chroma_int"
 
 
@@ -90,7 +88,7 @@ class Cut:
     """In pixels of the clip."""
     frames: int
     """Expected number of frames of the clip."""
-    form: Form
+    settings: OutputSettings
     time_base: Fraction = Fraction(1, 90000)
     """Seconds per tick of the source video's timestamps; the default is that of most videos."""
     source: Source | None = None
@@ -153,7 +151,7 @@ class Cut:
     @property
     def copies_time(self) -> bool:
         """Whether ffmpeg keeps all timestamps unchanged; otherwise they count from the seek position."""
-        inside = self.sound if self.form.sound_inside else None
+        inside = self.sound if self.settings.sound_inside else None
         return self.zero is not None or (inside is not None and inside.zero is not None)
 
     def origin(self, run_up: float = 0.0) -> float:
@@ -208,7 +206,8 @@ def side_lengths(box: Box, size: int | None) -> tuple[int, int]:
 
 def frames_at(rate: Fraction, seconds: float) -> int:
     """Return how many frames an interval has at a constant rate; half a frame is rounded up."""
-    return int(Fraction(str(seconds)) * rate + Fraction(1, 2))
+    # A difference of two decimal numbers has an error in its last digits.
+    return int(Fraction(str(round(seconds, 6))) * rate + Fraction(1, 2))
 
 
 def video_filters(cut: Cut, run_up: float = 0.0) -> str:
@@ -223,11 +222,11 @@ def video_filters(cut: Cut, run_up: float = 0.0) -> str:
         chain.append(f"setpts='max(PTS-{cut.ticks(cut.ticked.start) - cut.ticks(origin)},0)'")
     else:
         chain.append("setpts=PTS-STARTPTS")
-    if cut.form.fps is not None:
+    if cut.settings.fps is not None:
         # Hold the last frame for a second, because `fps` drops a frame without remaining time, and then as
         # long as needed, so that the number of frames is exact at any rate.
         chain += [
-            f"tpad=stop_mode=clone:stop_duration=1,fps={cut.form.fps}",
+            f"tpad=stop_mode=clone:stop_duration=1,fps={cut.settings.fps}",
             f"tpad=stop_mode=clone:stop={cut.frames},trim=end_frame={cut.frames}",
         ]
     source = cut.source
@@ -313,12 +312,12 @@ def _reported(cut: Cut) -> list[str]:
 
 def _whole_pictures(cut: Cut) -> list[str]:
     """Return the deinterlacing filter, which must precede any cropping."""
-    if cut.form.deinterlace is Deinterlace.OFF:
+    if cut.settings.deinterlace is Deinterlace.OFF:
         return []
     if cut.parity is not None:
         return [f"bwdif=mode=send_frame:parity={cut.parity}:deint=all"]
     return [
-        f"bwdif=mode=send_frame:deint={'all' if cut.form.deinterlace is Deinterlace.ON else 'interlaced'}"
+        f"bwdif=mode=send_frame:deint={'all' if cut.settings.deinterlace is Deinterlace.ON else 'interlaced'}"
     ]
 
 
@@ -352,15 +351,15 @@ def run_up_of(sound: AudioCut) -> float:
 def last_frame(cut: Cut) -> list[str]:
     """Return the arguments that set the duration of the last frame.
 
-    It becomes a key frame, so that it is also the last one in decode order, in which MP4 stores durations.
-    The durations of the others follow from the timestamps: the durations that a source states can be wrong,
-    and one of its frames could then end after the last frame.
+    The clip gets no B-frames, so that the last frame is also the last one in decode order, in which MP4
+    stores durations. The durations of the others follow from the timestamps: the durations that a source
+    states can be wrong, and one of its frames could then end after the last frame.
     """
     if cut.hold is None:
         return []
     hold = max(1, cut.ticks(cut.hold))
     return [
-        "-force_key_frames", decimal(max(0.0, cut.span - _A_HAIR)),
+        "-bf", "0",
         "-bsf:v", f"setts=pts=PTS:dts=DTS:duration=if(eq(N\\,{cut.frames - 1})\\,{hold}\\,1)",
     ]  # fmt: skip
 

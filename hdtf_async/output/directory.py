@@ -36,7 +36,7 @@ from hdtf_async.output import atomic, manifests, partials, video_journal
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.journal import (
     JOURNAL,
-    RAWS,
+    SOURCE_VIDEOS,
     Journal,
     JournalIndex,
     in_order,
@@ -92,9 +92,9 @@ class OutputDirectory:
         self._journal = journal
 
     @property
-    def raws(self) -> Path:
+    def source_videos_path(self) -> Path:
         """The directory of the source videos."""
-        return self.out / RAWS
+        return self.out / SOURCE_VIDEOS
 
     def clip_path(self, clip: Clip) -> Path:
         """Return the final path of a clip."""
@@ -104,13 +104,13 @@ class OutputDirectory:
         """Return the final path of the WAV file of a clip."""
         return self.out / f"{clip.stem}.wav"
 
-    def raw_path(self, video: Video, ending: str) -> Path:
+    def source_video_path(self, video: Video, ending: str) -> Path:
         """Return the final path of a source video with the given file extension (without the dot)."""
-        return self.raws / f"{video.stem}.{ending}"
+        return self.source_videos_path / f"{video.stem}.{ending}"
 
     def log_path(self, video: Video) -> Path:
         """Return the path of a video's download log."""
-        return self.raws / f"{video.stem}_download_log.txt"
+        return self.source_videos_path / f"{video.stem}_download_log.txt"
 
     def temporary(self, final: Path) -> Path:
         """Create an empty temporary file in which `final` is written before it is complete.
@@ -129,7 +129,7 @@ class OutputDirectory:
         """
         # An extension that no file has: a video may be named like the source video of another one, extension
         # included.
-        path = self.raws / f"{video.stem}.download"
+        path = self.source_videos_path / f"{video.stem}.download"
         with os_errors_as_failures(path):
             path = await run_sync(atomic.own_directory, path)
         try:
@@ -275,8 +275,8 @@ class OutputDirectory:
 
     def free_bytes(self) -> int:
         """Return the free bytes on the disk of the source videos. Raises `Failure` with ``not_writable``."""
-        with os_errors_as_failures(self.raws):
-            return shutil.disk_usage(self.raws).free
+        with os_errors_as_failures(self.source_videos_path):
+            return shutil.disk_usage(self.source_videos_path).free
 
     def _write_manifests(
         self, known: JournalIndex, not_tried: tuple[Clip, ...], stale: Mapping[str, object]
@@ -373,7 +373,7 @@ def read_known(out: Path) -> JournalIndex:
 
 def _create(out: Path) -> int:
     """Create the directory and its journal, if missing, and return the journal's descriptor."""
-    raws, journal = out / RAWS, out / JOURNAL
+    raws, journal = out / SOURCE_VIDEOS, out / JOURNAL
     with suppress(FileNotFoundError, NotADirectoryError):
         # Longer than any later path, so that a path that is too long is detected before the run starts.
         os.stat(raws.absolute() / ("x" * 100) / ("x" * 100))  # noqa: PTH116 - pathlib may hide the error
@@ -424,11 +424,11 @@ def _read_and_tidy(
     stems = None if shard is None else {video.stem for video in steps(videos) if shard.owns(video.youtube_id)}
     atomic.sweep(out, ours=lambda name: stems is None or _CLIP.sub("", name) in stems)
     atomic.sweep(
-        out / RAWS,
+        out / SOURCE_VIDEOS,
         spare=partials.tidy,
         ours=lambda name: stems is None or name.rpartition(".")[0] in stems,
     )
-    for directory in (out, out / RAWS):
+    for directory in (out, out / SOURCE_VIDEOS):
         atomic.sync_directory(directory)  # later records depend on the names found there, too
     return known, newest
 

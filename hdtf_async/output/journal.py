@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.divisions import Request
     from hdtf_async.core.jsonlines import Record
 
-JOURNAL, RAWS = "_journal.jsonl", "_videos_raw"
+JOURNAL, SOURCE_VIDEOS = "_journal.jsonl", "_videos_raw"
 _REASONS = frozenset(Reason)
 _OF_A_SHARD = re.compile(r"_journal\.shard-(\d{1,6})-of-(\d{1,6})\.jsonl")
 _AT_A_TIME = 1 << 16
@@ -72,7 +72,7 @@ class JournalIndex:
     """Stem of each clip whose record was withdrawn, without a newer one, to that record."""
     failures: CompressedRecords[Record] = field(default_factory=CompressedRecords)
     """Stem of the clip to the record of its failure."""
-    raws: CompressedRecords[list[Record]] = field(default_factory=CompressedRecords)
+    source_videos: CompressedRecords[list[Record]] = field(default_factory=CompressedRecords)
     """YouTube id to the records of its source files, video and audio, the newest last."""
     beside: set[str] = field(default_factory=set)
     """Stems of the clips with which a WAV file was published, or may have been."""
@@ -83,7 +83,7 @@ class JournalIndex:
     the time of the first such record."""
     run: Record = field(default_factory=dict)
     """The newest run."""
-    form: Record = field(default_factory=dict)
+    settings: Record = field(default_factory=dict)
     """The output settings of the newest run, as JSON."""
     refused: list[Record] = field(default_factory=list)
     """Rows of the tables that the newest run skipped."""
@@ -111,15 +111,15 @@ class JournalIndex:
         """Return the record of each clip whose file exists with the recorded size, by its stem."""
         return self.clips.only(stem for stem in steps(self.clips) if self.there(stem))
 
-    def raw_there(self, youtube_id: str, kind: str = "raw") -> Record | None:
+    def existing_source_video(self, youtube_id: str, kind: str = "raw") -> Record | None:
         """Return the newest record of a source file that exists with the recorded size, or None.
 
         `kind` is ``raw`` (video) or ``sound``. A source file is recorded before it is renamed, so that a
         killed run leaves none that cannot be identified: the existing file may be the one in an older record.
         """
-        for record in reversed(self.raws.get(youtube_id, [])):
+        for record in reversed(self.source_videos.get(youtube_id, [])):
             if record["type"] == kind and atomic.has_size(
-                f"{self.out}/{RAWS}/{record['file']}", record["bytes"]
+                f"{self.out}/{SOURCE_VIDEOS}/{record['file']}", record["bytes"]
             ):
                 return record
         return None
@@ -127,7 +127,7 @@ class JournalIndex:
     def about(self, youtube_id: str, stems: Iterable[str]) -> list[Record]:
         """Return the newest records of a video and of some of its clips."""
         records = [of.get(stem) for stem in stems for of in (self.clips, self.failures)]
-        return [*self.raws.get(youtube_id, []), *filter(None, records)]
+        return [*self.source_videos.get(youtube_id, []), *filter(None, records)]
 
     def was_unavailable(self, youtube_id: str, now: datetime) -> bool:
         """Whether a video was reported as unavailable, without a reason, at least `CONFIRMED_AFTER` ago."""
@@ -173,8 +173,8 @@ class JournalIndex:
                 self.refused = [row for row in rows if isinstance(row, dict)]
             case {"type": "run"}:
                 self.run = record
-                form = record.get("form")  # a census has none
-                self.form = form if isinstance(form, dict) else self.form
+                settings = record.get("form")  # a census has none
+                self.settings = settings if isinstance(settings, dict) else self.settings
 
     def _take_availability(self, record: Record) -> None:
         """Keep since when a video is reported as unavailable; a block of the IP address is ignored."""
@@ -188,7 +188,7 @@ class JournalIndex:
         self._take_availability(record)
         if "/" not in record["file"]:  # files are deleted by this name, which must not contain a path
             youtube_id = record["youtube_id"]
-            self.raws[youtube_id] = [*self.raws.get(youtube_id, []), record]
+            self.source_videos[youtube_id] = [*self.source_videos.get(youtube_id, []), record]
 
 
 def _is_answer(record: Record) -> bool:

@@ -23,7 +23,7 @@ from hdtf_async.core.exceptions import BusyError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.text import shown
 from hdtf_async.output import atomic
-from hdtf_async.output.journal import RAWS, journals, read, shard_of, time_of
+from hdtf_async.output.journal import SOURCE_VIDEOS, journals, read, shard_of, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -134,7 +134,7 @@ def locked_by_worker(path: Path) -> Iterator[int]:
             descriptors.close(lock)
 
 
-def let_go_of_worker(path: Path) -> bool:
+def release_worker(path: Path) -> bool:
     """Remove the file of a worker if it and all of its children have ended; return whether they have."""
     if path.is_symlink():  # not a worker's file
         path.unlink(missing_ok=True)
@@ -154,7 +154,7 @@ def busy_workers(out: Path) -> int:
     """Remove the files of workers that have ended; return how many have not. Raises `OSError`."""
     _require_no_link(out / WORKERS)
     there = [path for path in (out / WORKERS).glob("*") if path.suffix != VIDEO]
-    busy = [path for path in there if not let_go_of_worker(path)]
+    busy = [path for path in there if not release_worker(path)]
     with suppress(OSError):
         (out / WORKERS).rmdir()
     return len(busy)
@@ -248,7 +248,7 @@ def as_store_error(out: Path) -> Iterator[None]:
 
 def _in_the_way(out: Path) -> str:
     """Describe which part of the path to the source videos is not a directory."""
-    for part in reversed((out / RAWS, *(out / RAWS).parents)):
+    for part in reversed((out / SOURCE_VIDEOS, *(out / SOURCE_VIDEOS).parents)):
         if part.is_symlink() and not part.exists():
             return f"{part} is a broken symbolic link"
         if not part.is_dir():

@@ -205,7 +205,7 @@ def _merge(
         clips = known.all_there()
         before = waiting if waiting is not None else {each["clip"]: each for each in not_tried(out)}
         still = {stem: before[stem] for stem in steps(before) if stem not in known.failures}
-        write(known, clips, of_one_form(known, clips), still, left)
+        write(known, clips, with_newest_settings(known, clips), still, left)
 
 
 @contextmanager
@@ -252,14 +252,14 @@ def count(out: Path) -> tuple[int, Counter[Reason]]:
     return clips, missing
 
 
-def of_one_form(known: JournalIndex, clips: Mapping[str, Record]) -> set[str]:
+def with_newest_settings(known: JournalIndex, clips: Mapping[str, Record]) -> set[str]:
     """Return the clips that have the newest run's settings.
 
     While shards re-encode all clips, existing ones have either of two settings.
     """
-    form = known.form.items()
+    settings = known.settings.items()
     return {
-        stem for stem in steps(clips) if all(clips[stem]["form"].get(key) == value for key, value in form)
+        stem for stem in steps(clips) if all(clips[stem]["form"].get(key) == value for key, value in settings)
     }
 
 

@@ -27,7 +27,7 @@ _END = 1 << 16
 """Bytes at the end of a journal that are searched for its newest clip."""
 
 
-def refuse_two_forms(decided: Plan, options: Options, out: object) -> None:
+def refuse_other_settings(decided: Plan, options: Options, out: object) -> None:
     """Raise `FormError` if the run would leave clips with different settings in one directory."""
     if decided.outside:
         first = decided.outside[0]
@@ -44,10 +44,10 @@ def refuse_two_forms(decided: Plan, options: Options, out: object) -> None:
         )
 
 
-def refuse_forms_of_others(out: Path, shard: Shard, options: Options) -> None:
+def refuse_settings_of_shards(out: Path, shard: Shard, options: Options) -> None:
     """Raise `FormError` if another shard creates clips with other settings, or has created them."""
-    for name, form in _forms_of_others(out, shard):
-        difference = Difference(name, form, options.form.to_json())
+    for name, settings in _settings_of_shards(out, shard):
+        difference = Difference(name, settings, options.output_settings.to_json())
         if difference.keys:
             raise FormError(
                 f"{out / name} lists clips made with different settings ({difference.words}). Use another"
@@ -55,7 +55,7 @@ def refuse_forms_of_others(out: Path, shard: Shard, options: Options) -> None:
             )
 
 
-def _forms_of_others(out: Path, shard: Shard) -> Iterator[tuple[str, Record]]:
+def _settings_of_shards(out: Path, shard: Shard) -> Iterator[tuple[str, Record]]:
     """Yield the settings of the newest clip of each other shard, or of the active run there.
 
     They are found at the end of its journal, which may be long.

@@ -22,7 +22,7 @@ from hdtf_async.core.jsonlines import Record, records
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.journal import Gathered, Journal
-from hdtf_async.output.locks import VIDEO, WORKERS, as_store_error, let_go_of_worker
+from hdtf_async.output.locks import VIDEO, WORKERS, as_store_error, release_worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -75,7 +75,7 @@ class VideoLedger(Gathered):
         _, owner = await run_sync(_tidied, file)
         lock = self._lock.with_name(owner or self._lock.name)
         with anyio.move_on_after(PATIENCE):
-            while lock != self._lock and not await run_sync(let_go_of_worker, lock):  # noqa: ASYNC110
+            while lock != self._lock and not await run_sync(release_worker, lock):  # noqa: ASYNC110
                 await anyio.sleep(0.1)
         return (await run_sync(_tidied, file))[0]
 

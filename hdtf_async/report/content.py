@@ -175,16 +175,16 @@ def facts_of_run(run: history.Run) -> list[str]:
 
 def methods(found: ReportData) -> str:
     """Return a methods paragraph for a paper, in a few sentences."""
-    lines, form = list(found.there.values()), _told(found, "form")
+    lines, made_with = list(found.there.values()), _told(found, "form")
     corrections = _told(found, "settings").get("corrections", "none")
     tools = ", ".join(f"{tool} {' and '.join(each)}" for tool, each in _versions(lines).items())
     crops = {"table": "cropped to its published box", "face": "cropped around the detected face"}
     steps = [
-        crops.get(f"{form.get('crop', 'table')}", "kept as the whole frame"),
-        f"scaled to {form['size']} pixels on its shorter side" if form.get("size") else "",
-        _rate(form, lines),
-        _coding(form),
-        f"split into segments of {form['segment']} s" if form.get("segment") else "",
+        crops.get(f"{made_with.get('crop', 'table')}", "kept as the whole frame"),
+        f"scaled to {made_with['size']} pixels on its shorter side" if made_with.get("size") else "",
+        _rate(made_with, lines),
+        _coding(made_with),
+        f"split into segments of {made_with['segment']} s" if made_with.get("segment") else "",
     ]
     sentences = [
         f"We used {len(lines)} clips ({_hours(lines):.2f} hours) from {_videos(lines)} videos of HDTF"
@@ -217,19 +217,19 @@ def number(value: float | None) -> float:
     return float(value) if value is not None and 0 <= value < 1e15 else 0.0  # noqa: PLR2004
 
 
-def _rate(form: Record, lines: Collection[ClipRecord]) -> str:
-    if form.get("fps"):
-        return f"converted to {form['fps']} fps"
+def _rate(made_with: Record, lines: Collection[ClipRecord]) -> str:
+    if made_with.get("fps"):
+        return f"converted to {made_with['fps']} fps"
     rates = sorted({round(number(line.fps), 2) for line in lines})
     told = f" ({', '.join(f'{rate:g}' for rate in rates)} fps)" if len(rates) <= _FEW else ""
     return f"kept at its original frame rate{told}"
 
 
-def _coding(form: Record) -> str:
-    quality = f"x264, preset {form.get('preset')}, CRF {form.get('crf')}"
-    lossless = form.get("codec") == "lossless"
+def _coding(made_with: Record) -> str:
+    quality = f"x264, preset {made_with.get('preset')}, CRF {made_with.get('crf')}"
+    lossless = made_with.get("codec") == "lossless"
     sounds = {"none": "without audio", "wav": "with a separate 16 kHz mono audio file"}
-    sound = sounds.get(f"{form.get('audio', 'none')}", "with audio")
+    sound = sounds.get(f"{made_with.get('audio', 'none')}", "with audio")
     return f"encoded as H.264 ({'lossless' if lossless else quality}) {sound}"
 
 

@@ -107,14 +107,14 @@ def find(out: Path) -> ReportData:
     for line in manifests.not_tried(out):
         if line["clip"] not in there:
             failed.setdefault(line["clip"], line)
+    recorded = (record for several in known.source_videos.values() for record in several)
+    sizes = {record["file"]: record["bytes"] for record in recorded}
     return ReportData(
         there=there,
         missing=[failed[stem] for stem in sorted(failed)],
         refused=known.refused,
         absent=manifests.outstanding_in(out).absent,
-        fetched=sum(
-            {record["file"]: record["bytes"] for raws in known.raws.values() for record in raws}.values()
-        ),
+        fetched=sum(sizes.values()),
         runs=sorted(runs, key=lambda run: run.begun),
         now=now,
         pictures=_pictures(out / REPORT),

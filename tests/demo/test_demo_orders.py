@@ -78,7 +78,7 @@ async def site(film: Path) -> AsyncIterator[demo.StandIn]:
         yield site
 
 
-def drawn(film: Path) -> bytes:
+def film_bytes(film: Path) -> bytes:
     """Return the bytes of the film's media file."""
     return (film / FILM.youtube_id / f"{ITAG}.mp4").read_bytes()
 
@@ -165,7 +165,7 @@ async def test_a_body_fails_at_the_ordered_byte(
     site: demo.StandIn, film: Path, youtube_id: str, error: type[Exception] | None
 ) -> None:
     """The bytes before the fault are correct, and the next request gets the whole body."""
-    whole = drawn(film)
+    whole = film_bytes(film)
     address = await media(site, youtube_id)
     body, failed = await to_thread.run_sync(read_until, address, 0.5)
     assert body[:AFTER] == whole[:AFTER]
@@ -182,7 +182,7 @@ async def test_a_trickle_sends_the_correct_bytes_slowly(site: demo.StandIn, film
     begun = anyio.current_time()
     body, failed = await to_thread.run_sync(read_until, address, 5, AFTER + 5)
     assert anyio.current_time() - begun > 0.4
-    assert (body, failed) == (drawn(film)[: AFTER + 5], None)
+    assert (body, failed) == (film_bytes(film)[: AFTER + 5], None)
 
 
 async def test_faults_apply_in_order_and_then_requests_succeed(site: demo.StandIn, film: Path) -> None:
@@ -190,7 +190,7 @@ async def test_faults_apply_in_order_and_then_requests_succeed(site: demo.StandI
     answers = await get(await media(site, "mediaTurn_1"), *(["bytes=0-9"] * 6))
     assert [got.status for got in answers] == [503, 503, 206, 416, 200, 206]
     assert [is_page(got) for got in answers] == [True, True, False, True, True, False]
-    assert answers[-1].body == drawn(film)[:10]
+    assert answers[-1].body == film_bytes(film)[:10]
 
 
 def is_page(got: Got) -> bool:
@@ -247,7 +247,7 @@ async def test_an_ip_address_can_be_blocked_for_a_time_and_with_any_answer(film:
 
 async def test_connections_can_share_one_bandwidth(film: Path) -> None:
     """Two connections together are as fast as one alone."""
-    bandwidth = len(drawn(film)) * 2
+    bandwidth = len(film_bytes(film)) * 2
     async with demo.stand_in(film, {}, Conditions(bandwidth=bandwidth)) as site:
         address = await media(site)
         begun = anyio.current_time()
@@ -261,8 +261,8 @@ async def test_the_real_extractor_reports_the_ordered_formats(site: demo.StandIn
     """yt-dlp reports the ordered formats of all kinds, the title and the advertisement."""
     info = await information(site, "manyTwins_1")
     assert info["title"] == "Told otherwise"
-    size = len(drawn(film))
-    sound = (film / FILM.youtube_id / "140.m4a").stat().st_size
+    size = len(film_bytes(film))
+    audio_bytes = (film / FILM.youtube_id / "140.m4a").stat().st_size
     seen = {
         entry["format_id"]: (entry.get("height"), entry["fps"], entry["vcodec"], entry["filesize"])
         for entry in media_formats(info)
@@ -275,7 +275,7 @@ async def test_the_real_extractor_reports_the_ordered_formats(site: demo.StandIn
         "334": (240, 60, "vp9.2", size),
         "398": (240, 25, "av01.0.05M.08", 77),
         "136": (426, 25, "avc1.4d401e", size),
-        "140": (None, None, "none", sound),
+        "140": (None, None, "none", audio_bytes),
     }
     by_id = {entry["format_id"]: entry for entry in info["formats"]}
     assert by_id["334"]["dynamic_range"] == "HDR10"

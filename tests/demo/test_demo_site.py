@@ -130,11 +130,11 @@ async def test_a_download_is_byte_exact_and_does_not_repeat_the_extraction(
         "--print", "after_move:FILE %(filepath)j", feed=json.dumps(info),
     )  # fmt: skip
     assert (result.code, result.out) == (0, f'FILE "{tmp_path}/raw.mp4"\n'), result.err
-    drawn = (small_footage / FILM.youtube_id / "134.mp4").read_bytes()
-    assert (tmp_path / "raw.mp4").read_bytes() == drawn
+    content = (small_footage / FILM.youtube_id / "134.mp4").read_bytes()
+    assert (tmp_path / "raw.mp4").read_bytes() == content
     (request,) = (await small_site.requests())[len(before) :]
     assert (request["method"], request["video"], request["status"]) == ("GET", FILM.youtube_id, 206)
-    assert (request["sent"], request["done"]) == (len(drawn), True)
+    assert (request["sent"], request["done"]) == (len(content), True)
 
 
 async def test_without_the_certificate_yt_dlp_fails(small_site: demo.StandIn) -> None:
@@ -162,13 +162,13 @@ async def test_media_support_whole_range_and_head_requests(
 ) -> None:
     """GET, Range, unsatisfiable Range and HEAD are answered as in RFC 9110, on one connection."""
     address = media_address(film_info, "134")
-    drawn = (small_footage / FILM.youtube_id / "134.mp4").read_bytes()
-    size = len(drawn)
+    content = (small_footage / FILM.youtube_id / "134.mp4").read_bytes()
+    size = len(content)
     whole, part, tail, behind = await get(address, None, "bytes=100-199", "bytes=-50", f"bytes={size}-")
-    assert (whole.status, whole.body) == (200, drawn)
-    assert (part.status, part.body) == (206, drawn[100:200])
+    assert (whole.status, whole.body) == (200, content)
+    assert (part.status, part.body) == (206, content[100:200])
     assert part.headers["Content-Range"] == f"bytes 100-199/{size}"
-    assert (tail.status, tail.body) == (206, drawn[-50:])
+    assert (tail.status, tail.body) == (206, content[-50:])
     assert (behind.status, behind.headers["Content-Range"]) == (416, f"bytes */{size}")
     head, again = await get(address, None, "bytes=5-9", method="HEAD")
     assert (head.status, head.headers["Content-Length"], head.body) == (200, str(size), b"")
@@ -327,15 +327,15 @@ async def test_the_head_position_matches_the_ground_truth(
     """In decoded frames, the ears and top of a brown head on a green wall are where `head_at` says."""
     scale, width = height // 360, width_of(height)
     folder = demo.FOOTAGE if film is PAINTER else small_footage
-    pictures = await frames(folder / film.youtube_id / name, width, height)
-    assert len(pictures) == 60
+    images = await frames(folder / film.youtube_id / name, width, height)
+    assert len(images) == 60
     places = []
     for number in range(0, 60, 7):
         head = demo.head_at(film, float(number / film.fps), height)
         places.append(head.x)
 
-        def is_person(x: int, y: int, picture: bytes = pictures[number]) -> bool:
-            red, green, _ = picture[(y * width + x) * 3 : (y * width + x) * 3 + 3]
+        def is_person(x: int, y: int, frame: bytes = images[number]) -> bool:
+            red, green, _ = frame[(y * width + x) * 3 : (y * width + x) * 3 + 3]
             return red > green - 5
 
         # Between the eyes and the nostrils there is only skin from ear to ear.
@@ -358,19 +358,19 @@ async def test_the_head_position_matches_the_ground_truth(
 async def test_the_mouth_opens_with_the_audio(small_footage: Path) -> None:
     """Across the frames of a film, loudness and mouth opening are correlated."""
     width, height = 640, 360
-    pictures = await frames(small_footage / FILM.youtube_id / "134.mp4", width, height)
-    sound = await anyio.run_process(
+    images = await frames(small_footage / FILM.youtube_id / "134.mp4", width, height)
+    audio = await anyio.run_process(
         [
             str(bundled_ffmpeg()), "-nostdin", "-v", "error", "-i",
             str(small_footage / FILM.youtube_id / "140.m4a"), "-f", "s16le", "-ac", "1", "-ar", "16000", "-",
         ]
     )  # fmt: skip
-    samples = memoryview(sound.stdout).cast("h")
+    samples = memoryview(audio.stdout).cast("h")
     opened, loudness = [], []
-    for number, picture in enumerate(pictures):
+    for number, frame in enumerate(images):
         head = demo.head_at(FILM, float(number / FILM.fps), height)
         left, top = round(head.x) - 20, round(head.y) + 40
-        rows = (picture[((top + y) * width + left) * 3 :][: 40 * 3] for y in range(34))
+        rows = (frame[((top + y) * width + left) * 3 :][: 40 * 3] for y in range(34))
         # Inside the black beard, white teeth and a red mouth are the brightest pixels.
         opened.append(float(sum(red > 150 for row in rows for red in row[::3])))
         here = round(number / FILM.fps * 16000)

@@ -52,7 +52,7 @@ ORDERS = {
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render one film and link it under every id of this module."""
     directory = tmp_path_factory.mktemp("full")
-    await full_mock_client.draw(directory, ORDERS)
+    await full_mock_client.render(directory, ORDERS)
     return directory
 
 
@@ -81,11 +81,11 @@ def test_a_challenge_is_solved_to_its_signature(signature: str) -> None:
 
 async def test_media_are_served_at_a_valid_address(mock: demo.FullMock, footage: Path) -> None:
     """Whole and by range; the log names the client that was given the address."""
-    drawn = (footage / FILM.youtube_id / f"{H264}.mp4").read_bytes()
+    content = (footage / FILM.youtube_id / f"{H264}.mp4").read_bytes()
     good = await address(mock)
-    assert (await ask(mock, good)).body == drawn
+    assert (await ask(mock, good)).body == content
     part = await ask(mock, good, headers={"Range": "bytes=1000-1999"})
-    assert (part.status, part.body) == (HTTPStatus.PARTIAL_CONTENT, drawn[1000:2000])
+    assert (part.status, part.body) == (HTTPStatus.PARTIAL_CONTENT, content[1000:2000])
     logged = await last(mock)
     assert (logged["client"], logged["video"], logged["range"]) == (
         "tv_samsung", FILM.youtube_id, "bytes=1000-1999",
@@ -185,13 +185,13 @@ async def test_other_hosts_are_rejected_and_logged(mock: demo.FullMock) -> None:
 
 async def test_an_address_can_be_limited_to_a_number_of_bytes(mock: demo.FullMock, footage: Path) -> None:
     """Then the connection is cut and the address is rejected; a new address serves as many bytes."""
-    drawn = (footage / FILM.youtube_id / f"{H264}.mp4").read_bytes()
+    content = (footage / FILM.youtube_id / f"{H264}.mp4").read_bytes()
     first, second = await address(mock, "spentAfter1"), await address(mock, "spentAfter1")
     for each in (first, second):
-        assert (await ask(mock, each, headers={"Range": "bytes=0-399"})).body == drawn[:400]
+        assert (await ask(mock, each, headers={"Range": "bytes=0-399"})).body == content[:400]
         with pytest.raises(http.client.IncompleteRead) as cut:
             await ask(mock, each, headers={"Range": "bytes=400-"})
-        assert cut.value.partial == drawn[400:1000]
+        assert cut.value.partial == content[400:1000]
         assert (await ask(mock, each, headers={"Range": "bytes=1000-"})).status == HTTPStatus.FORBIDDEN
         assert (await last(mock))["ordered"] == "spent"
 
@@ -212,8 +212,8 @@ async def test_media_can_be_on_a_second_host(mock: demo.FullMock, footage: Path)
     redirect = await ask(mock, await address(mock, "redirected1"))
     assert redirect.status == HTTPStatus.FOUND
     assert urlsplit(redirect.headers["Location"]).hostname == OTHER_MEDIA_HOST
-    drawn = (footage / FILM.youtube_id / f"{H264}.mp4").read_bytes()
-    assert (await ask(mock, redirect.headers["Location"])).body == drawn
+    content = (footage / FILM.youtube_id / f"{H264}.mp4").read_bytes()
+    assert (await ask(mock, redirect.headers["Location"])).body == content
 
 
 async def test_a_client_can_have_its_own_orders(mock: demo.FullMock) -> None:

@@ -107,7 +107,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     """Serve the film of the scenarios under the ids of these tests."""
     directory = tmp_path_factory.mktemp("audio")
     footage, films = directory / "footage", directory / "films"
-    await scenarios.draw(footage)
+    await scenarios.render(footage)
     films.mkdir()
     for youtube_id in ANSWERS:
         (films / youtube_id).symlink_to(footage / scenarios.FILM.youtube_id)

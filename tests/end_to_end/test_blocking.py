@@ -28,7 +28,7 @@ VIDEOS, AFTER = 40, 10
 @pytest.mark.timeout(400)
 async def test_a_block_in_the_middle_of_forty_videos(tmp_path: Path) -> None:
     """Ten are made; then one video is tried per cool-down, and three of those end the run; twice so."""
-    await scenarios.draw(tmp_path / "footage")
+    await scenarios.render(tmp_path / "footage")
     answers = block_runs.lay_out(tmp_path, tmp_path / "footage", VIDEOS, Answer())
     refusal = Conditions(refusal=Refusal(AFTER))
     async with demo.stand_in(tmp_path / "films", answers, refusal) as site:

@@ -372,7 +372,7 @@ async def refused(
     workers: Cluster, directory: Path, scope: PaceScope
 ) -> tuple[Report, int, list[LaneClosed]]:
     """Let YouTube refuse every video; return what came of it, how many were asked for, and the closings."""
-    await scenarios.draw(directory / "footage")
+    await scenarios.render(directory / "footage")
     answers = block_runs.lay_out(directory, directory / "footage", 12, Answer())
     async with demo.stand_in(directory / "films", answers, Conditions(refusal=Refusal())) as site:
         with exported(site.environment):

@@ -228,10 +228,10 @@ async def test_a_relative_path_without_a_working_directory_is_a_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The working directory has been deleted."""
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    monkeypatch.chdir(gone)
-    gone.rmdir()
+    deleted = tmp_path / "gone"
+    deleted.mkdir()
+    monkeypatch.chdir(deleted)
+    deleted.rmdir()
     with pytest.raises(OptionsError, match=r"--source .*no working directory"):
         Options(source="tables")
     with pytest.raises(OptionsError, match=r"--out: clips is relative.*no working directory"):

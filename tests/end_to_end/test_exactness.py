@@ -31,7 +31,7 @@ async def wrong_rows(directory: Path, **chosen: Source) -> int:
         return await exactness.unusual(prober, directory, chosen)
 
 
-def drawn(directory: Path, **changed: object) -> Source:
+def misdescribed(directory: Path, **changed: object) -> Source:
     """Return a source video whose description differs from its content."""
     shape = SOURCES[NAME].draw(directory)
     return replace(SOURCES[NAME], draw=lambda _directory: replace(shape, **changed))  # type: ignore[arg-type]
@@ -53,13 +53,13 @@ async def test_correct_clips_and_refusals_pass(
 async def test_each_difference_is_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other frames, box, colours or refusal, audio out of sync, a clip instead of a refusal."""
     monkeypatch.setattr(exactness, "RATES", (25,))
-    right = drawn(tmp_path)
+    right = misdescribed(tmp_path)
     left, top, right_edge, bottom = Shape(tmp_path).edges
     moved = left + 2, top, right_edge + 2, bottom
     wrong = {
-        "frames": drawn(tmp_path, begins=0.04),
-        "box": drawn(tmp_path, outline=moved),
-        "audio": drawn(tmp_path, later=0.1),
+        "frames": misdescribed(tmp_path, begins=0.04),
+        "box": misdescribed(tmp_path, outline=moved),
+        "audio": misdescribed(tmp_path, later=0.1),
         "colours": replace(right, levels=(16, 235, 128, 128)),
         "refusal": replace(SOURCES[REFUSED], words="the video ends"),
         "reason": replace(SOURCES[REFUSED], refused=Reason.UNSUPPORTED_SOURCE),

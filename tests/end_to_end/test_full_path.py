@@ -47,7 +47,7 @@ both = pytest.mark.parametrize("program", VERSIONS, indirect=True)
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render one film, linked under every id of this module, and one larger than yt-dlp's chunk size."""
     directory = tmp_path_factory.mktemp("full")
-    await full_mock_client.draw(directory, ORDERS.keys() - {LARGE})
+    await full_mock_client.render(directory, ORDERS.keys() - {LARGE})
     await full_mock_client.enlarge(directory, LARGE, CHUNK)
     return directory
 
@@ -59,7 +59,7 @@ async def mock(footage: Path) -> AsyncIterator[demo.FullMock]:
         yield mock
 
 
-def handed(info: dict[str, Any], itag: int) -> str:
+def passed_information(info: dict[str, Any], itag: int) -> str:
     """Return the information that a second yt-dlp needs for one format, without the address of the page."""
     formats = [one for one in info["formats"] if one["format_id"] == str(itag)]
     kept = ("id", "title", "extractor", "extractor_key", "duration", "live_status", "_type")
@@ -170,16 +170,16 @@ async def test_a_second_yt_dlp_downloads_what_the_first_extracted(
     before = len(await mock.requests())
     result = await yt_dlp(
         mock, "--load-info-json", "-", "-f", str(H264), "-o", "raw.mp4", "-P", str(tmp_path), *arguments,
-        feed=handed(info, H264), program=program,
+        feed=passed_information(info, H264), program=program,
     )  # fmt: skip
     assert result.code == 0, result.err
-    drawn = (footage / LARGE / f"{H264}.mp4").read_bytes()
-    assert (tmp_path / "raw.mp4").read_bytes() == drawn
+    content = (footage / LARGE / f"{H264}.mp4").read_bytes()
+    assert (tmp_path / "raw.mp4").read_bytes() == content
     assert started.read_text() == ""
     requests = await since(mock, before)
     assert {one["host"] for one in requests} == {"rr1---sn-mock0001.googlevideo.com"}
     assert [one["status"] for one in requests] == [206, 206]
-    assert sum(one["sent"] for one in requests) == len(drawn)
+    assert sum(one["sent"] for one in requests) == len(content)
     assert CHUNK * 0.95 <= requests[0]["sent"] <= CHUNK
     offered = next(one for one in info["formats"] if one["format_id"] == str(H264))
     assert {one["path"] for one in requests} == {offered["url"].partition("googlevideo.com")[2]}
@@ -199,7 +199,7 @@ async def test_hls_has_the_same_frames_as_https(
     result = await yt_dlp(
         mock, "--load-info-json", "-", "-f", str(H264_HLS), "-o", "raw.mp4", "-P", str(tmp_path),
         "--ffmpeg-location", str(bundled_ffmpeg()),
-        feed=handed(info, H264_HLS), program=program,
+        feed=passed_information(info, H264_HLS), program=program,
     )  # fmt: skip
     assert result.code == 0, result.err
     requests = await since(mock, before)

@@ -94,7 +94,7 @@ SCENARIOS = (
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render one film, linked under a second id, and one larger than yt-dlp's chunk size."""
     directory = tmp_path_factory.mktemp("full")
-    await full_mock_client.draw(directory, [OVER_HLS])
+    await full_mock_client.render(directory, [OVER_HLS])
     await full_mock_client.enlarge(directory, LARGE, CHUNK)
     return directory
 

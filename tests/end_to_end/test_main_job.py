@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from shared import CLIPS, Finished, children, exported, lines
+from shared import CLIPS, QUICK, Finished, children, copy_raws, exported, lines
 
 import hdtf_async
 from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo
@@ -129,7 +129,7 @@ async def test_a_truncated_source_video_is_downloaded_again_and_never_used(
     whole = (finished.out / "_videos_raw" / "RD_Radio1.mp4").read_bytes()
     (out / "_videos_raw" / "RD_Radio1.mp4").write_bytes(whole[: len(whole) * 7 // 10])
     since = len(await site.requests())
-    options = replace(finished.options, videos=("Radio1",), size=64, preset="ultrafast")
+    options = replace(finished.options, videos=("Radio1",), **QUICK)
     report = await hdtf_async.download(out, options)
     assert (report.exit_code, report.raw_bytes) == (ExitCode.DONE, len(whole))
     assert [one["method"] for one in (await site.requests())[since:]].count("GET") == 1
@@ -145,15 +145,14 @@ async def test_a_complete_video_can_end_before_an_interval(
     """With at least half of it, it is cut and the shortfall recorded; otherwise it fails with a reason."""
     out, source = tmp_path / "clips", tmp_path / "tables"
     shutil.copytree(demo_tables, source)
-    shutil.copytree(finished.out / "_videos_raw", out / "_videos_raw")
+    copy_raws(finished, out, "RD_Radio1")
     intervals = source / "RD_annotion_time.txt"
     # The video is 14 seconds long.
     told = intervals.read_text(encoding="utf-8").replace("00:02-00:06 00:07-00:13", "00:10-00:16 00:12-00:20")
     intervals.write_text(told, encoding="utf-8")
     options = replace(
-        finished.options, source=source, videos=("Radio1",), size=64, preset="ultrafast",
-        yt_dlp_args=("--never-asked",),
-    )  # fmt: skip
+        finished.options, source=source, videos=("Radio1",), yt_dlp_args=("--never-asked",), **QUICK
+    )
     async with hdtf_async.running(out, options) as run:
         done = [event async for event in run if isinstance(event, events.ClipDone)]
     assert [(event.clip, event.seconds, event.ends_early) for event in done] == [("RD_Radio1_000", 4, 2)]
@@ -197,14 +196,14 @@ async def test_different_settings_in_one_directory_are_rejected(finished: Finish
         )
 
 
-async def test_other_settings_are_encoded_from_the_kept_videos(finished: Finished, tmp_path: Path) -> None:
+async def test_other_settings_are_encoded_from_the_kept_videos(small: Finished, tmp_path: Path) -> None:
     """With --recut, and without the network."""
     out = tmp_path / "clips"
-    shutil.copytree(finished.out, out)
-    other = replace(finished.options, size=64, recut=True, preset="ultrafast", yt_dlp_args=("--never-asked",))
+    shutil.copytree(small.out, out)
+    other = replace(small.options, size=48, recut=True, yt_dlp_args=("--never-asked",))
     report = await hdtf_async.download(out, other)
     assert (report.exit_code, sorted(report.done)) == (ExitCode.DONE, CLIPS)
-    assert {(line["width"], line["height"]) for line in lines(out / "metadata.jsonl")} == {(64, 64)}
+    assert {(line["width"], line["height"]) for line in lines(out / "metadata.jsonl")} == {(48, 48)}
 
 
 async def test_user_videos_replace_downloads(finished: Finished, tmp_path: Path) -> None:
@@ -213,25 +212,25 @@ async def test_user_videos_replace_downloads(finished: Finished, tmp_path: Path)
     mine.mkdir()
     raws = finished.out / "_videos_raw"
     by_name, by_id, in_brackets = (
-        mine / "RD_Radio1.mp4",
-        mine / "-demoHead_2.mp4",
-        mine / "A film [demoHead_03].mp4",
+        mine / "RD_Radio2.mp4",
+        mine / "demoHead_03.mp4",
+        mine / "A film [demoHead_05].mp4",
     )
-    shutil.copy(raws / "RD_Radio1.mp4", by_name)
-    shutil.copy(raws / "RD_Radio2.mp4", by_id)
-    shutil.copy(raws / "WDA_Speaker1.mp4", in_brackets)
+    shutil.copy(raws / "RD_Radio2.mp4", by_name)
+    shutil.copy(raws / "WDA_Speaker1.mp4", by_id)
+    shutil.copy(raws / "WRA_Guest1.mp4", in_brackets)
     before = {path: path.read_bytes() for path in mine.iterdir()}
     options = replace(
         finished.options,
         raw_dirs=(mine,),
-        videos=("Radio1", "Radio2", "Speaker1"),
+        videos=("Radio2", "Speaker1", "Guest1"),
         yt_dlp_args=("--never-asked",),
     )
     report = await hdtf_async.download(tmp_path / "clips", options)
-    assert (report.exit_code, len(report.done)) == (ExitCode.DONE, 4)
+    assert (report.exit_code, len(report.done)) == (ExitCode.DONE, 3)
     assert {path: path.read_bytes() for path in mine.iterdir()} == before
-    name = "RD_Radio1_000.mp4"
-    assert (tmp_path / "clips" / name).read_bytes() == (finished.out / name).read_bytes()
+    for name in ("RD_Radio2_000.mp4", "WDA_Speaker1_000.mp4", "WRA_Guest1_000.mp4"):
+        assert (tmp_path / "clips" / name).read_bytes() == (finished.out / name).read_bytes()
 
 
 async def test_a_broken_user_video_is_not_replaced_by_a_download(
@@ -254,7 +253,7 @@ async def test_a_broken_user_video_is_not_replaced_by_a_download(
 
 async def test_without_keep_raw_only_the_clips_remain(finished: Finished, tmp_path: Path) -> None:
     """The source video is deleted after its last clip, and a finished directory is still recognised."""
-    options = replace(finished.options, keep_raw=False, videos=("Speaker2", "Speaker3"))
+    options = replace(finished.options, keep_raw=False, videos=("Speaker2", "Speaker3"), **QUICK)
     report = await hdtf_async.download(tmp_path, options)
     assert (report.exit_code, len(report.done)) == (ExitCode.DONE, 2)
     assert [path.suffix for path in (tmp_path / "_videos_raw").iterdir()] == [".txt"]
@@ -289,6 +288,7 @@ async def test_an_unavailable_video_is_listed_and_not_tried_again(
             pace=0,
             videos=("Radio1", "Radio2"),
             yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)),
+            **QUICK,
         )
         with exported(site.environment):
             report = await hdtf_async.download(tmp_path, options)
@@ -346,8 +346,8 @@ async def test_a_block_ends_the_run_and_marks_no_video_as_unavailable(
     told = lines(tmp_path / "failures.jsonl")
     assert {line["clip"] for line in told} == set(CLIPS)
     assert {line["reason"] for line in told} == {"refused", "not_tried"}
-    known = read_known(tmp_path)
-    again = plan.make(tables.read(demo_tables), options, there=known.all_there(), failed=known.failures)
+    index = read_known(tmp_path)
+    again = plan.make(tables.read(demo_tables), options, there=index.all_there(), failed=index.failures)
     assert len(again.clips) == len(CLIPS)
 
 
@@ -385,7 +385,7 @@ async def test_an_embedding_program_can_share_its_limits_and_cancel(
 
 async def test_events_cover_the_whole_run(finished: Finished, tmp_path: Path) -> None:
     """From the start of the run over every step to its end, each as one JSON object with a type."""
-    options = replace(finished.options, videos=("Radio2",), preset="ultrafast")
+    options = replace(finished.options, videos=("Radio2",), **QUICK)
     async with hdtf_async.running(tmp_path, options) as run:
         told = [json.loads(json.dumps(event.to_json())) async for event in run]
     types = [event["type"] for event in told if not event["type"].endswith("progress")]
@@ -449,19 +449,19 @@ async def test_a_full_disk_at_the_end_is_reported_as_such(
 
 
 async def test_a_failed_recut_leaves_no_clip_with_old_settings_listed(
-    finished: Finished, tmp_path: Path
+    small: Finished, tmp_path: Path
 ) -> None:
     """The old clip stays on the disk, unlisted and recorded as failed, until the recut succeeds."""
     out = tmp_path / "clips"
-    shutil.copytree(finished.out, out)
+    shutil.copytree(small.out, out)
     (out / "_videos_raw" / "RD_Radio2.mp4").unlink()
-    other = replace(finished.options, size=64, recut=True, preset="ultrafast", yt_dlp_args=failing(finished))
+    other = replace(small.options, size=48, recut=True, yt_dlp_args=failing(small))
     report = await hdtf_async.download(out, other)
     assert report.exit_code == ExitCode.GIVEN_UP
-    assert {line["width"] for line in lines(out / "metadata.jsonl")} == {64}
+    assert {line["width"] for line in lines(out / "metadata.jsonl")} == {48}
     assert [line["clip"] for line in lines(out / "failures.jsonl")] == ["RD_Radio2_000"]
     assert (out / "RD_Radio2_000.mp4").exists()
-    report = await hdtf_async.download(out, replace(other, yt_dlp_args=finished.options.yt_dlp_args))
+    report = await hdtf_async.download(out, replace(other, yt_dlp_args=small.options.yt_dlp_args))
     assert report.exit_code == ExitCode.DONE
     assert len(lines(out / "metadata.jsonl")) == len(CLIPS)
     assert lines(out / "failures.jsonl") == []
@@ -470,11 +470,13 @@ async def test_a_failed_recut_leaves_no_clip_with_old_settings_listed(
 async def test_user_videos_are_never_deleted(finished: Finished, tmp_path: Path) -> None:
     """Neither if the user named them, nor if another program left them among the program's own."""
     raws = tmp_path / "clips" / "_videos_raw"
-    raws.mkdir(parents=True)
-    for name in ("RD_Radio1.mp4", "RD_Radio2.mp4"):
-        shutil.copy(finished.out / "_videos_raw" / name, raws / name)
+    copy_raws(finished, tmp_path / "clips", "RD_Radio1", "RD_Radio2")
     options = replace(
-        finished.options, videos=("Radio1", "Radio2"), keep_raw=False, yt_dlp_args=("--never-asked",)
+        finished.options,
+        videos=("Radio1", "Radio2"),
+        keep_raw=False,
+        yt_dlp_args=("--never-asked",),
+        **QUICK,
     )
     assert (await hdtf_async.download(tmp_path / "clips", options)).exit_code == ExitCode.DONE
     assert {"RD_Radio1.mp4", "RD_Radio2.mp4"} <= {path.name for path in raws.iterdir()}
@@ -485,11 +487,15 @@ async def test_another_resolution_policy_uses_the_existing_video_if_it_fits(
 ) -> None:
     """The file shows whether a video has the reference height; it is not downloaded again for that."""
     out = tmp_path / "clips"
-    shutil.copytree(finished.out, out)
+    copy_raws(finished, out, "RD_Radio2", "WDA_Speaker1", "WRA_Guest1")
     exact = replace(
-        finished.options, resolution=model.Resolution.EXACT, recut=True, preset="ultrafast",
+        finished.options,
+        videos=("Radio2", "Speaker1", "Guest1"),
+        resolution=model.Resolution.EXACT,
         yt_dlp_args=failing(finished),
-    )  # fmt: skip
+        **QUICK,
+    )
     report = await hdtf_async.download(out, exact)
+    assert sorted(report.done) == ["RD_Radio2_000", "WDA_Speaker1_000"]
     # Only this one has no format at its reference height.
     assert set(report.failed) == {"WRA_Guest1_000"}

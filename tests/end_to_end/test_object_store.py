@@ -687,14 +687,14 @@ def test_a_killed_run_can_be_continued_on_another_machine(
 ) -> None:
     """Killed between a clip's upload and its record, or after both: the result is that of one run."""
     begun = threading.Event()
-    put: list[str] = []
+    uploads: list[str] = []
 
     def rule(method: str, key: str) -> Fault | None:
         if method == "PUT" and key.endswith(".mp4"):
-            put.append(key)
-        ready = put and SEGMENTS in key and method == "PUT"
+            uploads.append(key)
+        ready = uploads and SEGMENTS in key and method == "PUT"
         if when == "after the record":
-            ready = len(put) >= 3
+            ready = len(uploads) >= 3
         if ready and not begun.is_set():
             begun.set()
             os.kill(process.pid, signal.SIGKILL)
@@ -735,8 +735,8 @@ async def test_source_videos_are_kept_on_request(front: Front, finished: Finishe
     """Then they are the same as in a directory, and scratch has none."""
     await hdtf_async.download(URL, replace(short, keep_raw=True))
     raws = {key: text for key, text in below(front).items() if key.startswith("_videos_raw/")}
-    there = {path.name: path.read_bytes() for path in (finished.out / "_videos_raw").glob("RD_Radio1.*")}
-    assert raws == {f"_videos_raw/{name}": text for name, text in there.items()}
+    expected = {path.name: path.read_bytes() for path in (finished.out / "_videos_raw").glob("RD_Radio1.*")}
+    assert raws == {f"_videos_raw/{name}": text for name, text in expected.items()}
 
 
 async def test_audio_files_are_uploaded_with_their_clips(front: Front, short: Options) -> None:
@@ -767,8 +767,8 @@ async def test_a_file_store_needs_no_server(finished: Finished, short: Options, 
     """``file://`` is another backend with the same layout."""
     url = f"file://{tmp_path}/store"
     assert (await hdtf_async.download(url, short)).exit_code is ExitCode.DONE
-    there = {name: text for name, text in clips_of(finished.out).items() if "Radio1_" in name}
-    assert clips_of(tmp_path / "store") == there
+    expected = {name: text for name, text in clips_of(finished.out).items() if "Radio1_" in name}
+    assert clips_of(tmp_path / "store") == expected
     assert (await hdtf_async.download(url, short)).there == 2
 
 

@@ -15,11 +15,11 @@ import media
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shared import lines
+from shared import QUICK, copy_raws, lines
 
 import hdtf_async
 from hdtf_async import ExitCode, demo
-from hdtf_async.core.model import Audio, Box, Clip, Codec, Interval, Video
+from hdtf_async.core.model import Audio, Box, Clip, Codec, Deinterlace, Interval, Video
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,8 +52,8 @@ async def test_audio_that_is_requested_later_is_downloaded_alone(
     shutil.copytree(finished.out, out)
     since = len(await site.requests())
     options = replace(
-        finished.options, subsets=("RD",), videos=("Radio1",), audio=Audio.BOTH, fps=Fraction(25), size=64,
-        preset="ultrafast", recut=True,
+        finished.options, subsets=("RD",), videos=("Radio1",), audio=Audio.BOTH, fps=Fraction(25),
+        recut=True, **QUICK,
     )  # fmt: skip
     # Other clips of the directory would have other settings.
     for path in out.glob("*.mp4"):
@@ -92,9 +92,7 @@ async def test_video_and_audio_are_downloaded_together(
 ) -> None:
     """Each once, into separate files; --no-keep-raw deletes both."""
     since = len(await site.requests())
-    options = replace(
-        finished.options, videos=("Radio2",), audio=Audio.WAV, size=64, preset="ultrafast", keep_raw=False
-    )
+    options = replace(finished.options, videos=("Radio2",), audio=Audio.WAV, keep_raw=False, **QUICK)
     report = await hdtf_async.download(tmp_path / "clips", options)
     assert report.exit_code == ExitCode.DONE
     assert "140" in await fetched(site, since)
@@ -109,12 +107,10 @@ async def test_video_and_audio_are_downloaded_together(
 async def test_clips_are_divided_into_pieces(finished: Finished, tmp_path: Path) -> None:
     """Each has a line of metadata; together they have every frame of the whole clip exactly once."""
     out = tmp_path / "clips"
-    out.mkdir()
-    shutil.copytree(finished.out / "_videos_raw", out / "_videos_raw")
+    copy_raws(finished, out, "RD_Radio1")
     options = replace(
-        finished.options, videos=("Radio1",), segment=2.5, crf=0, preset="ultrafast",
-        yt_dlp_args=("--never-asked",),
-    )  # fmt: skip
+        finished.options, videos=("Radio1",), segment=2.5, yt_dlp_args=("--never-asked",), **QUICK
+    )
     report = await hdtf_async.download(out, options)
     metadata = lines(out / "metadata.jsonl")
     pieces = [line for line in metadata if line["index"] == 1]
@@ -131,17 +127,16 @@ async def test_clips_are_divided_into_pieces(finished: Finished, tmp_path: Path)
 async def test_a_lossless_clip_has_every_sample_of_its_source(finished: Finished, tmp_path: Path) -> None:
     """Decoders of H.264 with the widest profile can play it."""
     out = tmp_path / "clips"
-    out.mkdir()
-    shutil.copytree(finished.out / "_videos_raw", out / "_videos_raw")
+    copy_raws(finished, out, "RD_Radio2")
     options = replace(
         finished.options, videos=("Radio2",), codec=Codec.LOSSLESS, preset="ultrafast",
-        yt_dlp_args=("--never-asked",),
+        deinterlace=Deinterlace.OFF, yt_dlp_args=("--never-asked",),
     )  # fmt: skip
     assert (await hdtf_async.download(out, options)).exit_code == ExitCode.DONE
     (line,) = lines(out / "metadata.jsonl")
     raw = media.Decoded(out / "_videos_raw" / "RD_Radio2.mp4").within(line["start"], line["end"])
     box = Box(*line["box_cut"])
-    clip = media.Decoded(out / line["file_name"]).pictures
+    clip = media.Decoded(out / line["file_name"]).frames
     assert len(clip) == len(raw)
     assert all(one.planes == other.cropped(box) for one, other in zip(clip[::25], raw[::25], strict=True))
 

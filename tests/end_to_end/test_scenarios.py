@@ -27,7 +27,7 @@ NOBODYS_FAULT = {
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render the film of all scenarios."""
     directory = tmp_path_factory.mktemp("scenarios")
-    await scenarios.draw(directory)
+    await scenarios.render(directory)
     return directory
 
 
@@ -64,7 +64,7 @@ async def test_media_that_are_forbidden_for_several_videos_suggest_another_yt_dl
 def test_every_reason_of_a_message_has_its_scenario() -> None:
     """A row of known messages without a scenario would be a guess."""
     tables = (messages.STATED, messages.SYSTEMIC, messages.CLIENT, messages.TRANSPORT, messages.REASONLESS)
-    known = {reason for table in (*tables, messages.SYMPTOMS) for reason, _ in table}
-    assert known - {scenario.ends for scenario in SCENARIOS} == NOBODYS_FAULT
+    reasons = {reason for table in (*tables, messages.SYMPTOMS) for reason, _ in table}
+    assert reasons - {scenario.ends for scenario in SCENARIOS} == NOBODYS_FAULT
     names = [scenario.name for scenario in SCENARIOS]
     assert len(names) == len(set(names))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from shared import exported
+from shared import QUICK_WORDS, exported
 
 from hdtf_async import ExitCode, Options, OptionsError, demo
 from hdtf_async.cli import main
@@ -107,14 +107,14 @@ def below(process: int) -> bytes:
     The process's own is excluded: the user typed it, and a child has it too until it executes another
     program.
     """
-    lines, known = b"", {process}
+    lines, family = b"", {process}
     own = b"hdtf_async\0--out\0"
     for entry in sorted(Path("/proc").iterdir(), key=lambda path: (len(path.name), path.name)):
         with suppress(OSError, IndexError, ValueError):
             if entry.name.isdigit():
                 parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
-                if int(parent) in known:
-                    known.add(int(entry.name))
+                if int(parent) in family:
+                    family.add(int(entry.name))
                     arguments = (entry / "cmdline").read_bytes()
                     lines += b"" if own in arguments else arguments
     return lines
@@ -165,6 +165,7 @@ def arguments_of(site: demo.StandIn, tables: Path, place: Path, port: int, *more
         *("--proxy", f"http://{USER}:marker%20word%2CZq8@127.0.0.1:{port}"),
         f"--yt-dlp-args={site.yt_dlp_args} {header}",
         *("--video", "Radio1", "--video", "Radio2", "--video", "Speaker1", "--log-level", "debug"),
+        *QUICK_WORDS,
     ]
 
 

@@ -236,12 +236,12 @@ async def test_a_shard_removes_only_its_own_leftovers(tmp_path: Path) -> None:
         return [*map(atomic.temporary, paths), *(path.with_name(f".hdtf-{path.name}") for path in paths)]
 
     (tmp_path / "_videos_raw").mkdir()
-    of_mine, of_others, view = left(mine), left(others), atomic.temporary(tmp_path / METADATA)
-    for path in (*of_mine, *of_others, view):
+    of_mine, of_others, manifest = left(mine), left(others), atomic.temporary(tmp_path / METADATA)
+    for path in (*of_mine, *of_others, manifest):
         path.write_bytes(b"half")
     async with open_directory(tmp_path, FIRST, (mine, others)):
         assert not any(path.exists() for path in of_mine)
-        assert all(path.exists() for path in (*of_others, view))
+        assert all(path.exists() for path in (*of_others, manifest))
     async with open_directory(tmp_path):
         assert not list(tmp_path.rglob(".hdtf-*"))
 

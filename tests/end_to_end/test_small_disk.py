@@ -53,11 +53,11 @@ def small(place: Path, size: int) -> Iterator[Callable[[str], None]]:
     if not mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs"):
         pytest.skip("nothing can be mounted here")
 
-    def anew(options: str) -> None:
+    def remount(options: str) -> None:
         assert mount("-o", f"remount,{options}")
 
     try:
-        yield anew
+        yield remount
     finally:
         subprocess.run([shutil.which("umount") or "umount", str(place)], check=True)
 
@@ -90,20 +90,24 @@ def stopped(report: Report) -> str:
     return report.stopped.words
 
 
-async def test_the_real_tools_on_a_disk_that_is_too_small(finished: Finished, tmp_path: Path) -> None:
+async def test_the_real_tools_on_a_disk_that_is_too_small(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Too small for the video, full while clips are encoded, and finally large enough; no data is lost."""
+    # A run checks first that the disk has space for usual videos, which are larger than this one.
+    monkeypatch.setattr("hdtf_async.lanes.toolchain.Toolchain._require_ready", lambda *_: None)
     raw = (finished.out / "_videos_raw" / "WRA_Guest2.mp4").stat().st_size
     clips = sum(path.stat().st_size for path in finished.out.glob("WRA_Guest2*.mp4"))
     options = replace(finished.options, min_free=0, videos=("Guest2",))
-    with small(tmp_path / "disk", 200_000) as anew:
+    with small(tmp_path / "disk", 200_000) as remount:
         out = tmp_path / "disk" / "clips"
         messages = []
         for size in (raw // 2, raw + clips // 2 + 60_000):
-            anew(f"size={size}")
+            remount(f"size={size}")
             messages.append(stopped(await hdtf_async.download(out, options)))
             check_consistent(out, finished.out)
         assert "No space left on device" in messages[-1]
-        anew("size=50m")
+        remount("size=50m")
         report = await hdtf_async.download(out, options)
         assert (report.exit_code, len(report.done) + report.there) == (ExitCode.DONE, 3)
         assert all(content(out / name) == content(finished.out / name) for name in media(out))
@@ -145,12 +149,12 @@ async def filled(tmp_path: Path, right: Path, pages: Iterable[int]) -> set[str]:
     """Run on file systems of several sizes, then with enough space; return where the space ended."""
     ends = set[str]()
     for number in pages:
-        with small(tmp_path / "disk", 4096 * number) as anew:
+        with small(tmp_path / "disk", 4096 * number) as remount:
             out = tmp_path / "disk" / "clips"
             report = await run(out)
             check_consistent(out, right)
             ends.add("nowhere" if report.stopped is None else stopped(report))
-            anew("size=10m")
+            remount("size=10m")
             await run(out)
             check_complete(out, right)
         if "nowhere" in ends:
@@ -192,11 +196,11 @@ async def test_the_next_run_continues_after_any_write_failed(
             raise OSError(number, os.strerror(number))
         sync(descriptor)
 
-    for room in count(0, 3):
-        out = tmp_path / f"clips {room}"
+    for space in count(0, 3):
+        out = tmp_path / f"clips {space}"
         with monkeypatch.context() as patch:
             patch.setattr(atomic, "sync", full)
-            left = room
+            left = space
             try:
                 report = await run(out)
             except hdtf_async.StoreError as error:
@@ -208,7 +212,7 @@ async def test_the_next_run_continues_after_any_write_failed(
         stopped(report)
         await run(out)
         check_complete(out, right)
-    assert room > 3 * SPEAKERS
+    assert space > 3 * SPEAKERS
     assert unopened
     assert all("free disk space" in message for message in unopened)
 
@@ -220,7 +224,7 @@ async def test_the_pending_bytes_of_running_downloads_count(
     write_tables(tmp_path / "tables", 3)
     fetch, free, now, most = YtDlp.fetch, 0, 0, 0
 
-    async def gauged(*known: Any, **named: Any) -> Path:
+    async def gauged(*arguments: Any, **named: Any) -> Path:
         nonlocal now, most
         now += 1
         with anyio.move_on_after(0.5 if free < 10**9 + 2 * BYTES else 60):
@@ -228,13 +232,13 @@ async def test_the_pending_bytes_of_running_downloads_count(
                 await anyio.sleep(0.01)
         most = max(most, now)
         now -= 1
-        return await fetch(*known, **named)
+        return await fetch(*arguments, **named)
 
     monkeypatch.setattr(YtDlp, "fetch", gauged)
     monkeypatch.setattr(OutputDirectory, "free_bytes", lambda _: free)
-    for room, together in ((1.5, 1), (3, 2)):
-        free, most = 10**9 + int(room * BYTES), 0
-        report = await load(tmp_path / f"{room}", tmp_path / "tables", Most(), min_free=10**9)
+    for space, together in ((1.5, 1), (3, 2)):
+        free, most = 10**9 + int(space * BYTES), 0
+        report = await load(tmp_path / f"{space}", tmp_path / "tables", Most(), min_free=10**9)
         assert (len(report.done), most) == (2, together)
 
 
@@ -251,7 +255,7 @@ def test_an_unwritable_directory_is_reported(tmp_path: Path, capfd: pytest.Captu
     (tmp_path / "file").touch()
     assert main.main(["--out", str(tmp_path / "file")]) == ExitCode.LOCAL
     assert "file is not a directory: choose another --out" in capfd.readouterr().err
-    with small(tmp_path / "disk", 1_000_000) as anew:
-        anew("ro")
+    with small(tmp_path / "disk", 1_000_000) as remount:
+        remount("ro")
         assert main.main(["--out", str(tmp_path / "disk" / "clips")]) == ExitCode.LOCAL
         assert "Read-only file system: mount it read-write, or choose another --out" in capfd.readouterr().err

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from command_line import job, until
+from command_line import job, slow_ffmpeg, until
 from screen import Screen
-from shared import children
+from shared import QUICK_WORDS, children, copy_raws
 
 from hdtf_async import Options, demo
 from hdtf_async.cli import main
@@ -35,9 +35,10 @@ async def test_a_signal_ends_the_run_and_no_process_or_file_is_left(
     number: signal.Signals, code: int, finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """No child and no temporary file is left; it prints that the same command continues, and it does."""
-    before = children()
-    words = job(finished, site, tmp_path, "--video", "Radio1", "--json", "--preset", "veryslow", "--crf", "0")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    before, out = children(), tmp_path / "clips"
+    words = job(finished, site, out, "--video", "Radio2", "--json", *QUICK_WORDS)
+    slow = [*words, *slow_ffmpeg(tmp_path)]
+    with subprocess.Popen(slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         assert run.stderr is not None
         until(iter(run.stdout), "encode_started")
@@ -49,7 +50,7 @@ async def test_a_signal_ends_the_run_and_no_process_or_file_is_left(
     assert run.returncode == code
     assert "same command to resume" in told
     assert sorted(children()) == sorted(before)
-    assert [path.name for path in tmp_path.rglob(".*")] == []
+    assert [path.name for path in out.rglob(".*")] == []
     # The source video exists: the rest needs no network.
     offline = [word for word in words if not word.startswith("--yt-dlp-args")]
     again = subprocess.run([*offline, "--yt-dlp-args=--never-asked"], check=False, capture_output=True)
@@ -60,8 +61,9 @@ async def test_the_first_interrupt_lets_running_encodes_finish(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """The running encode is finished, no other is started, and the exit code names the interrupt."""
-    before = children()
-    words = job(finished, site, tmp_path, "--encodes", "1", "--json", "--preset", "slow")
+    before, out = children(), tmp_path / "clips"
+    words = job(finished, site, out, "--video", "Radio1", "--encodes", "1", "--json", *QUICK_WORDS)
+    words += slow_ffmpeg(tmp_path)
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         assert run.stderr is not None
@@ -76,8 +78,8 @@ async def test_the_first_interrupt_lets_running_encodes_finish(
     (winding_down,) = [event for event in events if event["type"] == "winding_down"]
     assert winding_down["encodes"] == kinds.count("clip_done") == 1
     assert "encode_started" not in kinds[kinds.index("winding_down") :]
-    (line,) = (tmp_path / "metadata.jsonl").read_text().splitlines()
-    assert (tmp_path / json.loads(line)["file_name"]).stat().st_size == json.loads(line)["bytes"]
+    (line,) = (out / "metadata.jsonl").read_text().splitlines()
+    assert (out / json.loads(line)["file_name"]).stat().st_size == json.loads(line)["bytes"]
     assert sorted(children()) == sorted(before)
 
 
@@ -124,9 +126,9 @@ async def test_ctrl_c_stops_gently_then_at_once_and_restores_the_terminal(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """The first press prints what a second one does; terminal mode, cursor and line are restored."""
-    before, terminal = children(), Terminal()
+    before, out, terminal = children(), tmp_path / "clips", Terminal()
     modes = termios.tcgetattr(terminal.slave)
-    words = job(finished, site, tmp_path, "--video", "Radio1", "--preset", "veryslow", "--crf", "0")
+    words = [*job(finished, site, out, "--video", "Radio2", *QUICK_WORDS), *slow_ffmpeg(tmp_path)]
     with terminal.start([*words, "--log-level", "info"]) as run:
         terminal.read_until(b"1 running")  # encodes: there is only one film
         terminal.read_until(b"source video ready")
@@ -141,7 +143,7 @@ async def test_ctrl_c_stops_gently_then_at_once_and_restores_the_terminal(
     assert terminal.shown.endswith(b"same command to resume.\r\n")
     assert b"Traceback" not in terminal.shown
     assert sorted(children()) == sorted(before)
-    assert [path.name for path in tmp_path.rglob(".*")] == []
+    assert [path.name for path in out.rglob(".*")] == []
 
 
 async def test_bars_fit_into_a_terminal_of_80_columns(
@@ -149,15 +151,15 @@ async def test_bars_fit_into_a_terminal_of_80_columns(
 ) -> None:
     """The screen ends with both bars full and the summary below them."""
     terminal = Terminal()
-    with terminal.start(job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")) as run:
+    with terminal.start(job(finished, site, tmp_path, "--video", "Radio2", *QUICK_WORDS)) as run:
         terminal.read_until(b"1 clip written")
     terminal.close()
     assert run.returncode == 0
     parts = re.split(r"[\r\n]|\x1b\[[0-9]*[A-Z]", terminal.shown.decode())
-    drawn = [part for part in parts if part.startswith(("videos", "clips"))]
-    assert drawn
-    assert max(map(len, drawn)) < 80
-    assert any("1/1" in part and "videos" in part for part in drawn)
+    bars = [part for part in parts if part.startswith(("videos", "clips"))]
+    assert bars
+    assert max(map(len, bars)) < 80
+    assert any("1/1" in part and "videos" in part for part in bars)
 
 
 async def test_a_stopped_terminal_stops_only_its_output(
@@ -165,7 +167,7 @@ async def test_a_stopped_terminal_stops_only_its_output(
 ) -> None:
     """After Ctrl-S the clip is still made; after Ctrl-Q the end is printed and the exit code returned."""
     terminal, metadata = Terminal(), tmp_path / "metadata.jsonl"
-    with terminal.start(job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")) as run:
+    with terminal.start(job(finished, site, tmp_path, "--video", "Radio2", *QUICK_WORDS)) as run:
         terminal.read_until(b"videos")
         terminal.press(b"\x13")
         while not (metadata.exists() and metadata.read_text()):
@@ -186,7 +188,7 @@ async def test_without_a_terminal_plain_lines_are_printed(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """No bars, no control characters; the summary is on stdout."""
-    words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
+    words = job(finished, site, tmp_path, "--video", "Radio2", *QUICK_WORDS)
     run = subprocess.run(words, check=True, capture_output=True, text=True)
     assert run.stdout.startswith("1 clip written")
     assert not any(ord(sign) < 32 and sign != "\n" for sign in run.stdout + run.stderr)
@@ -196,13 +198,15 @@ async def test_json_output_is_one_object_per_line(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """From the first event to the last, and no other output on stdout."""
-    words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast", "--json")
+    copy_raws(finished, tmp_path, "RD_Radio2")
+    words = job(finished, site, tmp_path, "--video", "Radio2", *QUICK_WORDS, "--json")
     run = subprocess.run(words, check=True, capture_output=True, text=True)
     told = [json.loads(line) for line in run.stdout.splitlines()]
     assert (told[0]["type"], told[-1]["type"]) == ("run_started", "run_ended")
     assert "hdtf_async" not in run.stderr
 
 
+@pytest.mark.slow
 async def test_the_demo_command_runs_the_whole_job(tmp_path: Path) -> None:
     """It prints the command that users can run themselves, overlaps both lanes, survives a block, exits 0."""
     words = [sys.executable, "-m", "hdtf_async", "demo", "--out", str(tmp_path / "clips")]

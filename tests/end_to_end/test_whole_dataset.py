@@ -24,7 +24,7 @@ from shared import lines
 import hdtf_async
 from hdtf_async.core import model
 from hdtf_async.core.failures import ExitCode, Failure, Reason
-from hdtf_async.core.model import Corrections, Form, Interval
+from hdtf_async.core.model import Corrections, Interval, OutputSettings
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan, tables
 from hdtf_async.media import ffmpeg
@@ -157,15 +157,15 @@ def test_unverified_corrections_bring_every_clip_and_reuse_no_index() -> None:
 
 
 FORMS = {
-    "as it comes": Form(),
-    "another size": Form(size=96),
-    "a faster rate": Form(fps=Fraction(30)),
-    "a slower rate": Form(fps=Fraction(24000, 1001), size=64),
+    "as it comes": OutputSettings(),
+    "another size": OutputSettings(size=96),
+    "a faster rate": OutputSettings(fps=Fraction(30)),
+    "a slower rate": OutputSettings(fps=Fraction(24000, 1001), size=64),
 }
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
-async def test_the_fake_ffmpeg_makes_what_the_real_one_makes(tmp_path: Path, form: Form) -> None:
+async def test_the_fake_ffmpeg_makes_what_the_real_one_makes(tmp_path: Path, form: OutputSettings) -> None:
     """From the same source and command line, clips have the same size, rate, frames and timestamps."""
     raw = tmp_path / "raw.mp4"
     with raw.open("wb") as target:
@@ -232,24 +232,24 @@ async def test_the_fakes_reject_a_command_line_with_a_changed_argument(
     monkeypatch.setattr(supervisor, "run", noted)
     tool = YtDlp(options(fakes), fakes.ffmpeg)
     info = await tool.ask(ID, tmp_path)
-    rendition = formats.choose(info, formats.Requirements(model.Resolution.REFERENCE, 720)).video
+    chosen = formats.choose(info, formats.Requirements(model.Resolution.REFERENCE, 720)).video
     raw = tmp_path / "raw.mp4"
-    await tool.fetch(info, rendition, raw, lambda _progress: None)
+    await tool.fetch(info, chosen, raw, lambda _progress: None)
     async with Prober() as prober:
-        cut = await media.planned(prober, raw, Interval(3.25, 5.5), Form(threads=3))
+        cut = await media.planned(prober, raw, Interval(3.25, 5.5), OutputSettings(threads=3))
     await ffmpeg.encode(fakes.ffmpeg, cut, tmp_path / "clip.mp4", on_seconds=lambda _seconds: None)
     await tool.extract_by_plugin(javascript.ADDRESS, javascript.PLUGINS, tmp_path)
-    ask, fetch, encode, challenge = started
+    extract, fetch, encode, challenge = started
 
     # Values that may vary: the address, paths, times, the format, and the encoder's settings.
     free = {
-        *(str(fakes.ffmpeg), ask[2], fetch[2], ask[-1], rendition.format_id, raw.name),
+        *(str(fakes.ffmpeg), extract[2], fetch[2], extract[-1], chosen.format_id, raw.name),
         *(challenge[2], str(javascript.PLUGINS)),
         *("3.25", "2.25", f"file:{raw}", f"file:{tmp_path / 'clip.mp4'}"),
-        *(cut.form.preset, str(cut.form.crf), str(cut.form.threads)),
+        *(cut.settings.preset, str(cut.settings.crf), str(cut.settings.threads)),
     }
     for main, arguments in (
-        (fake_yt_dlp.main, ask),
+        (fake_yt_dlp.main, extract),
         (fake_yt_dlp.main, fetch),
         (fake_yt_dlp.main, challenge),
         (fake_ffmpeg.main, encode),
@@ -292,11 +292,11 @@ async def test_a_fault_of_the_fake_yt_dlp_applies_as_often_as_configured(
 
     async def get() -> int:
         info = await tool.ask(ID, tmp_path)
-        rendition = formats.choose(info, formats.Requirements(model.Resolution.REFERENCE, 720)).video
+        chosen = formats.choose(info, formats.Requirements(model.Resolution.REFERENCE, 720)).video
         path = tmp_path / "raw.mp4"
-        await tool.fetch(info, rendition, path, lambda _progress: None)
-        assert path.stat().st_size == rendition.size
-        return rendition.height
+        await tool.fetch(info, chosen, path, lambda _progress: None)
+        assert path.stat().st_size == chosen.size
+        return chosen.height
 
     with pytest.raises(Failure) as failed:
         await get()

@@ -232,21 +232,21 @@ def _named(source: str) -> set[str]:
     ``getattr(os, "system")``; ``getattr(os, what)`` counts as ``os.*``.
     """
     tree = _tree(source)
-    known: dict[str, str] = {}
+    names: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            known |= {each.asname or each.name.split(".")[0]: each.name for each in node.names if each.asname}
-            known |= {
+            names |= {each.asname or each.name.split(".")[0]: each.name for each in node.names if each.asname}
+            names |= {
                 each.name.split(".")[0]: each.name.split(".")[0] for each in node.names if not each.asname
             }
         elif isinstance(node, ast.ImportFrom) and node.module:
-            known |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
+            names |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
     built_in = set(dir(builtins))
 
     def full(node: ast.AST) -> str | None:
         match node:
             case ast.Name(name):
-                return known.get(name, f"builtins.{name}" if name in built_in else None)
+                return names.get(name, f"builtins.{name}" if name in built_in else None)
             case ast.Attribute(owner, name):
                 before = full(owner)
                 return f"{before}.{name}" if before else f"?.{name}"

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import readme
+from shared import QUICK
 from starlette.testclient import TestClient
 
 sys.path.insert(0, str(readme.README.parent))
@@ -32,7 +33,13 @@ def test_the_program_of_the_readme(
     (program,) = re.findall(r"```python\n(.*?)```", readme.README.read_text("utf-8"), re.DOTALL)
     options = finished.options
     standing_in = partial(
-        hdtf_async.Options, source=options.source, yt_dlp_args=options.yt_dlp_args, pace=0, videos=("Radio2",)
+        hdtf_async.Options,
+        source=options.source,
+        yt_dlp_args=options.yt_dlp_args,
+        pace=0,
+        videos=("Radio2",),
+        preset="ultrafast",
+        deinterlace="off",
     )
     monkeypatch.setattr(hdtf_async, "Options", standing_in)
     monkeypatch.chdir(tmp_path)
@@ -46,7 +53,7 @@ def test_the_program_of_the_readme(
 
 async def test_plain_asyncio(finished: Finished, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """It makes a clip and prints its path."""
-    report = await plain.main(tmp_path, replace(finished.options, videos=("Radio2",), preset="ultrafast"))
+    report = await plain.main(tmp_path, replace(finished.options, videos=("Radio2",), **QUICK))
     assert report.done == ["RD_Radio2_000"]
     output = capsys.readouterr().out
     assert "1 clips written, 0 already present, exit code 0" in output
@@ -55,7 +62,7 @@ async def test_plain_asyncio(finished: Finished, capsys: pytest.CaptureFixture[s
 
 async def test_under_the_hosts_limiters(finished: Finished, tmp_path: Path) -> None:
     """The host processes each clip as soon as it exists."""
-    options = replace(finished.options, videos=("Radio2",), preset="ultrafast")
+    options = replace(finished.options, videos=("Radio2",), **QUICK)
     assert await shared_limits.main(tmp_path, options) == ["RD_Radio2_000.mp4"]
 
 
@@ -67,7 +74,7 @@ async def test_a_timeout_ends_the_run(finished: Finished, tmp_path: Path) -> Non
 
 def test_inside_a_web_service(finished: Finished, tmp_path: Path) -> None:
     """It starts on request, reports progress and the result; a second run finds all clips done."""
-    options = replace(finished.options, videos=("Radio2",), preset="ultrafast")
+    options = replace(finished.options, videos=("Radio2",), **QUICK)
     with TestClient(web_service.service(tmp_path, options)) as client:
 
         def ended() -> dict[str, object]:

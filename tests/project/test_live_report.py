@@ -68,7 +68,7 @@ async def run(
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render a film larger than a chunk, and one with a stretched aspect ratio."""
     directory = tmp_path_factory.mktemp("live")
-    await full_mock_client.draw(directory, [STRETCHED])
+    await full_mock_client.render(directory, [STRETCHED])
     await full_mock_client.enlarge(directory, LARGE, CHUNK)
     return directory
 

@@ -85,8 +85,8 @@ def model() -> Path:
 
 def photograph() -> NDArray:
     """Return the whole photograph."""
-    picture: NDArray = data.astronaut()
-    return picture
+    image: NDArray = data.astronaut()
+    return image
 
 
 @cache
@@ -128,27 +128,27 @@ def marked(place: Place) -> Region:
     )
 
 
-def put(picture: NDArray, place: Place, *, mirrored: bool = False) -> None:
+def paste_head(canvas: NDArray, place: Place, *, mirrored: bool = False) -> None:
     """Draw the head into an image."""
     head, mask, _, _ = _head(place[2], mirrored)
     left, top = _corner(place, mirrored=mirrored)
-    rows = slice(max(0, top), min(picture.shape[0], top + head.shape[0]))
-    columns = slice(max(0, left), min(picture.shape[1], left + head.shape[1]))
+    rows = slice(max(0, top), min(canvas.shape[0], top + head.shape[0]))
+    columns = slice(max(0, left), min(canvas.shape[1], left + head.shape[1]))
     inner = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
-    below = picture[rows, columns]
-    picture[rows, columns] = (below * (1 - mask[inner]) + head[inner] * mask[inner]).astype(np.uint8)
+    below = canvas[rows, columns]
+    canvas[rows, columns] = (below * (1 - mask[inner]) + head[inner] * mask[inner]).astype(np.uint8)
 
 
-def picture_of(motion: Motion, second: float) -> NDArray:
+def frame_at(motion: Motion, second: float) -> NDArray:
     """Return the frame at a time in seconds."""
-    picture = background().copy()
+    canvas = background().copy()
     for place, mirrored in ((motion.other(second), True), (motion.at(second), False)):
         if place is not None:
-            put(picture, place, mirrored=mirrored)
-    return picture
+            paste_head(canvas, place, mirrored=mirrored)
+    return canvas
 
 
-def draw(motion: Motion, target: Path) -> Path:
+def render(motion: Motion, target: Path) -> Path:
     """Encode the footage of a motion as H.264."""
     source = f"-f rawvideo -pix_fmt rgb24 -s {WIDTH}x{HEIGHT} -r {RATE} -i pipe:0"
     coded = "-c:v libx264 -preset ultrafast -crf 20 -pix_fmt yuv420p"
@@ -156,7 +156,7 @@ def draw(motion: Motion, target: Path) -> Path:
     with subprocess.Popen(command, stdin=subprocess.PIPE) as ffmpeg:
         assert ffmpeg.stdin is not None
         for frame in range(RATE * SECONDS):
-            ffmpeg.stdin.write(picture_of(motion, frame / RATE).tobytes())
+            ffmpeg.stdin.write(frame_at(motion, frame / RATE).tobytes())
     assert ffmpeg.returncode == 0
     return target
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import av
 import media
 
-from hdtf_async.core.model import Box, Clip, Form, Interval, Video
+from hdtf_async.core.model import Box, Clip, Interval, OutputSettings, Video
 from hdtf_async.lanes.encoder import plan_cut
-from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
@@ -57,30 +57,30 @@ class Source:
     """A video and its audio, in separate files."""
 
     picture: Path
-    sound: Path | None
+    soundtrack: Path | None
     late: float
 
 
-def draw(directory: Path) -> dict[str, Source]:
+def render(directory: Path) -> dict[str, Source]:
     """Render the sources."""
     found = {}
     for name, (rate, moved, video, ending, audio, sound_ending) in SOURCES.items():
         flash = FLASH.replace("RATE", rate)
         media.ffmpeg(directory, f"-v error -f lavfi -i {flash} {moved} {video} {name}.{ending}")
         media.ffmpeg(directory, f"-v error -f lavfi -i {BEEP} {audio} {name}_sound.{sound_ending}")
-        sound = directory / f"{name}_sound.{sound_ending}"
+        soundtrack = directory / f"{name}_sound.{sound_ending}"
         if sound_ending == "webm":
-            sound = sound.rename(sound.with_suffix(".weba"))
-        found[name] = Source(directory / f"{name}.{ending}", sound, 0.2 if name == "late" else 0.0)
+            soundtrack = soundtrack.rename(soundtrack.with_suffix(".weba"))
+        found[name] = Source(directory / f"{name}.{ending}", soundtrack, 0.2 if name == "late" else 0.0)
     return found
 
 
-async def planned(prober: Prober, source: Source, form: Form, clip: Clip = CLIP) -> Cut:
+async def planned(prober: Prober, source: Source, form: OutputSettings, clip: Clip = CLIP) -> Cut:
     """Plan a cut as the encode lane does."""
     container = source.picture.suffix[1:]
     facts = await prober.facts(source.picture, container=container, intervals=[clip.interval])
-    raw = Raw(
-        source.picture, container, facts, {clip.stem: facts.shown[0]}, "136", "3", source.sound, "140",
+    raw = SourceVideo(
+        source.picture, container, facts, {clip.stem: facts.shown[0]}, "136", "3", source.soundtrack, "140",
     )  # fmt: skip
     return plan_cut(clip, raw, form)
 
@@ -127,7 +127,7 @@ def _loud(samples: array[float] | array[int], rate: int, least: float) -> list[f
     return found
 
 
-async def off(prober: Prober, source: Source, form: Form, directory: Path) -> list[float]:
+async def off(prober: Prober, source: Source, form: OutputSettings, directory: Path) -> list[float]:
     """Make a clip with both kinds of audio; return by how much each beep comes after its flash."""
     cut = await planned(prober, source, form)
     assert cut.sound is not None

@@ -65,13 +65,13 @@ class Video:
 
 async def prepare(footage: Path, number: int, parts: int = 1) -> list[Video]:
     """Render the films below a directory, and link each under many ids there; return the videos."""
-    drawn = films(parts)
-    await draw(footage, drawn)
+    rendered = films(parts)
+    await draw(footage, rendered)
     videos = []
     for place in range(number):
-        film = drawn[place % len(drawn)]
+        film = rendered[place % len(rendered)]
         youtube_id = f"benchVid_{place:02d}"
-        _stand_in_for(footage / film.youtube_id, footage / youtube_id, youtube_id)
+        _link_footage(footage / film.youtube_id, footage / youtube_id, youtube_id)
         videos.append(Video(f"Head{place:02d}", youtube_id, film, even_box(film, parts)))
     return videos
 
@@ -82,10 +82,10 @@ def even_box(film: demo.Film, parts: int = 1) -> Box:
     return Box(box.left // 2 * 2, box.top // 2 * 2, box.width // 2 * 2, box.height // 2 * 2)
 
 
-def _stand_in_for(drawn: Path, folder: Path, youtube_id: str) -> None:
+def _link_footage(rendered: Path, folder: Path, youtube_id: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    for path in drawn.iterdir():
+    for path in rendered.iterdir():
         if path.name == FACTS:
             facts = json.loads(path.read_text(encoding="utf-8")) | {"youtube_id": youtube_id}
             (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING
+
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,3 +32,18 @@ def until(lines: Iterator[str], kind: str) -> None:
         if json.loads(line)["type"] == kind:
             return
     raise AssertionError(f"no {kind} was told")
+
+
+def slow_ffmpeg(directory: Path) -> tuple[str, str]:
+    """Return options for an ffmpeg whose encodes take five times as long as a clip, and next to no CPU.
+
+    It is the real one, which reads its input at that rate.
+    """
+    program = directory / "slow-ffmpeg"
+    ffmpeg = shlex.quote(str(bundled_ffmpeg()))
+    program.write_text(
+        f'#!/bin/sh\ncase " $* " in *" -progress "*) exec {ffmpeg} -readrate 0.2 "$@";; esac\n'
+        f'exec {ffmpeg} "$@"\n'
+    )
+    program.chmod(0o755)
+    return "--ffmpeg", str(program)

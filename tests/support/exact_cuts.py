@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import media
 
-from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
+from hdtf_async.core.model import Box, Clip, Crop, Interval, OutputSettings, Video
 from hdtf_async.lanes.encoder import plan_cut
 from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg, encode, side_lengths
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
     from hdtf_async.media.probe import Prober
 
-LOSSLESS = Form(crf=0, preset="ultrafast")
+LOSSLESS = OutputSettings(crf=0, preset="ultrafast")
 BOX = Box(40, 20, 96, 64)
 
 
 async def planned(
-    prober: Prober, raw: Path, interval: Interval, *, box: Box = BOX, form: Form = LOSSLESS
+    prober: Prober, raw: Path, interval: Interval, *, box: Box = BOX, settings: OutputSettings = LOSSLESS
 ) -> Cut:
     """Plan a cut as the encode lane does: from the facts of the source video."""
-    cut = await media.planned(prober, raw, interval, replace(form, crop=Crop.NONE))
-    width, height = side_lengths(box, form.size)
-    return replace(cut, form=form, box=box, width=width, height=height)
+    cut = await media.planned(prober, raw, interval, replace(settings, crop=Crop.NONE))
+    width, height = side_lengths(box, settings.size)
+    return replace(cut, settings=settings, box=box, width=width, height=height)
 
 
 async def made(cut: Cut, clip: Path) -> Path:
@@ -35,7 +35,7 @@ async def made(cut: Cut, clip: Path) -> Path:
     return clip
 
 
-RAWS = {
+SOURCE_VIDEOS = {
     "b_frames.mp4": "H.264 with B-frames at 29.97 frames a second",
     "open_gop.mp4": "H.264 whose key frames are not clean cuts, at 25",
     "cinema.mp4": "H.264 whose key frames are clean cuts, at 23.976",
@@ -65,7 +65,7 @@ INTERVALS = {
 
 def intervals_of(raw: media.Decoded) -> dict[str, Interval]:
     """Return the intervals that are cut from a source video, some of which depend on its frames."""
-    times = [one.time for one in raw.pictures]
+    times = [one.time for one in raw.frames]
     key = next((place for place, time in enumerate(times) if time > 1 and time in raw.keys), 2)
     last = float(times[-1])
     return INTERVALS | {

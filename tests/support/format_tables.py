@@ -15,7 +15,7 @@ QUALITIES = {"ultralow": 1.0, "low": 2.0, "medium": 3.0, "high": 4.0}
 CODECS = {"avc1": "avc1.64001f", "vp9": "vp9", "av01": "av01.0.05M.08"}
 
 
-def picture(format_id: str, height: int, codec: str = "avc1", **other: object) -> Entry:
+def video_entry(format_id: str, height: int, codec: str = "avc1", **other: object) -> Entry:
     """Make an entry as yt-dlp's YouTube extractor does for a video-only format."""
     ext = "webm" if codec == "vp9" else "mp4"
     return {
@@ -44,7 +44,7 @@ def picture(format_id: str, height: int, codec: str = "avc1", **other: object) -
     } | other
 
 
-def sound(format_id: str, note: str = "medium", *, ext: str = "m4a", **other: object) -> Entry:
+def audio_entry(format_id: str, note: str = "medium", *, ext: str = "m4a", **other: object) -> Entry:
     """Make an entry as yt-dlp's YouTube extractor does for an audio-only format."""
     return {
         "format_id": format_id,
@@ -71,16 +71,16 @@ def sound(format_id: str, note: str = "medium", *, ext: str = "m4a", **other: ob
 
 def ladder(ids: dict[int, str], codec: str, top: int) -> list[Entry]:
     """Make all formats of one codec up to a height."""
-    return [picture(format_id, height, codec) for height, format_id in ids.items() if height <= top]
+    return [video_entry(format_id, height, codec) for height, format_id in ids.items() if height <= top]
 
 
-def hls_sound(format_id: str, note: str = "Default", **other: object) -> Entry:
+def hls_audio(format_id: str, note: str = "Default", **other: object) -> Entry:
     """Make an entry as in an HLS manifest for audio alone: codec and bitrate are unknown."""
     unknown: Entry = dict.fromkeys(("acodec", "abr", "tbr", "filesize", "container", "has_drm"))
-    return sound(format_id, note, ext="mp4", protocol="m3u8_native", quality=-1.0) | unknown | other
+    return audio_entry(format_id, note, ext="mp4", protocol="m3u8_native", quality=-1.0) | unknown | other
 
 
-MUXED = picture("18", 360, acodec="mp4a.40.2", container=None, vcodec="avc1.42001E", filesize=None)
+MUXED = video_entry("18", 360, acodec="mp4a.40.2", container=None, vcodec="avc1.42001E", filesize=None)
 STORYBOARD: Entry = {
     "format_id": "sb0",
     "format_note": "storyboard",
@@ -92,7 +92,7 @@ STORYBOARD: Entry = {
     "height": 90,
     "fps": 0.1,
 }
-SOUNDS = [sound("139", "low", abr=48.8), sound("251", ext="webm", abr=135.0), sound("140")]
+SOUNDS = [audio_entry("139", "low", abr=48.8), audio_entry("251", ext="webm", abr=135.0), audio_entry("140")]
 USUAL = [
     STORYBOARD,
     *SOUNDS,
@@ -101,13 +101,18 @@ USUAL = [
     *ladder(VP9, "vp9", 1080),
     *ladder(AV1, "av01", 1080),
 ]
-UHD = [*USUAL, picture("271", 1440, "vp9"), picture("313", 2160, "vp9"), picture("401", 2160, "av01")]
+UHD = [
+    *USUAL,
+    video_entry("271", 1440, "vp9"),
+    video_entry("313", 2160, "vp9"),
+    video_entry("401", 2160, "av01"),
+]
 
 
 def hls(format_id: str, height: int, **other: object) -> Entry:
     """Make an entry as in an HLS manifest: video and audio together, without a size."""
     return (
-        picture(
+        video_entry(
             format_id,
             height,
             protocol="m3u8_native",

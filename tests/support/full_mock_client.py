@@ -53,7 +53,7 @@ RECORDED = {
 """By version; the full mock answers these clients as YouTube did when that version was the newest."""
 
 
-async def draw(directory: Path, ids: Iterable[str] = ()) -> None:
+async def render(directory: Path, ids: Iterable[str] = ()) -> None:
     """Render the film, and link it under further ids."""
     await rendering.draw(directory, [FILM])
     for youtube_id in ids:
@@ -68,15 +68,15 @@ async def enlarge(directory: Path, youtube_id: str, size: int) -> None:
     folder, source = directory / youtube_id, directory / FILM.youtube_id
     folder.mkdir()
     facts = json.loads((source / FACTS).read_text())
-    for rendition in facts["renditions"]:
-        path = folder / rendition["name"]
-        if rendition["itag"] != H264:
-            os.link(source / rendition["name"], path)
+    for entry_of in facts["renditions"]:
+        path = folder / entry_of["name"]
+        if entry_of["itag"] != H264:
+            os.link(source / entry_of["name"], path)
             continue
-        arguments = ["-nostdin", "-v", "error", "-i", str(source / rendition["name"])]
+        arguments = ["-nostdin", "-v", "error", "-i", str(source / entry_of["name"])]
         arguments += ["-c", "copy", "-moov_size", str(size), str(path)]
         await anyio.run_process([str(bundled_ffmpeg()), *arguments])
-        rendition["size"] = path.stat().st_size
+        entry_of["size"] = path.stat().st_size
     (folder / FACTS).write_text(json.dumps(facts | {"youtube_id": youtube_id}))
 
 

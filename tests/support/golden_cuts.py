@@ -26,13 +26,13 @@ from hdtf_async.core.model import (
     Codec,
     Crop,
     Deinterlace,
-    Form,
     Interval,
+    OutputSettings,
     Video,
 )
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes.encoder import plan_cut
-from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.demux import AudioInfo, MediaInfo
 from hdtf_async.media.face import people, window
@@ -76,7 +76,7 @@ def _shown(timeline: Timeline, base: Fraction, interval: Interval) -> Shown:
     return timeline.shown(start, end, base, timeline.end(None))
 
 
-def _raw(clip: Clip, timeline: Timeline, base: Fraction, **facts: Any) -> Raw:
+def _raw(clip: Clip, timeline: Timeline, base: Fraction, **facts: Any) -> SourceVideo:
     ticks = timeline.first, timeline.last, timeline.step, timeline.end(None)
     first, last, step, end = (float(each * base) for each in ticks)
     info = MediaInfo(
@@ -85,7 +85,7 @@ def _raw(clip: Clip, timeline: Timeline, base: Fraction, **facts: Any) -> Raw:
     )  # fmt: skip
     sound = AudioInfo("aac", 48000, 2, 0.0, _LAST, _LAST)
     shown = {clip.stem: _shown(timeline, base, clip.interval)}
-    raw = Raw(Path("raw.mp4"), "mp4", replace(info, sound=sound, **facts), shown, "136", None)
+    raw = SourceVideo(Path("raw.mp4"), "mp4", replace(info, sound=sound, **facts), shown, "136", None)
     return raw.with_own_sound()
 
 
@@ -107,19 +107,19 @@ SOURCES: dict[str, dict[str, Any]] = {
     "another clock": {"zero": 1.4, "lead": 0.08},
     "second track": {"track": 1},
 }
-FORMS: dict[str, Form] = {
-    "as it comes": Form(),
-    "512 pixels": Form(size=512),
-    "25 fps": Form(fps=Fraction(25)),
-    "29.97 fps": Form(fps=Fraction(30000, 1001)),
-    "lossless": Form(codec=Codec.LOSSLESS),
-    "medium, crf 18": Form(preset="medium", crf=18),
-    "deinterlaced": Form(deinterlace=Deinterlace.ON),
-    "never deinterlaced": Form(deinterlace=Deinterlace.OFF),
-    "sound": Form(audio=Audio.BOTH),
-    "sound, 25 fps": Form(audio=Audio.AAC, fps=Fraction(25), size=256),
-    "all of it": Form(crop=Crop.NONE),
-    "two threads": Form(threads=2),
+FORMS: dict[str, OutputSettings] = {
+    "as it comes": OutputSettings(),
+    "512 pixels": OutputSettings(size=512),
+    "25 fps": OutputSettings(fps=Fraction(25)),
+    "29.97 fps": OutputSettings(fps=Fraction(30000, 1001)),
+    "lossless": OutputSettings(codec=Codec.LOSSLESS),
+    "medium, crf 18": OutputSettings(preset="medium", crf=18),
+    "deinterlaced": OutputSettings(deinterlace=Deinterlace.ON),
+    "never deinterlaced": OutputSettings(deinterlace=Deinterlace.OFF),
+    "sound": OutputSettings(audio=Audio.BOTH),
+    "sound, 25 fps": OutputSettings(audio=Audio.AAC, fps=Fraction(25), size=256),
+    "all of it": OutputSettings(crop=Crop.NONE),
+    "two threads": OutputSettings(threads=2),
 }
 CLIPS: dict[str, Clip] = {
     "from the start": replace(_CLIP, interval=Interval(0.0, 4.0)),
@@ -132,24 +132,24 @@ CLIPS: dict[str, Clip] = {
 }
 
 
-def _cases() -> Iterator[tuple[str, Clip, Raw, Form]]:
+def _cases() -> Iterator[tuple[str, Clip, SourceVideo, OutputSettings]]:
     plain = timelines()["25 fps"]
     for name, (timeline, base) in timelines().items():
         for rate in ("as it comes", "25 fps"):
             yield f"video: {name}; form: {rate}", _CLIP, _raw(_CLIP, timeline, base), FORMS[rate]
     for name, facts in SOURCES.items():
-        yield f"source: {name}", _CLIP, _raw(_CLIP, *plain, **facts), Form()
+        yield f"source: {name}", _CLIP, _raw(_CLIP, *plain, **facts), OutputSettings()
     measured = replace(_CLIP, video=replace(_CLIP.video, reference_height=1080))
-    yield "lines that were added", measured, _raw(measured, *plain, **SOURCES["1088 lines"]), Form()
+    yield "lines that were added", measured, _raw(measured, *plain, **SOURCES["1088 lines"]), OutputSettings()
     for name, form in FORMS.items():
         yield f"form: {name}", _CLIP, _raw(_CLIP, *plain), form
     for name, clip in CLIPS.items():
-        yield f"clip: {name}", clip, _raw(clip, *plain), Form()
+        yield f"clip: {name}", clip, _raw(clip, *plain), OutputSettings()
     for place, piece in enumerate(_CLIP.divided(2.0)):
-        yield f"piece {place}", piece, _raw(piece, *plain), Form(segment=2.0)
+        yield f"piece {place}", piece, _raw(piece, *plain), OutputSettings(segment=2.0)
 
 
-def _decided(clip: Clip, raw: Raw, form: Form) -> dict[str, Any]:
+def _decided(clip: Clip, raw: SourceVideo, form: OutputSettings) -> dict[str, Any]:
     try:
         cut = plan_cut(clip, raw, form)
     except Failure as failure:

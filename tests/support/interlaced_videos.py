@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import av
 import media
 
-from hdtf_async.core.model import Crop, Deinterlace, Form, Interval
+from hdtf_async.core.model import Crop, Deinterlace, Interval, OutputSettings
 from hdtf_async.media import ffmpeg, interlace
 from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
 
@@ -37,7 +37,7 @@ PARITIES = {
 }  # fmt: skip
 
 
-def draw(directory: Path) -> Path:
+def render(directory: Path) -> Path:
     """Render a moving image, interlaced in all ways."""
     for name, arguments in _WOVEN.items():
         media.ffmpeg(directory, f"-v error {_SOURCE} {arguments} {name}.mp4")
@@ -47,7 +47,7 @@ def draw(directory: Path) -> Path:
 async def planned(prober: Prober, raw: Path, deinterlace: Deinterlace) -> Cut:
     """Plan a cut of the whole frame, without the first and last half second."""
     interval = Interval(0.5, 2.5)
-    form = Form(crop=Crop.NONE, crf=0, preset="ultrafast", deinterlace=deinterlace)
+    form = OutputSettings(crop=Crop.NONE, crf=0, preset="ultrafast", deinterlace=deinterlace)
     return await media.planned(prober, raw, interval, form)
 
 

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-JOURNAL, METADATA, FAILURES, RAWS = "_journal.jsonl", "metadata.jsonl", "failures.jsonl", "_videos_raw"
+JOURNAL, METADATA, FAILURES, SOURCE_VIDEOS = (
+    "_journal.jsonl",
+    "metadata.jsonl",
+    "failures.jsonl",
+    "_videos_raw",
+)
 MEDIA = (".mp4", ".webm", ".m4a", ".wav")
 _TEMPORARY, _NOTE = ".hdtf-", ".promise.json"
 _TOKEN = re.compile(r"^\.hdtf-[0-9a-f]{16}-")
@@ -26,8 +31,8 @@ PHASES = ("nothing yet", "asking", "downloading", "encoding", "publishing", "wri
 def listed(out: Path) -> dict[str, os.stat_result]:
     """Return the entries of an output directory and its directory of source videos, by relative name."""
     found = dict(_entries(out))
-    found |= {f"{RAWS}/{name}": stat for name, stat in _entries(out / RAWS)}
-    found.pop(RAWS, None)
+    found |= {f"{SOURCE_VIDEOS}/{name}": stat for name, stat in _entries(out / SOURCE_VIDEOS)}
+    found.pop(SOURCE_VIDEOS, None)
     return found
 
 
@@ -192,7 +197,7 @@ def leftovers(out: Path, before: Collection[str], allowed: Sequence[Undisturbed]
             yield f"{name} is left, with {sorted(inside)}"
         for part in arrived:
             stem = name.rpartition("/")[2].removeprefix(_TEMPORARY).removesuffix(".download")
-            final = f"{RAWS}/{stem}.{part.split('.')[1]}"
+            final = f"{SOURCE_VIDEOS}/{stem}.{part.split('.')[1]}"
             wholes = [content(right.out / final) for right in allowed if final in right.media]
             if wholes and not any(whole.startswith(content(out / name / part)) for whole in wholes):
                 yield f"{name}/{part} is no beginning of {final}"

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import av
 
-from hdtf_async.core.model import Box, Clip, Form, Interval, Video
+from hdtf_async.core.model import Box, Clip, Interval, OutputSettings, Video
 from hdtf_async.lanes.encoder import plan_cut
-from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def ffmpeg(directory: Path, arguments: str) -> str:
 
 
 @cache
-def drawn(base: Path) -> Path:
+def rendered(base: Path) -> Path:
     """Return the directory of the videos below a session's own; all tests share it, none may change it."""
     directory = base / "media"
     directory.mkdir()
@@ -107,13 +107,13 @@ def grid(directory: Path, width: int, height: int) -> Path:
 
 def read_back(clip: Path) -> Box:
     """Return which box of a grid a clip shows, from the cells in its corners."""
-    picture = Decoded(clip).pictures[0]
-    (left, top), (right, bottom) = (_cell(picture, place) for place in (0, -1))
+    decoded_frame = Decoded(clip).frames[0]
+    (left, top), (right, bottom) = (_cell(decoded_frame, place) for place in (0, -1))
     return Box(left, top, right + 2 - left, bottom + 2 - top)
 
 
-def _cell(picture: DecodedFrame, place: int) -> tuple[int, int]:
-    light, blue, red = (plane[place][place] - 16 for plane in picture.planes)
+def _cell(decoded_frame: DecodedFrame, place: int) -> tuple[int, int]:
+    light, blue, red = (plane[place][place] - 16 for plane in decoded_frame.planes)
     blocks = red // 20
     return 2 * (light + 200 * (blocks % 4)), 2 * (blue + 200 * (blocks // 4))
 
@@ -169,7 +169,7 @@ class Decoded:
     path: Path
 
     @cached_property
-    def pictures(self) -> tuple[DecodedFrame, ...]:
+    def frames(self) -> tuple[DecodedFrame, ...]:
         """Return its frames."""
         with av.open(str(self.path)) as media:
             stream = media.streams.video[0]
@@ -181,7 +181,7 @@ class Decoded:
 
     def within(self, start: float, end: float) -> list[DecodedFrame]:
         """Return the frames with ``start <= PTS < end``."""
-        return [one for one in self.pictures if Fraction(str(start)) <= one.time < Fraction(str(end))]
+        return [one for one in self.frames if Fraction(str(start)) <= one.time < Fraction(str(end))]
 
     @cached_property
     def keys(self) -> tuple[Fraction, ...]:
@@ -223,19 +223,19 @@ def digests(path: Path, box: Box | None = None) -> list[str]:
     return [line.rpartition(",")[2].strip() for line in lines if not line.startswith("#")]
 
 
-async def planned(prober: Prober, path: Path, interval: Interval, form: Form) -> Cut:
+async def planned(prober: Prober, path: Path, interval: Interval, form: OutputSettings) -> Cut:
     """Plan a cut as the encode lane does. The published box is used only where the settings crop to it."""
     clip = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", HEIGHT), 0, interval, Box(40, 20, 96, 64))
     return plan_cut(clip, await raw(prober, path, clip), form)
 
 
-async def raw(prober: Prober, path: Path, *clips: Clip) -> Raw:
+async def raw(prober: Prober, path: Path, *clips: Clip) -> SourceVideo:
     """Return a source video as the network lane passes it on."""
     container = path.suffix[1:]
     facts = await prober.facts(path, container=container, intervals=[clip.interval for clip in clips])
     shown = dict(zip((clip.stem for clip in clips), facts.shown, strict=True))
-    sound = None if facts.sound is None else path
-    return Raw(path, container, facts, shown, "136", "3", sound=sound)
+    audio = None if facts.sound is None else path
+    return SourceVideo(path, container, facts, shown, "136", "3", sound=audio)
 
 
 def shown_times(path: Path) -> list[Fraction]:

@@ -33,7 +33,7 @@ from hdtf_async.core.model import SUBSETS, Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.tables import read
 from hdtf_async.output.directory import open_directory, run_record
-from hdtf_async.output.journal import JOURNAL, RAWS
+from hdtf_async.output.journal import JOURNAL, SOURCE_VIDEOS
 from hdtf_async.output.manifests import FAILURES, METADATA, failure_record
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Promises:
 class Run:
     """A run as the pipeline makes it, with everything simulated except the output directory."""
 
-    form: str = FORMS[0]
+    settings: str = FORMS[0]
     keep_raw: bool = True
 
     async def __call__(self, out: Path, promises: Promises) -> None:
@@ -124,17 +124,20 @@ class Run:
             # It builds upon existing records, which a killed run may not have synced.
             read = Counter(map(_text, _journal(out))) - Counter(text for _, text in promises.durable)
             promises.durable += [(promises.now, text) for text in read.elements()]
-            promises.there += [(promises.now, f"{RAWS}/{path.name}") for path in directory.raws.glob("*.mp4")]
+            promises.there += [
+                (promises.now, f"{SOURCE_VIDEOS}/{path.name}")
+                for path in directory.source_videos_path.glob("*.mp4")
+            ]
             there = directory.known.all_there()
             forms = {stem: record["metadata"]["fingerprint"] for stem, record in there.items()}
-            stale = {stem: form for stem, form in forms.items() if form != self.form}
+            stale = {stem: form for stem, form in forms.items() if form != self.settings}
             left = [
                 clip
                 for clip in CLIPS
-                if forms.get(clip.stem) != self.form and clip.stem not in directory.known.failures
+                if forms.get(clip.stem) != self.settings and clip.stem not in directory.known.failures
             ]
             if left:
-                await promises.append(directory, run_record(form=self.form))
+                await promises.append(directory, run_record(form=self.settings))
                 await directory.write_manifests(left, stale)
             async with anyio.create_task_group() as works:
                 for youtube_id in dict.fromkeys(clip.video.youtube_id for clip in left):
@@ -146,7 +149,7 @@ class Run:
     async def _one_video(
         self, directory: OutputDirectory, promises: Promises, videos: Sequence[Video], clips: Sequence[Clip]
     ) -> None:
-        raw = directory.raw_path(videos[0], "mp4")
+        raw = directory.source_video_path(videos[0], "mp4")
         if videos[0] == GONE:
             for clip in clips:
                 await promises.append(directory, failure_record(clip, Failure(Reason.PRIVATE, "gone")))
@@ -154,16 +157,16 @@ class Run:
         if not raw.exists() or raw.read_bytes() != raw_bytes(videos[0].youtube_id):
             await self._fetch(directory, promises, videos, raw)
         for other in videos[1:]:
-            if not directory.raw_path(other, "mp4").exists():
-                await directory.link(raw, directory.raw_path(other, "mp4"))
-                promises.there.append((promises.now, f"{RAWS}/{other.stem}.mp4"))
+            if not directory.source_video_path(other, "mp4").exists():
+                await directory.link(raw, directory.source_video_path(other, "mp4"))
+                promises.there.append((promises.now, f"{SOURCE_VIDEOS}/{other.stem}.mp4"))
         async with anyio.create_task_group() as group:
             for clip in clips:
                 group.start_soon(self._one_clip, directory, promises, clip)
         if not self.keep_raw:
             for video in videos:
-                promises.doomed.append((promises.now, f"{RAWS}/{video.stem}.mp4"))
-                await directory.remove(directory.raw_path(video, "mp4"))
+                promises.doomed.append((promises.now, f"{SOURCE_VIDEOS}/{video.stem}.mp4"))
+                await directory.remove(directory.source_video_path(video, "mp4"))
 
     async def _fetch(
         self, directory: OutputDirectory, promises: Promises, videos: Sequence[Video], final: Path
@@ -177,15 +180,15 @@ class Run:
             size = await directory.size(private / "raw.mp4")
             await promises.append(directory, record | {"bytes": size, "resolution": "reference"})
             await directory.publish(private / "raw.mp4", final)
-            promises.there.append((promises.now, f"{RAWS}/{final.name}"))
+            promises.there.append((promises.now, f"{SOURCE_VIDEOS}/{final.name}"))
 
     async def _one_clip(self, directory: OutputDirectory, promises: Promises, clip: Clip) -> None:
         final = directory.clip_path(clip)
         temporary = directory.temporary(final)
-        await run_sync(temporary.write_bytes, clip_bytes(clip.stem, self.form))
+        await run_sync(temporary.write_bytes, clip_bytes(clip.stem, self.settings))
         promises.doomed.append((promises.now, final.name))
         await directory.publish(temporary, final)
-        await promises.append(directory, clip_record(clip.stem, self.form))
+        await promises.append(directory, clip_record(clip.stem, self.settings))
         promises.there.append((promises.now, final.name))
 
 
@@ -231,7 +234,7 @@ async def recover(out: Path, promises: Promises, manifests: Mapping[str, set[byt
         whole = {clip_bytes(clip.stem, form) for form in FORMS}
         assert not path.exists() or path.read_bytes() in whole, f"{path.name} is not whole"
     for video in VIDEOS:
-        path = out / RAWS / f"{video.stem}.mp4"
+        path = out / SOURCE_VIDEOS / f"{video.stem}.mp4"
         whole = {raw_bytes(video.youtube_id)}
         assert not path.exists() or path.read_bytes() in whole, f"{path.name} is not whole"
     for name, whole in manifests.items():
@@ -361,7 +364,7 @@ class Cuts:
                 made = files(root / OUT)
                 # A source video whose clips all exist may be left over.
                 assert {name: made[name] for name in due} == due
-                assert all(name.startswith(RAWS) for name in made.keys() - due.keys())
+                assert all(name.startswith(SOURCE_VIDEOS) for name in made.keys() - due.keys())
                 self.reruns += 1
 
         await self.after_each(recording.promises.moments, recover_and_go_on, first)

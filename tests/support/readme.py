@@ -47,8 +47,8 @@ def options_table() -> str:
     rows = ["| option | meaning | default |", "|---|---|---|"]
     for option in (*fields(Options), *fields(Printing)):
         flag = flag_of(option)
-        takes = "\\|".join(flag.kind.choices) or flag.metavar or ""
-        names = ", ".join(f"`{name}`" for name in flag.names) + (f" {takes}" if takes else "")
+        values = "\\|".join(flag.kind.choices) or flag.metavar or ""
+        names = ", ".join(f"`{name}`" for name in flag.names) + (f" {values}" if values else "")
         rows.append(f"| {names} | {flag.help} | {flag.shown_default} |")
     return "\n".join(rows)
 
@@ -92,7 +92,7 @@ def _schema_of(kind: str) -> dict[str, Any]:
     """Return the JSON schema of a field's type, as it is written."""
     from hdtf_async.core.failures import Reason  # noqa: PLC0415
 
-    known: dict[str, dict[str, Any]] = {
+    schemas: dict[str, dict[str, Any]] = {
         "str": {"type": "string"},
         "int": {"type": "integer"},
         "float": {"type": "number"},
@@ -106,7 +106,7 @@ def _schema_of(kind: str) -> dict[str, Any]:
             "items": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
         },
     }
-    parts = [known[part] for part in kind.split(" | ")]
+    parts = [schemas[part] for part in kind.split(" | ")]
     return parts[0] if len(parts) == 1 else {"anyOf": parts}
 
 
@@ -195,7 +195,7 @@ def trees() -> str:
     from hdtf_async.core.clip_record import ClipRecord  # noqa: PLC0415
     from hdtf_async.core.recipes import RECIPES, How  # noqa: PLC0415
 
-    drawn = []
+    trees_of = []
     for name, recipe in RECIPES.items():
         sides: dict[str, list[str]] = {side: [] for side in EXPORTED.values()}
         places = [MANIFEST, *recipe.lists_of(sides, "")]
@@ -204,8 +204,8 @@ def trees() -> str:
                 frames = [f"{place}/{number}.jpg" for number in range(item.frames)]
                 beside = [f"{place}/{other}" for other in item.beside]
                 places += [*frames, *beside] if item.how is How.FRAMES else [place]
-        drawn.append("\n".join([f"{name}/", *tree(places)]))
-    return "```\n" + "\n\n".join(drawn) + "\n```"
+        trees_of.append("\n".join([f"{name}/", *tree(places)]))
+    return "```\n" + "\n\n".join(trees_of) + "\n```"
 
 
 def tree(places: Iterable[str], before: str = "") -> Iterator[str]:

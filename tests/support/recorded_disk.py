@@ -143,7 +143,7 @@ class _Recorder:
     def _look(self) -> tuple[dict[int, dict[str, int]], dict[int, bytes]]:
         names: dict[int, dict[str, int]] = {}
         contents: dict[int, bytes] = {}
-        known = self.moments[-1].contents if self.moments else {}
+        previous = self.moments[-1].contents if self.moments else {}
         to_look_at = [(ROOT, os.fspath(self._root))]
         for directory, path in to_look_at:
             inside = names.setdefault(directory, {})
@@ -157,7 +157,7 @@ class _Recorder:
                     to_look_at.append((number, entry.path))
                 else:
                     content = self._content(entry.inode())
-                    before = known.get(number)
+                    before = previous.get(number)
                     contents[number] = before if before == content else content
         return names, contents
 
@@ -341,11 +341,11 @@ class Disk:
             for directory, led in self._names.items()
         }
         found = {file: contents.get(file, versions[0]) for file, versions in self._contents.items()}
-        there = {
+        files = {
             directory: {name: number for name, number in inside.items() if number is not None}
             for directory, inside in chosen.items()
         }
-        state = as_it_was(Moment("", there, found))
+        state = as_it_was(Moment("", files, found))
         return replace(state, contents={number: found[number] for _, number in state.files})
 
 

@@ -504,29 +504,29 @@ class Outcome:
         return found
 
 
-async def draw(directory: Path) -> None:
+async def render(directory: Path) -> None:
     """Render the film of all scenarios, and make the formats that the demo does not render."""
     ffmpeg = str(bundled_ffmpeg())
     await rendering.draw(directory, [FILM])
     folder = directory / FILM.youtube_id
     facts = json.loads((folder / FACTS).read_text())
-    drawn = facts["renditions"]
+    formats = facts["renditions"]
     for itag, codecs, width, height, how in _MADE:
         path = folder / f"{itag}.mp4"
         source = ["-nostdin", "-v", "error", "-i", str(folder / f"{H264}.mp4")]
         await anyio.run_process([ffmpeg, *source, *how.split(), "-movflags", "+faststart", str(path)])
         made = {"itag": itag, "name": path.name, "codecs": codecs, "width": width, "height": height}
-        drawn.append(drawn[0] | made | {"size": path.stat().st_size})
-    sound = next(rendition for rendition in drawn if rendition["itag"] == SOUND)
-    audio_input = ["-nostdin", "-v", "error", "-i", str(folder / sound["name"])]
+        formats.append(formats[0] | made | {"size": path.stat().st_size})
+    audio = next(entry for entry in formats if entry["itag"] == SOUND)
+    audio_input = ["-nostdin", "-v", "error", "-i", str(folder / audio["name"])]
     for itag, ending, how, like, mime, codecs in (
-        (OPUS, "webm", "-c:a libopus -b:a 160k", sound, "audio/webm", "opus"),
-        (MUXED, "mp4", f"-i {folder}/{H264}.mp4 -c copy", drawn[0], "video/mp4", "avc1.4d401e, mp4a.40.2"),
+        (OPUS, "webm", "-c:a libopus -b:a 160k", audio, "audio/webm", "opus"),
+        (MUXED, "mp4", f"-i {folder}/{H264}.mp4 -c copy", formats[0], "video/mp4", "avc1.4d401e, mp4a.40.2"),
     ):
         path = folder / f"{itag}.{ending}"
         await anyio.run_process([ffmpeg, *audio_input, *how.split(), str(path)])
         made = {"itag": itag, "name": path.name, "mime": mime, "codecs": codecs}
-        drawn.append(like | made | {"size": path.stat().st_size})
+        formats.append(like | made | {"size": path.stat().st_size})
     (folder / FACTS).write_text(json.dumps(facts))
 
 

@@ -12,7 +12,9 @@ import re
 import struct
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import nan
+from statistics import median_low
 from typing import TYPE_CHECKING
 
 import av
@@ -20,7 +22,7 @@ import media
 from audio_sync import beeps_beside, beeps_inside
 
 from hdtf_async.core.events import EventBus
-from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
+from hdtf_async.core.model import Audio, Box, Clip, Crop, Interval, OutputSettings, Video
 from hdtf_async.lanes.encoder import Encoder
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.output.directory import open_directory
@@ -203,7 +205,7 @@ async def make(
 ) -> Made:
     """Cut one clip as the encode lane does, and measure it."""
     settings: dict[str, object] = {"crop": Crop.NONE, "audio": Audio.BOTH if shape.sound else Audio.NONE}
-    form = Form(fps=fps, preset="ultrafast", **(settings | more))  # type: ignore[arg-type]
+    form = OutputSettings(fps=fps, **(settings | more))  # type: ignore[arg-type]
     raw = await media.raw(prober, shape.path, clip)
     async with open_directory(out) as store:
         encoder = Encoder(form, store, bundled_ffmpeg(), {}, prober, EventBus())
@@ -370,18 +372,21 @@ def due(shape: Shape, start: float, end: float, fps: int | None = None) -> Due:
 
     It has the frames that begin in the interval, at their own times; the frame that is displayed at its
     start, where no other one begins soon; and the last one lasts up to the end of the interval, or to its own
-    end where that is slightly later.
+    end where that is slightly later: by one and a half of the usual distance between frames, at most 0.1 s.
     """
+    step = median_low([b - a for a, b in pairwise(shape.numbers)]) / RATE
+    most_late = min(1.5 * step, 0.1)
     late = shape.time(shape.numbers[0]) - start
-    start += late if late > DELAYED else 0
+    # Without an edit list, a video with B-frames begins as late as their reordering takes.
+    start += late if late > 3.5 * min(step, 0.1) else 0
     numbers = shape.within(start, end)
-    held = not numbers or (late < 0 and shape.time(numbers[0]) - start > LATE)
+    held = not numbers or (late < 0 and shape.time(numbers[0]) - start > most_late)
     if held:
         numbers = [shape.on_screen(start), *numbers]
     begin = start if held else shape.time(numbers[0])
     place = shape.numbers.index(numbers[-1]) + 1
     until = shape.time(shape.numbers[place]) if place < len(shape.numbers) else shape.time(numbers[-1] + 1)
-    until = end if until - end > LATE else until
+    until = end if until - end > most_late else until
     if fps is None:
         times = [max(0.0, shape.time(number) - begin) for number in numbers]
         return Due(numbers, times, until - begin)
@@ -390,12 +395,6 @@ def due(shape: Shape, start: float, end: float, fps: int | None = None) -> Due:
     # A frame counts from half a frame before it appears.
     shown = [min(last, shape.on_screen(begin + time + 0.5 / fps - 1e-6)) for time in times]
     return Due(shown, times, len(times) / fps)
-
-
-LATE = 1.5 / RATE
-"""Seconds by which a frame may be late and still be the next one."""
-DELAYED = 3.5 / RATE
-"""Seconds by which the first frame of a video may be late, as with B-frames and no edit list."""
 
 
 # The shapes

@@ -21,7 +21,7 @@ from hdtf_async.dataset.plan import VideoJob
 from hdtf_async.lanes.downloader import Download
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
-from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.lanes.throttle import Pacing, Throttle
 from hdtf_async.media.demux import MediaInfo
 from hdtf_async.youtube.formats import Choice, Format
@@ -58,7 +58,7 @@ class Plot:
     """By the clip's index."""
     encode_failures: tuple[Reason, ...] = ()
     """One for each attempt to encode a clip; later attempts succeed."""
-    at_hand: bool | None = None
+    existing: bool | None = None
     """Whether the apparently existing source video is valid; None where none exists."""
 
 
@@ -140,7 +140,7 @@ class World:
             record_failure=self.record_failure,
             backoff=backoff,
         )
-        self.pipeline: Pipeline[Download, Raw]
+        self.pipeline: Pipeline[Download, SourceVideo]
 
     async def go(self, finish: anyio.Event | None = None) -> float:
         """Run the pipeline and return how long it took."""
@@ -198,15 +198,15 @@ class World:
 
     # The network lane.
 
-    def expects_at_hand(self, work: VideoJob) -> bool:
+    def expects_existing(self, work: VideoJob) -> bool:
         """Return whether the plot has a source video from an earlier run."""
-        return self.plots[work.stem].at_hand is not None
+        return self.plots[work.stem].existing is not None
 
-    async def at_hand(self, work: VideoJob) -> Raw | None:
+    async def existing(self, work: VideoJob) -> SourceVideo | None:
         """Return that source video if it is valid; the check takes a second."""
         self.note("look", work.stem)
         await anyio.sleep(1)
-        return self.raw(work) if self.plots[work.stem].at_hand else None
+        return self.raw(work) if self.plots[work.stem].existing else None
 
     async def download(self, work: VideoJob, directory: Path, permit: Permit) -> Download:
         """Take the time of the plot, and fail as in the plot."""
@@ -245,7 +245,7 @@ class World:
         """Return whether an earlier run found the video unavailable."""
         return work.stem in self.unavailable_before
 
-    async def accept(self, work: VideoJob, arrived: Download) -> Raw:
+    async def accept(self, work: VideoJob, arrived: Download) -> SourceVideo:
         """Check the download: take the time of the plot, and fail as in the plot."""
         assert self.directories.now, "the private directory is still needed"
         self.note("accept", work.stem)
@@ -255,12 +255,12 @@ class World:
             raise Failure(plot.accept_failures[work.attempt - 1], str(arrived.path))
         return self.raw(work)
 
-    async def discard(self, work: VideoJob, raw: Raw) -> None:
+    async def discard(self, work: VideoJob, raw: SourceVideo) -> None:
         """Log that the source video is discarded."""
         assert raw.path.name == work.stem
         self.note("discard", work.stem)
 
-    async def let_go(self, work: VideoJob, *, keep: bool) -> None:
+    async def release(self, work: VideoJob, *, keep: bool) -> None:
         """Log that the source video is deleted, unless it is kept."""
         if keep:
             return
@@ -268,13 +268,13 @@ class World:
         if self.let_go_trouble is not None:
             raise Failure(self.let_go_trouble)
 
-    def raw(self, work: VideoJob) -> Raw:
+    def raw(self, work: VideoJob) -> SourceVideo:
         """Return the source video of a video."""
-        return Raw(Path(work.stem), "mp4", FACTS, {}, None, None)
+        return SourceVideo(Path(work.stem), "mp4", FACTS, {}, None, None)
 
     # The encode lane.
 
-    async def cut(self, clip: Clip, raw: Raw) -> None:
+    async def cut(self, clip: Clip, raw: SourceVideo) -> None:
         """Encode a clip: take the time of the plot, and fail as in the plot."""
         assert raw.path.name == clip.video.stem
         self.note("cut", clip.stem)

@@ -52,14 +52,14 @@ class _Jump(selectors.BaseSelector):
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
         ready = self._real.select(0)
         if timeout is None and not ready:
-            raise DeadlockError(self._loop.picture("nothing is ready and no timer is set"))
+            raise DeadlockError(self._loop.describe("nothing is ready and no timer is set"))
         if timeout:
             self._loop.now += 0 if ready else timeout
             self._spins = 0
         self._spins += 1
         if self._spins > SPINS:
             self._spins = 0  # the tasks get time to be cancelled
-            raise LivelockError(self._loop.picture(f"{SPINS} rounds without a step of the clock"))
+            raise LivelockError(self._loop.describe(f"{SPINS} rounds without a step of the clock"))
         return ready
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> SelectorKey:
@@ -86,7 +86,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Return the virtual time in seconds."""
         return self.now
 
-    def picture(self, why: str) -> str:
+    def describe(self, why: str) -> str:
         """Return a list of the tasks and the line at which each of them waits."""
         tasks = (f"  {task.get_name()}: " + _places(task.get_coro()) for task in asyncio.all_tasks(self))
         return "\n".join([f"{why} at {self.now:g} s of virtual time; these tasks wait:", *tasks])

@@ -297,20 +297,20 @@ def changes(table: Iterable[Row], found: set[Message], of_version: str) -> list[
     A version in the table must agree exactly; of any other version only new messages count.
     """
     table = list(table)
-    known = {row.message for row in table}
+    in_table = {row.message for row in table}
     exact = any(of_version in row.versions for row in table)
-    expected = {row.message for row in table if of_version in row.versions} if exact else known
-    gone = {message: message for message in sorted(expected - found)}
+    expected = {row.message for row in table if of_version in row.versions} if exact else in_table
+    removed = {message: message for message in sorted(expected - found)}
     listed = []
     for message in sorted(found - expected):
-        alike = {old.text: old for old in gone if (old.file, old.kind) == (message.file, message.kind)}
+        alike = {old.text: old for old in removed if (old.file, old.kind) == (message.file, message.kind)}
         close = difflib.get_close_matches(message.text, alike, 1, 0.7)
         if close:
-            del gone[alike[close[0]]]
+            del removed[alike[close[0]]]
             listed.append(f"changed {message.file} {message.kind}: {close[0]} -> {message.text}")
         else:
             listed.append(f"new {message.file} {message.kind}: {message.text}")
-    return listed + [f"gone {message.file} {message.kind}: {message.text}" for message in gone]
+    return listed + [f"gone {message.file} {message.kind}: {message.text}" for message in removed]
 
 
 def _update(root: Path) -> None:

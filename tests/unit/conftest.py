@@ -24,4 +24,4 @@ async def prober() -> AsyncIterator[Prober]:
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of the source videos of `media`."""
-    return media.drawn(tmp_path_factory.getbasetemp())
+    return media.rendered(tmp_path_factory.getbasetemp())

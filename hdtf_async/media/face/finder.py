@@ -106,7 +106,7 @@ def _selected(cut: Cut, between: Sequence[Interval], origin: float) -> list[str]
     There is one sample in each of equal periods, at another position in each (see `JITTER`). The samples of a
     clip are always the same.
     """
-    rate = cut.form.face_rate
+    rate = cut.settings.face_rate
     if between:
         within = "+".join(
             f"gt(t,{decimal(each.start - origin + _EARLY)})*lt(t,{decimal(each.end - origin - _EARLY)})"
@@ -161,7 +161,7 @@ class Finder:
         ``stalled``.
         """
         frames = await self._look(cut, size)
-        rate = cut.form.face_rate
+        rate = cut.settings.face_rate
         for _ in range(ROUNDS if rate is not None and rate < BETWEEN else 0):
             # This takes a while for a long clip with many faces.
             between = await run_sync(doubtful, frames)
@@ -197,7 +197,7 @@ class Finder:
     ) -> list[Frame]:
         width, height = looked_at(*size)
         argv = detection_command(self.ffmpeg, cut, (width, height), between, run_up)
-        frames = cut.interval.seconds * (BETWEEN if between else cut.form.face_rate or 60)
+        frames = cut.interval.seconds * (BETWEEN if between else cut.settings.face_rate or 60)
         patience = STALL + cut.begin - cut.sought_from(run_up)
         try:
             told = await self._child(width, height, argv, patience + _SLOWEST * frames, patience)
@@ -254,7 +254,7 @@ async def open_finder(options: Options, tool: Path, guard: Guard) -> Finder | No
         return None
     if sign.verdict is Status.WRONG:
         raise Failure(sign.reason, f"{sign.words}: {sign.remedy}")
-    made = Finder(tool, await model_file.at_hand(options.face_model, guard=guard), guard)
+    made = Finder(tool, await model_file.available(options.face_model, guard=guard), guard)
     await made.ready()
     return made
 

@@ -21,7 +21,7 @@ SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 _DEADLINE = 300.0
 
 
-async def at_hand(given: Path | None, *, home: str = HOME, guard: Guard = UNGUARDED) -> Path:
+async def available(given: Path | None, *, home: str = HOME, guard: Guard = UNGUARDED) -> Path:
     """Return the path of the model file: the given one, the cached one, or one downloaded now.
 
     Raises `Failure` with ``tool_missing``.

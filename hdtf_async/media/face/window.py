@@ -16,7 +16,7 @@ from hdtf_async.media.face.people import Frame, Region, find, overlap
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hdtf_async.core.model import Clip, Form
+    from hdtf_async.core.model import Clip, OutputSettings
 
 __all__ = ["Frame", "Region", "find", "inside", "overlap", "place", "plan_window"]
 _LEAST_SHARE = 0.5
@@ -59,7 +59,7 @@ def inside(frames: Sequence[Frame], box: Box, width: int, height: int) -> int:
 
 
 def plan_window(
-    clip: Clip, frames: Sequence[Frame], size: tuple[int, int], form: Form
+    clip: Clip, frames: Sequence[Frame], size: tuple[int, int], settings: OutputSettings
 ) -> tuple[Box, dict[str, Any]]:
     """Return the box to cut out of frames of a size, and what the metadata record about it.
 
@@ -72,9 +72,9 @@ def plan_window(
     seen, kept = (found.seen, found.kept) if found is not None else (0, 0)
     told: dict[str, Any] = {"zoom": clip.zoom, "faces": found.people if found is not None else 0}
     if found is not None and seen >= _LEAST_SHARE * samples:
-        box = place(found.region, clip.zoom or 1, form.face_margin, width, height)
+        box = place(found.region, clip.zoom or 1, settings.face_margin, width, height)
         told["face_region"] = [round(edge, 1) for edge in found.region.edges]
-    elif form.face_fallback is Fallback.FAIL:
+    elif settings.face_fallback is Fallback.FAIL:
         anybody = sum(frame.sampled and len(frame.faces) > 0 for frame in frames)
         words = f"{anybody} of {samples} searched frames show a face"
         if found is not None:

@@ -30,7 +30,7 @@ from hdtf_async.core.shards import Merged
 from hdtf_async.output import atomic, manifests
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.directory import OutputDirectory, merge_journals, open_directory, read_known
-from hdtf_async.output.journal import RAWS, Gathered, JournalIndex, journals, name_of, parts
+from hdtf_async.output.journal import SOURCE_VIDEOS, Gathered, JournalIndex, journals, name_of, parts
 from hdtf_async.output.locks import WORKERS, locked_by_worker
 from hdtf_async.output.manifests import CARD, FAILURES, LISTS, METADATA
 from hdtf_async.output.object_store.client import Address, is_address, reached
@@ -105,7 +105,7 @@ class UploadDirectory(OutputDirectory):
         if final.parent == self.out:
             await self._send(final)
         elif self.keeps_raws:
-            await self._put(final, f"{RAWS}/{final.name}")
+            await self._put(final, f"{SOURCE_VIDEOS}/{final.name}")
 
     async def publish_beside(self, temporary: Path | None, clip: Clip) -> None:
         """Upload the WAV file of a clip; None deletes an existing one. Raises `Failure`."""
@@ -121,7 +121,7 @@ class UploadDirectory(OutputDirectory):
         """Give a source video a second name, in the store too. Raises `Failure`."""
         await super().link(existing, final)
         if self.keeps_raws:
-            await self._put(final, f"{RAWS}/{final.name}")
+            await self._put(final, f"{SOURCE_VIDEOS}/{final.name}")
 
     async def _send(self, final: Path) -> None:
         """Upload a file of a clip: earlier records must neither match it nor remain valid after it."""
@@ -311,7 +311,9 @@ async def merge_shards(out: Path | Address) -> Merged:
         waiting = {each["clip"]: each for each in await _not_tried(bucket, scratch)}
         left = await run_sync(manifests.outstanding_in, scratch)
         still = {stem: each for stem, each in waiting.items() if stem not in known.failures}
-        await run_sync(manifests.write, known, clips, manifests.of_one_form(known, clips), still, left)
+        await run_sync(
+            manifests.write, known, clips, manifests.with_newest_settings(known, clips), still, left
+        )
         await put_manifests(bucket, scratch, before)
         return Merged(*await run_sync(manifests.count, scratch), len(left.unended), left.absent)
 
@@ -368,7 +370,7 @@ async def opened_by_worker(
         ledger = Gathered(JournalIndex(scratch))
         directory = UploadDirectory(scratch, (), ledger)
         directory.bucket, directory.keeps_raws = reached(out), options.keep_raw is True
-        await run_sync(directory.raws.mkdir)
+        await run_sync(directory.source_videos_path.mkdir)
         yield directory, ledger
 
 

@@ -17,7 +17,7 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
-from hdtf_async.output.journal import JOURNAL, RAWS, journals, name_of, shard_of
+from hdtf_async.output.journal import JOURNAL, SOURCE_VIDEOS, journals, name_of, shard_of
 from hdtf_async.output.object_store.client import LARGEST
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ async def copy_journals(
         if name == JOURNAL or shard_of(name) is not None:  # it becomes a file name
             found.setdefault(name, []).append(each)
     with os_errors_as_failures(scratch):
-        await run_sync(atomic.make_directory, scratch / RAWS)
+        await run_sync(atomic.make_directory, scratch / SOURCE_VIDEOS)
         for path in await run_sync(journals, scratch):
             if path.name not in found:
                 await anyio.Path(path).unlink(missing_ok=True)

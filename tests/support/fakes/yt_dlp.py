@@ -109,7 +109,7 @@ def _formats(
 ) -> Iterator[dict[str, Any]]:
     """Yield the formats in yt-dlp's order, the worst first."""
 
-    def rendition(itag: str, ext: str, height: int, vcodec: str, bits: float) -> dict[str, Any]:
+    def video_format(itag: str, ext: str, height: int, vcodec: str, bits: float) -> dict[str, Any]:
         size = int(video["seconds"] * bits / 8)
         return {
             "format_id": itag,
@@ -136,15 +136,15 @@ def _formats(
         "width": 320, "height": 180, "fps": 0.2,
     }  # fmt: skip
     for itag, ext, codec in (("140", "m4a", "mp4a.40.2"), ("251", "webm", "opus")):
-        yield rendition(itag, ext, 0, "none", 129_000) | {"height": None, "width": None, "acodec": codec}
+        yield video_format(itag, ext, 0, "none", 129_000) | {"height": None, "width": None, "acodec": codec}
     a_line = configuration["bits_per_line"]
     for height, itag, other in LADDER:
         if height <= video["height"]:
-            yield rendition(other, "webm", height, "vp9", 0.7 * a_line * height)
-            yield rendition(itag, "mp4", height, "avc1.42c028", a_line * height)
+            yield video_format(other, "webm", height, "vp9", 0.7 * a_line * height)
+            yield video_format(itag, "mp4", height, "avc1.42c028", a_line * height)
     if video["height"] == ENLARGED:
         upscaled = {"format_note": "1080p, AI-upscaled"}
-        yield rendition("137-sr", "mp4", 1080, "avc1.42c028", a_line * 1080) | upscaled
+        yield video_format("137-sr", "mp4", 1080, "avc1.42c028", a_line * 1080) | upscaled
 
 
 def _fetch(stage: str, begun: float, itag: str, target: str) -> int:
@@ -158,10 +158,10 @@ def _fetch(stage: str, begun: float, itag: str, target: str) -> int:
     if info["formats"] != mine or "webpage_url" in info:
         sys.stderr.write(f"ERROR: [youtube] {youtube_id}: Requested format is not available\n")
         return job.end(1)
-    (rendition,) = mine
-    size = rendition["filesize"] // 2 if job.leaves("short") else rendition["filesize"]
+    (video_format,) = mine
+    size = video_format["filesize"] // 2 if job.leaves("short") else video_format["filesize"]
     if not job.leaves("nothing"):
-        _write(f"{target}.part", rendition, whole["duration"], job.configuration["rate"], size)
+        _write(f"{target}.part", video_format, whole["duration"], job.configuration["rate"], size)
 
     def report(share: float) -> None:
         status = "finished" if share == 1 else "downloading"
@@ -169,7 +169,7 @@ def _fetch(stage: str, begun: float, itag: str, target: str) -> int:
         progress = {
             "status": status,
             "downloaded_bytes": done,
-            "total_bytes": rendition["filesize"],
+            "total_bytes": video_format["filesize"],
             "tmpfilename": f"{target}.part",
             "filename": target,
             "eta": None,
@@ -177,7 +177,7 @@ def _fetch(stage: str, begun: float, itag: str, target: str) -> int:
             "elapsed": 0.0,
             "ctx_id": None,
             "_percent_str": f"{100 * share:5.1f}%",
-            "_default_template": f"{100 * share:5.1f}% of {rendition['filesize']}",
+            "_default_template": f"{100 * share:5.1f}% of {video_format['filesize']}",
         }
         sys.stdout.write(f"PROG {json.dumps(progress)}\n")
         sys.stdout.flush()
@@ -192,15 +192,15 @@ def _fetch(stage: str, begun: float, itag: str, target: str) -> int:
     return job.fail() if job.fault else job.end()
 
 
-def _write(path: str, rendition: Mapping[str, Any], seconds: float, rate: list[int], size: int) -> None:
+def _write(path: str, video_format: Mapping[str, Any], seconds: float, rate: list[int], size: int) -> None:
     with open(path, "xb") as target:
         mp4.write(
             target,
-            width=rendition["width"],
-            height=rendition["height"],
+            width=video_format["width"],
+            height=video_format["height"],
             frames=int(seconds * rate[0] / rate[1]),
             rate=(rate[0], rate[1]),
-            size=rendition["filesize"],
+            size=video_format["filesize"],
         )
         target.truncate(size)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from command_line import job, until
+from shared import QUICK_WORDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +74,7 @@ async def test_a_run_under_nohup_outlives_its_terminal(
     """The main job: SIGHUP has no effect, and the clip is made."""
     command = [
         "nohup",
-        *job(finished, site, tmp_path, "--video", "Radio2", "--json", "--preset", "ultrafast"),
+        *job(finished, site, tmp_path, "--video", "Radio2", "--json", *QUICK_WORDS),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as run:
         assert run.stdout is not None

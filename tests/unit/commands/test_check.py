@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from shared import QUICK
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason
@@ -28,7 +29,7 @@ from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.output.directory import open_directory, read_known
-from hdtf_async.output.journal import JOURNAL, RAWS
+from hdtf_async.output.journal import JOURNAL, SOURCE_VIDEOS
 from hdtf_async.output.manifests import METADATA
 from hdtf_async.process.guard import UNGUARDED
 from hdtf_async.report.result import Report
@@ -46,9 +47,9 @@ OFFLINE = Options(yt_dlp_args=("--never-asked",))
 
 
 @pytest.fixture
-def out(finished: Finished, tmp_path: Path) -> Path:
-    """A copy of the finished demo directory."""
-    shutil.copytree(finished.out, tmp_path / "clips")
+def out(small: Finished, tmp_path: Path) -> Path:
+    """A copy of the finished demo directory, with small clips."""
+    shutil.copytree(small.out, tmp_path / "clips")
     return tmp_path / "clips"
 
 
@@ -74,7 +75,7 @@ def flip(path: Path) -> None:
 def spoil(out: Path) -> None:
     """Cause every problem that a check detects."""
     flip(out / f"{FLIPPED}.mp4")
-    os.truncate(out / f"{SHORT}.mp4", 100_000)
+    os.truncate(out / f"{SHORT}.mp4", 1000)
     (out / f"{GONE}.mp4").unlink()
     (out / STRANGER).write_bytes(b"mine")
     lines = (out / METADATA).read_text()
@@ -102,9 +103,13 @@ def add(out: Path, *records: Record) -> None:
         journal.writelines(map(line, records))
 
 
-def recorded_fields(known: JournalIndex) -> dict[str, Any]:
+def recorded_fields(index: JournalIndex) -> dict[str, Any]:
     """Return the options that determine the output settings of a directory's clips."""
-    return {option.name: known.form[option.name] for option in fields(Options) if option.name in known.form}
+    return {
+        option.name: index.settings[option.name]
+        for option in fields(Options)
+        if option.name in index.settings
+    }
 
 
 def write_metadata(out: Path) -> None:
@@ -114,7 +119,7 @@ def write_metadata(out: Path) -> None:
 
 
 def test_problems_are_listed_and_repaired_to_the_same_bytes(
-    out: Path, finished: Finished, capsys: pytest.CaptureFixture[str]
+    out: Path, small: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1, with one line per finding; the repair exits with 0 and does not touch untracked files."""
     spoil(out)
@@ -128,7 +133,7 @@ def test_problems_are_listed_and_repaired_to_the_same_bytes(
         ("untracked", STRANGER),
     ]
     assert "sha256" in printed[0]
-    assert "100000 bytes, recorded" in printed[1]
+    assert "1000 bytes, recorded" in printed[1]
     assert "RD_Radio1_001" in printed[3]
     assert "frames" in printed[3]
     assert printed[5].startswith("Checked 10 clips in ")
@@ -139,7 +144,7 @@ def test_problems_are_listed_and_repaired_to_the_same_bytes(
     repaired = capsys.readouterr().out
     assert f"untracked  {STRANGER}" in repaired
     assert "Re-created 3 clips; 0 failed." in repaired
-    assert content(out) == content(finished.out) | {STRANGER: hashlib.sha256(b"mine").hexdigest()}
+    assert content(out) == content(small.out) | {STRANGER: hashlib.sha256(b"mine").hexdigest()}
 
     assert main.main(["check", "--out", str(out)]) == 1
     assert f"untracked  {STRANGER}" in capsys.readouterr().out
@@ -236,7 +241,7 @@ async def test_clips_written_during_a_check_are_not_compared_with_old_records(
     assert (seen.found, seen.at_work) == ([], True)
 
 
-async def test_a_killed_repair_is_resumed(out: Path, finished: Finished) -> None:
+async def test_a_killed_repair_is_resumed(out: Path, small: Finished) -> None:
     """It has left clips whose record is withdrawn: one unchanged, one deleted."""
     flip(out / f"{FLIPPED}.mp4")
     (out / f"{GONE}.mp4").unlink()
@@ -244,13 +249,13 @@ async def test_a_killed_repair_is_resumed(out: Path, finished: Finished) -> None
     assert {f"{FLIPPED}.mp4": "wrong", f"{GONE}.mp4": "missing"}.items() <= named(await checked(out)).items()
     again = await checked(out, OFFLINE, repair=True)
     assert (sorted(again.report.done), again.exit_code) == ([FLIPPED, GONE], ExitCode.DONE)
-    assert content(out) == content(finished.out)
+    assert content(out) == content(small.out)
 
 
 async def test_clips_that_cannot_be_re_created_are_reported_and_have_no_record(out: Path) -> None:
     """The exit code is the main command's, and the next check finds the clips again."""
     flip(out / f"{FLIPPED}.mp4")
-    (out / RAWS / "RD_Radio1.mp4").unlink()
+    (out / SOURCE_VIDEOS / "RD_Radio1.mp4").unlink()
     nothing = shutil.which("false")  # a yt-dlp that fails without a message
     assert nothing is not None
     result = await checked(out, Options(pace=0, retry_wait=0, yt_dlp=Path(nothing)), repair=True)
@@ -271,13 +276,13 @@ async def test_a_clip_of_another_version_is_left_to_the_main_command(out: Path) 
 
 async def test_a_repair_writes_nothing_outside_the_directory(out: Path) -> None:
     """Neither for a record, valid otherwise, whose file name contains a path; nor for a video's name."""
-    known = read_known(out)
+    index = read_known(out)
     for name in ("../../Radio1", "/Radio1", "Radio1\0"):
-        metadata = known.clips[FLIPPED]["metadata"] | {"name": name}
+        metadata = index.clips[FLIPPED]["metadata"] | {"name": name}
         clip = Clip(Video("RD", name, metadata["youtube_id"], metadata["reference_height"]), 0,
                     Interval(metadata["start"], metadata["end"]), Box(*metadata["box"]))  # fmt: skip
-        metadata["fingerprint"] = fingerprint(clip, Options(**recorded_fields(known)).form)
-        add(out, known.clips[FLIPPED] | {"clip": clip.stem, "metadata": metadata})
+        metadata["fingerprint"] = fingerprint(clip, Options(**recorded_fields(index)).output_settings)
+        add(out, index.clips[FLIPPED] | {"clip": clip.stem, "metadata": metadata})
     flip(out / f"{FLIPPED}.mp4")
     before = sorted(out.parent.rglob("*"))
     result = await checked(out, OFFLINE, repair=True)
@@ -288,10 +293,10 @@ async def test_a_repair_writes_nothing_outside_the_directory(out: Path) -> None:
 
 async def test_clips_with_other_settings_may_be_missing_in_the_metadata(out: Path) -> None:
     """As an interrupted --recut leaves them: neither their missing lines nor the others are findings."""
-    known = read_known(out)
-    add(out, {"type": "run", "form": known.form | {"size": 64}})
-    record = known.clips[FLIPPED]
-    add(out, record | {"form": record["form"] | {"size": 64}})
+    index = read_known(out)
+    add(out, {"type": "run", "form": index.settings | {"size": 96}})
+    record = index.clips[FLIPPED]
+    add(out, record | {"form": record["form"] | {"size": 96}})
     (out / METADATA).write_bytes(line(record["metadata"]))
     assert (await checked(out)).found == []
 
@@ -299,9 +304,9 @@ async def test_clips_with_other_settings_may_be_missing_in_the_metadata(out: Pat
 async def test_wav_files_are_compared_with_their_record(out: Path) -> None:
     """Their bytes and their samples; a WAV file without a record is untracked."""
     path = out / f"{FLIPPED}.wav"
-    with wave.open(str(path), "wb") as sound:
-        sound.setparams((1, 2, 16000, 0, "NONE", ""))
-        sound.writeframes(bytes(2 * 16000))
+    with wave.open(str(path), "wb") as audio_file:
+        audio_file.setparams((1, 2, 16000, 0, "NONE", ""))
+        audio_file.writeframes(bytes(2 * 16000))
     assert f"{FLIPPED}.wav" in named(await checked(out))
     audio = {"wav": path.name, "wav_bytes": path.stat().st_size, "wav_samples": 16000}
     audio["wav_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -320,9 +325,7 @@ async def test_wav_files_are_compared_with_their_record(out: Path) -> None:
 @pytest.mark.usefixtures("site")
 async def test_segments_with_audio_are_re_created_unchanged(finished: Finished, tmp_path: Path) -> None:
     """With the settings of the journal, whatever the options: segments with both kinds of audio."""
-    form = replace(
-        finished.options, videos=("Radio2",), segment=2, size=64, audio=Audio.BOTH, preset="ultrafast"
-    )
+    form = replace(finished.options, videos=("Radio2",), segment=2, audio=Audio.BOTH, **QUICK)
     await hdtf_async.download(tmp_path, form)
     before = content(tmp_path)
     assert (await checked(tmp_path, deep=True)).found == []
@@ -337,7 +340,7 @@ async def test_segments_with_audio_are_re_created_unchanged(finished: Finished, 
     assert content(tmp_path) == before
 
 
-async def test_wrong_lines_of_metadata_are_reported_and_rewritten(out: Path, finished: Finished) -> None:
+async def test_wrong_lines_of_metadata_are_reported_and_rewritten(out: Path, small: Finished) -> None:
     """A missing and a duplicate line, invalid ones, and one without a clip; no clip is re-created."""
     _, *lines = (out / METADATA).read_bytes().splitlines(keepends=True)
     more = [lines[0], b"[]\n", b'{"file_name": "\\u001b[2J.mp4"}\n', b"half a li"]
@@ -351,17 +354,17 @@ async def test_wrong_lines_of_metadata_are_reported_and_rewritten(out: Path, fin
         (METADATA, "no line for RD_Radio1_000"),
     ]
     assert (result.exit_code, result.report.done) == (ExitCode.DONE, [])
-    assert content(out) == content(finished.out)
+    assert content(out) == content(small.out)
 
 
-async def test_a_missing_metadata_file_is_reported_and_rewritten(out: Path, finished: Finished) -> None:
+async def test_a_missing_metadata_file_is_reported_and_rewritten(out: Path, small: Finished) -> None:
     """If there are clips; a directory without clips needs none."""
     (out / METADATA).unlink()
     result = await checked(out, repair=True)
     assert [(each.file, each.kind, each.words) for each in result.found] == [
         (METADATA, "missing", "file not found")
     ]
-    assert content(out) == content(finished.out)
+    assert content(out) == content(small.out)
     for clip in out.glob("*.mp4"):
         clip.unlink()
     (out / METADATA).unlink()
@@ -373,13 +376,15 @@ async def test_all_other_files_are_untracked_and_shown_safely(out: Path) -> None
     (out / "\x1b[2Jx").mkdir()
     (out / "RD_Radio9_000.mp4").write_bytes(b"")
     (out / ".hdtf-RD_Radio9_000.mp4").write_bytes(b"")
-    (out / RAWS / "mine.mp4").write_bytes(b"")
-    (out / RAWS / "RD_Radio9_download_log.txt").write_bytes(b"")
-    os.link(out / RAWS / "RD_Radio1.mp4", out / RAWS / "RD_Radio9.mp4")  # another row's name
+    (out / SOURCE_VIDEOS / "mine.mp4").write_bytes(b"")
+    (out / SOURCE_VIDEOS / "RD_Radio9_download_log.txt").write_bytes(b"")
+    os.link(
+        out / SOURCE_VIDEOS / "RD_Radio1.mp4", out / SOURCE_VIDEOS / "RD_Radio9.mp4"
+    )  # another row's name
     assert {found.file: found.words for found in (await checked(out)).found} == {
         "'\\x1b[2Jx'": "not created by this program",
         "RD_Radio9_000.mp4": "not in the journal",
-        f"{RAWS}/mine.mp4": "not created by this program",
+        f"{SOURCE_VIDEOS}/mine.mp4": "not created by this program",
     }
 
 

@@ -76,9 +76,9 @@ class Killed(BaseException):
     """As if the program had been killed."""
 
 
-def brightness(picture: DecodedFrame) -> list[int]:
+def brightness(frame: DecodedFrame) -> list[int]:
     """Return a sample of each 8 by 8 block of an image."""
-    return [value for row in picture.planes[0][::8] for value in row[::8]]
+    return [value for row in frame.planes[0][::8] for value in row[::8]]
 
 
 def contents(to: Path) -> dict[str, tuple[bytes, int]]:
@@ -116,17 +116,17 @@ async def test_musetalk_finds_clip_and_audio_in_one_directory(formed: Formed, tm
         with av.open(str(folder / f"{stem}.mp4")) as clip:
             assert clip.streams.video[0].average_rate == 25
             assert len(clip.streams.audio) == 1
-        with wave.open(str(folder / f"{stem}.wav"), "rb") as sound:
-            assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (16000, 1, 2)
+        with wave.open(str(folder / f"{stem}.wav"), "rb") as audio:
+            assert (audio.getframerate(), audio.getnchannels(), audio.getsampwidth()) == (16000, 1, 2)
 
 
 async def test_hallo_may_overwrite_its_audio(formed: Formed, tmp_path: Path) -> None:
     """Its first step does, under the same name, which must not change the WAV file of the clip."""
     await export(formed.out, tmp_path, "hallo", formed.options)
     for stem in readme.EXPORTED:
-        sound, ours = tmp_path / "audios" / f"{stem}.wav", formed.out / f"{stem}.wav"
-        assert sound.read_bytes() == ours.read_bytes()
-        assert not sound.samefile(ours)
+        audio, ours = tmp_path / "audios" / f"{stem}.wav", formed.out / f"{stem}.wav"
+        assert audio.read_bytes() == ours.read_bytes()
+        assert not audio.samefile(ours)
         assert (tmp_path / "videos" / f"{stem}.mp4").samefile(formed.out / f"{stem}.mp4")
     assert (tmp_path / "val.txt").read_text().split() == [STEMS["val"]]
 
@@ -151,10 +151,10 @@ async def test_wav2lip_counts_frames_from_zero(formed: Formed, tmp_path: Path) -
     (stem,) = (to / "filelists" / "train.txt").read_text().split()
     folder = to / "preprocessed" / stem
     assert (folder / "audio.wav").read_bytes() == (formed.out / f"{stem}.wav").read_bytes()
-    frames = [brightness(frame) for frame in Decoded(formed.out / f"{stem}.mp4").pictures]
+    frames = [brightness(frame) for frame in Decoded(formed.out / f"{stem}.mp4").frames]
     assert len(frames) == readme.FRAMES[stem]
     for number in (0, 1, 47, 74):
-        (still,) = Decoded(folder / f"{number}.jpg").pictures
+        (still,) = Decoded(folder / f"{number}.jpg").frames
         # In a JPEG black is 0 and white 255, in a clip 16 and 235.
         seen = [value * 219 / 255 + 16 for value in brightness(still)]
         off = [fmean(map(abs, map(sub, frame, seen))) for frame in frames]
@@ -366,21 +366,21 @@ def test_explicit_options_override_the_recipe(
 ) -> None:
     """Even with the default value, or from file and environment."""
 
-    def form(*arguments: str) -> dict[str, Any]:
+    def settings(*arguments: str) -> dict[str, Any]:
         parser = flags.Parser("", "")
         flags.add(parser, Options)
         flags.add_recipe(parser)
-        return flags.made(Options, parser.read(arguments)).form.to_json()
+        return flags.made(Options, parser.read(arguments)).output_settings.to_json()
 
-    preset = form("--recipe", "hallo")
+    preset = settings("--recipe", "hallo")
     assert (preset["size"], preset["fps"], preset["audio"]) == (512, "25", "both")
-    chosen = form("--recipe", "hallo", "--size", "256", "--audio", "none")
+    chosen = settings("--recipe", "hallo", "--size", "256", "--audio", "none")
     assert (chosen["size"], chosen["fps"], chosen["audio"]) == (256, "25", "none")
-    assert form("--size", "512", "--fps", "25", "--audio", "both") == preset
+    assert settings("--size", "512", "--fps", "25", "--audio", "both") == preset
     monkeypatch.setenv("HDTF_ASYNC_SIZE", "128")
-    assert form("--recipe", "hallo")["size"] == 128
+    assert settings("--recipe", "hallo")["size"] == 128
     with pytest.raises(SystemExit):
-        form("--recipe", "nobody")
+        settings("--recipe", "nobody")
     assert "wav2lip" in capsys.readouterr().err
 
 

@@ -53,7 +53,7 @@ SECRET = re.compile(r"https?://|googlevideo|127\.0\.0\.1|\bsig=|\bexpire=|\bei=|
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One film, under several ids."""
     directory = tmp_path_factory.mktemp("live")
-    await full_mock_client.draw(directory, [SECOND, FORBIDDEN, LIES, OVER_HLS])
+    await full_mock_client.render(directory, [SECOND, FORBIDDEN, LIES, OVER_HLS])
     return directory
 
 
@@ -218,7 +218,7 @@ async def test_the_command_prints_no_urls_and_no_signed_parameters(
     mock: demo.FullMock, tmp_path: Path, *, as_json: bool
 ) -> None:
     """Neither on stdout nor on stderr, with cookies; the exit code is that of `doctor`."""
-    options = options_for(mock, tmp_path, {"One": FILM.youtube_id, "Two": SECOND})
+    options = options_for(mock, tmp_path, {"Two": SECOND})
     command = [sys.executable, "-c", AT_ONCE, "doctor", "--live", "--source", str(options.source)]
     command += [
         "--proxy",

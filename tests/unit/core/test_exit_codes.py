@@ -28,3 +28,15 @@ def test_only_temporary_failures_are_retried_in_the_same_run() -> None:
         Reason.FORBIDDEN: 4,
         Reason.RANGE_REFUSED: 2,
     }
+
+
+def test_local_errors_and_what_concerns_every_video_stop_a_run() -> None:
+    """All others fail one video, are tried again, or pause downloads."""
+    stopping = {reason for reason in Reason if reason.advice.stops}
+    assert stopping == {
+        reason
+        for reason in Reason
+        if reason.advice.action is Action.STOP or reason.advice.exit_code is ExitCode.LOCAL
+    }
+    assert {Reason.DISK_FULL, Reason.YOUTUBE_CHANGED, Reason.CLUSTER_LOST} <= stopping
+    assert not stopping & {Reason.REFUSED, Reason.NETWORK, Reason.PRIVATE, Reason.NO_FACE, Reason.NOT_TRIED}

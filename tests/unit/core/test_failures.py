@@ -79,7 +79,7 @@ def test_the_most_informative_line_decides(reason: Reason, output: str) -> None:
 def test_unrecognized_messages_are_unknown(output: str) -> None:
     """Where no table matches no reason is guessed, and no text can make it raise."""
     plain = " ".join(output.casefold().split())
-    matches = any(form.search(plain) for name in TABLES for _, form in getattr(messages, name))
+    matches = any(pattern.search(plain) for name in TABLES for _, pattern in getattr(messages, name))
     assert matches or classify(output) is Reason.UNKNOWN
 
 

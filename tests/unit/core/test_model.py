@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from hdtf_async.core.model import Audio, Box, Clip, Corrections, Crop, Form, Interval, Video
+from hdtf_async.core.model import Audio, Box, Clip, Corrections, Crop, Interval, OutputSettings, Video
 
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
 CLIP = Clip(VIDEO, 7, Interval(10.0, 30.0), Box(2, 4, 6, 8))
@@ -64,13 +64,13 @@ def test_a_clip_is_divided_without_tiny_pieces_and_gaps(length: float, bounds: l
 )
 def test_audio_is_a_track_of_the_clip_or_a_separate_file(audio: Audio, *, inside: bool, beside: bool) -> None:
     """Or both."""
-    form = Form(audio=audio)
+    form = OutputSettings(audio=audio)
     assert (form.sound_inside, form.sound_beside) == (inside, beside)
 
 
 def test_the_output_settings_have_the_spelling_of_the_fingerprint() -> None:
     """Another default, or another spelling, would re-encode every clip of every directory."""
-    assert Form().to_json() == {
+    assert OutputSettings().to_json() == {
         "crop": "table",
         "resolution": "reference",
         "size": None,
@@ -82,9 +82,9 @@ def test_the_output_settings_have_the_spelling_of_the_fingerprint() -> None:
         "crf": 20,
         "preset": "superfast",
         "threads": 1,
-        "cutting_rules": 2,
+        "cutting_rules": 3,
     }
-    settings = Form(crop=Crop.FACE, fps=Fraction(30000, 1001), segment=2).to_json()
+    settings = OutputSettings(crop=Crop.FACE, fps=Fraction(30000, 1001), segment=2).to_json()
     assert (settings["fps"], repr(settings["segment"])) == ("30000/1001", "2.0")
     assert (settings["face_rate"], settings["face_margin"], settings["face_fallback"]) == (5.0, 0.0, "fail")
 

@@ -18,8 +18,8 @@ from hdtf_async.core.model import (
     Crop,
     Deinterlace,
     Fallback,
-    Form,
     Hdr,
+    OutputSettings,
     PaceScope,
     Resolution,
 )
@@ -110,9 +110,9 @@ def test_invalid_sizes_are_rejected(text: str) -> None:
 def test_output_settings_are_the_options_that_change_a_clip() -> None:
     """Lanes, disk and tools do not change them; size and quality do."""
     same = Options(downloads=1, encodes=1, pace=0, keep_raw=False, ffmpeg=Path("x"), limit=3)
-    assert same.form == Options().form
+    assert same.output_settings == Options().output_settings
     for change in ({"size": 256}, {"fps": Fraction(25)}, {"crf": 23}, {"preset": "medium"}, {"crop": "none"}):
-        assert replace(Options(), **change).form != Options().form
+        assert replace(Options(), **change).output_settings != Options().output_settings
 
 
 def test_face_crops_use_the_best_resolution() -> None:
@@ -126,10 +126,10 @@ def test_face_crops_use_the_best_resolution() -> None:
 
 def test_face_options_are_output_settings_only_for_face_crops() -> None:
     """Clips of the published box are not re-encoded for them; each of these options changes the others."""
-    form = Options(crop=Crop.FACE).form
+    form = Options(crop=Crop.FACE).output_settings
     for change in ({"face_rate": None}, {"face_margin": 0.1}, {"face_fallback": Fallback.TABLE}):
         assert replace(form, **change).to_json() != form.to_json()
-        assert replace(Form(), **change).to_json() == Form().to_json()
+        assert replace(OutputSettings(), **change).to_json() == OutputSettings().to_json()
 
 
 def test_every_option_has_help_and_a_unique_flag() -> None:
@@ -285,6 +285,6 @@ def test_explicit_options_override_a_recipe() -> None:
     """Even with the default value; and a recipe is an error where it would have no effect."""
     options = Options(recipe="hallo")
     assert (options.size, options.fps, options.audio) == (512, Fraction(25), Audio.BOTH)
-    assert Options(recipe="hallo", size=None, audio="none").form == Options(fps=25).form
+    assert Options(recipe="hallo", size=None, audio="none").output_settings == Options(fps=25).output_settings
     with pytest.raises(OptionsError, match="recipe"):
         replace(Options(), recipe="hallo")

@@ -19,7 +19,7 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.lanes.pipeline import _own_faults
 from hdtf_async.output import atomic
 from hdtf_async.output.directory import merge_journals, open_directory, read_known
-from hdtf_async.output.journal import RAWS
+from hdtf_async.output.journal import SOURCE_VIDEOS
 from hdtf_async.process import guard, supervisor
 from hdtf_async.process.stderr import classify, classify_ffmpeg
 from hdtf_async.youtube import ytdlp
@@ -181,7 +181,7 @@ def test_a_limit_of_open_files_is_reported_as_such(finished: Finished, tmp_path:
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "hdtf_async", "--out", tmp_path / "clips", "--video", "Radio1"),
-            *("--source", str(finished.options.source), "--raw-dir", finished.out / RAWS),
+            *("--source", str(finished.options.source), "--raw-dir", finished.out / SOURCE_VIDEOS),
         ],
         capture_output=True,
         text=True,

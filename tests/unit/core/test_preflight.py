@@ -212,11 +212,11 @@ def test_missing_features_of_ffmpeg_are_listed() -> None:
 def test_missing_audio_features_are_an_error_if_audio_is_requested() -> None:
     """Otherwise they are not reported."""
     encoders, decoders = {"libx264", "aac", "pcm_s16le"}, {"h264", "vp9", "libdav1d", "aac"}
-    picture = FILTERS
-    filters = picture | {"atrim", "asetpts", "aresample", "aformat", "apad"}
+    video_filters = FILTERS
+    filters = video_filters | {"atrim", "asetpts", "aresample", "aformat", "apad"}
     assert preflight.of_abilities(encoders, decoders, filters, sound=True).verdict is Status.FINE
-    assert preflight.of_abilities({"libx264"}, decoders - {"aac"}, picture).verdict is Status.FINE
-    without = preflight.of_abilities({"libx264"}, decoders - {"aac"}, picture, sound=True)
+    assert preflight.of_abilities({"libx264"}, decoders - {"aac"}, video_filters).verdict is Status.FINE
+    without = preflight.of_abilities({"libx264"}, decoders - {"aac"}, video_filters, sound=True)
     assert without.verdict is Status.WRONG
     for lack in ("encode AAC", "encode PCM", "decode AAC", "filter with aresample"):
         assert lack in without.words

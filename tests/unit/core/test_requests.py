@@ -72,6 +72,7 @@ def test_a_later_request_replaces_covered_ones_and_an_earlier_one_only_if_comple
     assert outstanding([*half, part(0, 1, time=0)]).absent == ()
     assert outstanding([*half, part(0, 1, time=0, ended=False)]).absent == (Shard(1, 2),)
     assert {*outstanding([*half, part(0, 3, time=0)]).absent} == {Shard(1, 2), Shard(1, 3), Shard(2, 3)}
+    assert len(outstanding([*half, part(0, 3, RD, time=1)]).absent) == 3, "neither is later"
     other = replace(ALL, wanted="other tables")
     assert outstanding([*half, part(0, 1, other, time=0)]).absent == (Shard(1, 2),)
     assert outstanding([*half, part(0, 1, other, time=2)]).absent == ()

@@ -104,18 +104,24 @@ def hostile(request: pytest.FixtureRequest) -> str:
 def _no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command ``faces`` draws its image with an optional package; its table needs none."""
 
-    async def drawn(*_: object) -> list[str]:
+    async def written(*_: object) -> list[str]:
         return []
 
-    monkeypatch.setattr(sheet, "draw", drawn)
+    monkeypatch.setattr(sheet, "draw", written)
 
 
-def received(finished: Finished, out: Path, name: str) -> Path:
+def received(finished: Finished, out: Path, *names: str) -> Path:
     """Create a directory as if received from someone else: records with hostile names, and their files."""
-    known = [json.loads(text) for text in (finished.out / JOURNAL).read_bytes().splitlines()]
-    run = next(record for record in known if record["type"] == "run")
-    clip = next(record for record in known if record["type"] == "clip")
+    journal = [json.loads(text) for text in (finished.out / JOURNAL).read_bytes().splitlines()]
+    run = next(record for record in journal if record["type"] == "run")
+    clip = next(record for record in journal if record["type"] == "clip")
     out.mkdir()
+    for name in names:
+        _add(out, run, clip, name)
+    return out
+
+
+def _add(out: Path, run: dict[str, Any], clip: dict[str, Any], name: str) -> None:
     stem = f"RD_{name}_000"
     size = 5
     faces = {"zoom": 1.2, "faces": 1, "face_share": 1.0}
@@ -136,20 +142,18 @@ def received(finished: Finished, out: Path, name: str) -> Path:
         failed | {"reason": "unknown", "words": name},
         {"type": name, "clip": name},
     ]
-    (out / JOURNAL).write_bytes(b"".join(map(line, records)))
-    (out / "metadata.jsonl").write_bytes(line({"file_name": f"{name}.mp4", name: name}))
+    with (out / JOURNAL).open("ab") as journal:
+        journal.writelines(map(line, records))
+    with (out / "metadata.jsonl").open("ab") as metadata_file:
+        metadata_file.write(line({"file_name": f"{name}.mp4", name: name}))
     for file in (f"{stem}.mp4", f"{name}.txt"):
         try:
             (out / file).write_bytes(b"12345")
         except (OSError, ValueError):  # no file can have this name
             continue
-    return out
 
 
 COMMANDS: dict[str, Callable[[str, str, str], list[str]]] = {
-    "check": lambda out, _name, _to: ["check", "--out", out],
-    "check --quiet": lambda out, _name, _to: ["check", "--out", out, "--quiet"],
-    "check --log-level info": lambda out, _name, _to: ["check", "--out", out, "--log-level", "info"],
     "faces": lambda out, _name, _to: ["faces", "--out", out],
     "report": lambda out, _name, _to: ["report", "--out", out],
     "merge": lambda out, _name, _to: ["merge", "--out", out],
@@ -190,6 +194,19 @@ def test_no_command_prints_control_characters(
     assert "please report it" not in printed.err
     assert_printed_safely(printed.out)
     assert_printed_safely(printed.err)
+
+
+@pytest.mark.parametrize("more", [[], ["--quiet"], ["--log-level", "info"]], ids=" ".join)
+def test_a_check_prints_no_control_characters(
+    more: list[str], finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each hostile name is among its findings."""
+    out = received(finished, tmp_path / "out", *HOSTILE.values())
+    assert main.main(["check", "--out", str(out), *more]) == 1
+    told = capsys.readouterr()
+    assert_printed_safely(told.out)
+    assert_printed_safely(told.err)
+    assert all(printable(f"RD_{name}_000") in told.out + told.err for name in HOSTILE.values())
 
 
 def test_hostile_settings_are_printed_safely(

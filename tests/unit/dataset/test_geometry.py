@@ -72,10 +72,10 @@ def check_rule(cut: Box, box: Box, reference_height: int, width: int, height: in
 @example((Box(561, 0, 720, 720), 720, 1281, 720))
 @example((Box(853 - 480, 0, 480, 480), 720, 853, 720))
 @example((Box(600, 0, 680, 720), 720, 426, 240))
-def test_a_box_inside_the_frame_is_placed_by_the_rules(drawn: tuple[Box, int, int, int]) -> None:
+def test_a_box_inside_the_frame_is_placed_by_the_rules(case: tuple[Box, int, int, int]) -> None:
     """Inside the frame, even, never larger, square if it was, and its centre within one pixel."""
-    box, reference_height, width, height = drawn
-    assume(leaves_by(*drawn) <= 1)
+    box, reference_height, width, height = case
+    assume(leaves_by(*case) <= 1)
     scale = Fraction(height, reference_height)
     # A box of about three pixels can vanish; no published one is that small.
     assume(min(box.width, box.height) * scale >= 4)
@@ -210,9 +210,9 @@ def test_invalid_boxes_are_detected_before_the_download(box: Box) -> None:
 
 
 @given(boxes_in_frames())
-def test_a_box_inside_the_frame_passes_before_the_download(drawn: tuple[Box, int, int, int]) -> None:
+def test_a_box_inside_the_frame_passes_before_the_download(case: tuple[Box, int, int, int]) -> None:
     """A box within its reference frame is not rejected early."""
-    box, reference_height, _, _ = drawn
+    box, reference_height, _, _ = case
     assert fits(box, reference_height)
 
 

@@ -33,8 +33,8 @@ from hdtf_async.core.model import (
     Corrections,
     Crop,
     Finding,
-    Form,
     Interval,
+    OutputSettings,
     Severity,
     Tables,
     Video,
@@ -220,16 +220,16 @@ def directories(draw: st.DrawFn) -> dict[str, bytes]:
     if damage == "newline":
         newline = draw(st.sampled_from(["\r\n", "\r", "\n\n", "\v\n", "\0\n", " \t \n", "\u2028\n", "\x85"]))
     errors = "surrogateescape" if encoding == "utf-8" else "replace"
-    drawn = {
+    files = {
         file: newline.join([*found, ""]).replace("\ud800", "?").encode(encoding, errors=errors)
         for file, found in lines.items()
         if found
     }
     if damage == "bytes":
-        drawn[draw(st.sampled_from(sorted(drawn)))] += draw(st.binary(max_size=40))
+        files[draw(st.sampled_from(sorted(files)))] += draw(st.binary(max_size=40))
     if damage == "missing":
-        del drawn[draw(st.sampled_from(sorted(drawn)))]
-    return drawn
+        del files[draw(st.sampled_from(sorted(files)))]
+    return files
 
 
 def _changed(found: list[str], values: Sequence[str], change: tuple[int, int, int, str]) -> None:
@@ -272,10 +272,10 @@ def _corrections(draw: st.DrawFn, videos: Sequence[tuple[str, str, str]]) -> lis
 # What they may cause.
 
 
-def _put(directory: Path, drawn: Mapping[str, bytes]) -> Path:
+def _put(directory: Path, files: Mapping[str, bytes]) -> Path:
     for path in directory.iterdir():
         path.unlink()
-    for file, data in drawn.items():
+    for file, data in files.items():
         (directory / file).write_bytes(data)
     return directory
 
@@ -311,7 +311,7 @@ def _findings_are_bounded_and_fit_to_be_shown(findings: Sequence[Finding]) -> No
 def _paths(store: OutputDirectory, read: Tables) -> list[Path]:
     """Return every path that is ever written for these tables, except for the private directories."""
     finals = [store.clip_path(clip) for clip in read.clips]
-    finals += [store.raw_path(video, ending) for video in read.videos for ending in DEMUXERS]
+    finals += [store.source_video_path(video, ending) for video in read.videos for ending in DEMUXERS]
     finals += [store.log_path(video) for video in read.videos]
     return [*finals, *map(atomic.temporary, finals)]
 
@@ -320,7 +320,7 @@ def _paths_stay_inside(store: OutputDirectory, read: Tables) -> None:
     """Check that no path leads outside, and that no two names only differ in case."""
     paths = _paths(store, read)
     for path in paths:
-        assert path.parent in {store.out, store.raws}
+        assert path.parent in {store.out, store.source_videos_path}
         assert os.path.normpath(path) == str(path)
         assert path.name.isascii()
         assert path.name.isprintable()
@@ -374,12 +374,14 @@ def _cut(store: OutputDirectory, clip: Clip, width: int, height: int) -> ffmpeg.
     except Failure:
         return None
     sides = ffmpeg.side_lengths(box, 512)
-    return ffmpeg.Cut(store.raw_path(clip.video, "webm"), "webm", clip.interval, box, *sides, 9, Form())
+    return ffmpeg.Cut(
+        store.source_video_path(clip.video, "webm"), "webm", clip.interval, box, *sides, 9, OutputSettings()
+    )
 
 
 def _is_one_encode(store: OutputDirectory, clip: Clip) -> None:
     """Check that ffmpeg gets its usual options, files as files, and otherwise numbers."""
-    whole = ffmpeg.Cut(Path("/raw.webm"), "webm", Interval(1, 2), Box(0, 0, 2, 2), 2, 2, 9, Form())
+    whole = ffmpeg.Cut(Path("/raw.webm"), "webm", Interval(1, 2), Box(0, 0, 2, 2), 2, 2, 9, OutputSettings())
     usual = ffmpeg.clip_command(Path("/tools/ffmpeg"), whole, Path("/clip.mp4"))
     cut = _cut(store, clip, 16 * clip.video.reference_height // 9, clip.video.reference_height)
     if cut is None:
@@ -399,8 +401,8 @@ def _is_one_encode(store: OutputDirectory, clip: Clip) -> None:
             assert argument == due
 
 
-def _plan_has_every_clip_once(read: Tables, options: Options, known: JournalIndex) -> None:
-    decided = plan.make(read, options, there=known.clips, failed=known.failures)
+def _plan_has_every_clip_once(read: Tables, options: Options, index: JournalIndex) -> None:
+    decided = plan.make(read, options, there=index.clips, failed=index.failures)
     places = [*decided.there, *decided.clips, *(clip for clip, _ in decided.impossible)]
     places += [clip for clip, _ in decided.given_up]
     chosen = plan.select(read, options)
@@ -452,8 +454,8 @@ World = tuple[dict[str, bytes], Corrections, Options, list[dict[str, Any]]]
 
 def _only_lawful_things_come_of(world: World, places: Places) -> None:
     """Check the consequences of a directory of tables and of a journal."""
-    drawn, level, options, records = world
-    result = _read(_put(places.source, drawn), level)
+    files, level, options, records = world
+    result = _read(_put(places.source, files), level)
     _command_line_tells_of_it(places.source, level, lawful=result is not None)
     if result is None:
         return
@@ -464,16 +466,16 @@ def _only_lawful_things_come_of(world: World, places: Places) -> None:
         assert clip.video in result.videos
         assert 0 <= clip.interval.start < clip.interval.end <= 86400
         _is_one_encode(places.store, clip)
-    known = JournalIndex(places.store.out)
+    index = JournalIndex(places.store.out)
     for record in records:
-        known.add(record)
-    _plan_has_every_clip_once(result, options, known)
+        index.add(record)
+    _plan_has_every_clip_once(result, options, index)
 
 
 # Possible contents of a journal from someone else.
 
 FINGERPRINT = plan.fingerprint(
-    Clip(Video("RD", "One", IDS[0], 720), 0, Interval(10, 20), Box(10, 20, 512, 513)), Form()
+    Clip(Video("RD", "One", IDS[0], 720), 0, Interval(10, 20), Box(10, 20, 512, 513)), OutputSettings()
 )
 ANYTHING: tuple[Any, ...] = (
     *(None, True, -1, 1 << 80, 0.1, float("nan"), float("inf"), "", "512", [1, 512, 2, 512], [[]], {}),
@@ -482,7 +484,7 @@ ANYTHING: tuple[Any, ...] = (
 _anything = st.sampled_from(ANYTHING)
 _stem = st.sampled_from([*["RD_One_000", "RD_One_001", "RD_A_000"] * 20, *NAMES])
 _form = st.dictionaries(
-    st.sampled_from([*Form().to_json(), "box", "start", "\x1b[2J"]), _anything, max_size=3
+    st.sampled_from([*OutputSettings().to_json(), "box", "start", "\x1b[2J"]), _anything, max_size=3
 )
 _clip_record = st.fixed_dictionaries({
     "type": st.just("clip"),
@@ -501,7 +503,7 @@ _failed_record = st.fixed_dictionaries({
 _true_record = st.sampled_from([
     {
         "type": "clip", "clip": "RD_One_000", "metadata": {"fingerprint": FINGERPRINT},
-        "form": Form().to_json(),
+        "form": OutputSettings().to_json(),
     },
     {"type": "failed", "clip": "RD_One_001", "reason": "private", "youtube_id": IDS[0]},
 ])  # fmt: skip
@@ -550,16 +552,16 @@ def test_the_generated_tables_cover_valid_and_invalid_ones(places: Places) -> No
     @given(_worlds)
     @settings(_lasting, max_examples=300, database=None, derandomize=True)
     def count(world: World) -> None:
-        drawn, level, options, records = world
-        result = _read(_put(places.source, drawn), level)
+        files, level, options, records = world
+        result = _read(_put(places.source, files), level)
         seen["broken" if result is None else "clips" if result.clips else "no clips"] += 1
         if result is None:
             return
         seen.update({finding.code for finding in result.findings})
-        known = JournalIndex(places.store.out)
+        index = JournalIndex(places.store.out)
         for record in records:
-            known.add(record)
-        decided = plan.make(result, options, there=known.clips, failed=known.failures)
+            index.add(record)
+        decided = plan.make(result, options, there=index.clips, failed=index.failures)
         seen.update(name for name in ("there", "different", "outside", "given_up") if getattr(decided, name))
 
     count()
@@ -602,7 +604,7 @@ async def test_private_directories_have_unique_names(tmp_path: Path) -> None:
     assert len(result.videos) == len(EDGE)
     async with open_directory(tmp_path / "out") as store, AsyncExitStack() as stack:
         private = [await stack.enter_async_context(store.private_directory(each)) for each in result.videos]
-        assert {directory.parent for directory in private} == {store.raws}
+        assert {directory.parent for directory in private} == {store.source_videos_path}
         assert len(set(_lower(private))) == len(EDGE)
         assert not set(_lower(private)) & set(_lower(_paths(store, result)))
         assert all(len(directory.name) <= LONGEST_FILE_NAME for directory in private)

@@ -19,8 +19,8 @@ from hdtf_async.core.model import (
     Codec,
     Crop,
     Deinterlace,
-    Form,
     Interval,
+    OutputSettings,
     Resolution,
     Tables,
     Video,
@@ -52,7 +52,7 @@ def _tables(clips: Iterable[Clip]) -> Tables:
 
 def _made(clip: Clip, options: Options = DEFAULT, **metadata: object) -> dict[str, Any]:
     """Return the journal's record of a clip, as the encode lane writes it."""
-    form = options.form
+    form = options.output_settings
     return {
         "type": "clip",
         "clip": clip.stem,
@@ -68,13 +68,13 @@ def _failed(clip: Clip, reason: Reason) -> dict[str, Any]:
 def _make(
     clips: Iterable[Clip],
     options: Options = DEFAULT,
-    there: Iterable[dict[str, Any]] = (),
+    existing: Iterable[dict[str, Any]] = (),
     failed: Iterable[dict[str, Any]] = (),
 ) -> plan.Plan:
     return plan.make(
         _tables(clips),
         options,
-        there={record["clip"]: record for record in there},
+        there={record["clip"]: record for record in existing},
         failed={record["clip"]: record for record in failed},
     )
 
@@ -178,7 +178,7 @@ def test_existing_clips_with_the_requested_settings_are_kept() -> None:
     """Nothing to do for them; the others of the video are created."""
     video = _video("A")
     clips = [_clip(video, 0), _clip(video, 1)]
-    decided = _make(clips, there=[_made(clips[0])])
+    decided = _make(clips, existing=[_made(clips[0])])
     assert (decided.there, decided.clips, decided.different) == ((clips[0],), (clips[1],), ())
 
 
@@ -187,10 +187,10 @@ def test_only_permanently_unavailable_clips_are_given_up(reason: Reason) -> None
     """Everything else is retried by the next run, and with --retry-failed these are too."""
     clip = _clip(_video("A"))
     failed = [_failed(clip, reason)]
-    gone = reason.advice.action is Action.NEVER
+    permanent = reason.advice.action is Action.NEVER
     decided = _make([clip], failed=failed)
-    assert decided.given_up == (((clip, reason),) if gone else ())
-    assert decided.clips == (() if gone else (clip,))
+    assert decided.given_up == (((clip, reason),) if permanent else ())
+    assert decided.clips == (() if permanent else (clip,))
     again = _make([clip], Options(retry_failed=True), failed=failed)
     assert (again.given_up, again.clips) == ((), (clip,))
 
@@ -229,7 +229,7 @@ def test_an_invalid_box_causes_no_download(height: int, box: Box, reason: Reason
 def test_a_clip_with_other_settings_is_planned_again() -> None:
     """It is listed as different, with old and new values as in the options."""
     clip = _clip(_video("A"))
-    decided = _make([clip], Options(size=512), there=[_made(clip)])
+    decided = _make([clip], Options(size=512), existing=[_made(clip)])
     assert decided.clips == (clip,)
     assert [(found.stem, found.words) for found in decided.different] == [
         ("RD_A_000", "size unchanged -> 512")
@@ -240,8 +240,8 @@ def test_unselected_clips_with_other_settings_are_listed_separately() -> None:
     """They would stay, and the directory would contain clips with two settings."""
     inside, outside, same = _clip(_video("A")), _clip(_video("B")), _clip(_video("C"))
     options = Options(size=512, videos=("A",))
-    there = [_made(inside), _made(outside), _made(same, Options(size=512))]
-    decided = _make([inside, outside, same], options, there=there)
+    existing = [_made(inside), _made(outside), _made(same, Options(size=512))]
+    decided = _make([inside, outside, same], options, existing=existing)
     assert [found.stem for found in decided.different] == ["RD_A_000"]
     assert [(found.stem, found.words) for found in decided.outside] == [("RD_B_000", "size unchanged -> 512")]
 
@@ -249,8 +249,8 @@ def test_unselected_clips_with_other_settings_are_listed_separately() -> None:
 def test_clips_that_are_not_in_the_tables_are_outside() -> None:
     """Of another version of the tables: only their settings can be compared."""
     gone = _clip(_video("Gone"))
-    assert _make([_clip(_video("A"))], there=[_made(gone)]).outside == ()
-    assert [d.stem for d in _make([_clip(_video("A"))], Options(crf=23), there=[_made(gone)]).outside] == [
+    assert _make([_clip(_video("A"))], existing=[_made(gone)]).outside == ()
+    assert [d.stem for d in _make([_clip(_video("A"))], Options(crf=23), existing=[_made(gone)]).outside] == [
         gone.stem
     ]
 
@@ -258,7 +258,7 @@ def test_clips_that_are_not_in_the_tables_are_outside() -> None:
 # Fingerprints and differences.
 
 
-FORMS: dict[str, Callable[[Form], Form]] = {
+FORMS: dict[str, Callable[[OutputSettings], OutputSettings]] = {
     "crop": lambda form: replace(form, crop=Crop.NONE),
     "resolution": lambda form: replace(form, resolution="best"),
     "size": lambda form: replace(form, size=512),
@@ -286,15 +286,15 @@ ROWS: dict[str, Callable[[Clip], Clip]] = {
 
 def test_every_output_setting_is_covered() -> None:
     """A new option that changes a clip must be added to the examples of this file."""
-    assert list(FORMS) == list(Form().to_json())
+    assert list(FORMS) == list(OutputSettings().to_json())
 
 
 def test_a_fingerprint_depends_on_everything_that_changes_the_clip() -> None:
     """Each output setting and each field of the row results in another one."""
     clip = _clip(_video("A"))
-    prints = [fingerprint(clip, Form())]
-    prints += [fingerprint(clip, change(Form())) for change in FORMS.values()]
-    prints += [fingerprint(change(clip), Form()) for change in ROWS.values()]
+    prints = [fingerprint(clip, OutputSettings())]
+    prints += [fingerprint(clip, change(OutputSettings())) for change in FORMS.values()]
+    prints += [fingerprint(change(clip), OutputSettings()) for change in ROWS.values()]
     assert len(set(prints)) == len(prints) == 1 + len(FORMS) + len(ROWS)
 
 
@@ -302,22 +302,25 @@ def test_a_zoom_only_changes_the_fingerprint_of_face_crops() -> None:
     """It enlarges their window, and nothing else."""
     clip = _clip(_video("A"))
     wider = replace(clip, zoom=1.5)
-    face = Form(crop=Crop.FACE, resolution="best")
+    face = OutputSettings(crop=Crop.FACE, resolution="best")
     assert fingerprint(wider, face) != fingerprint(clip, face)
-    assert fingerprint(wider, Form()) == fingerprint(clip, Form())
+    assert fingerprint(wider, OutputSettings()) == fingerprint(clip, OutputSettings())
 
 
 def test_a_face_crop_needs_no_valid_box() -> None:
     """Nor a reference height."""
-    odd = [_clip(_video("A"), box=Box(0, 0, 800, 800)), _clip(replace(_video("B"), reference_height=0))]
-    assert _make(odd, Options(crop=Crop.FACE)).impossible == ()
-    assert len(_make(odd).impossible) == 2
+    suspicious = [
+        _clip(_video("A"), box=Box(0, 0, 800, 800)),
+        _clip(replace(_video("B"), reference_height=0)),
+    ]
+    assert _make(suspicious, Options(crop=Crop.FACE)).impossible == ()
+    assert len(_make(suspicious).impossible) == 2
 
 
 def test_fingerprints_are_stable() -> None:
     """Existing directories contain them: a change would re-create all clips."""
-    form = Form(crf=18, preset="veryfast")
-    assert fingerprint(_clip(_video("A", "CPCoMyuBRM0")), form) == "eb9c7b4f16bddc1fe7edf5e587fe278b"
+    form = OutputSettings(crf=18, preset="veryfast")
+    assert fingerprint(_clip(_video("A", "CPCoMyuBRM0")), form) == "2b32c2c1e3fdbeacee4efc9d3d642850"
 
 
 def test_a_fingerprint_does_not_depend_on_tools_names_and_paths() -> None:
@@ -325,8 +328,8 @@ def test_a_fingerprint_does_not_depend_on_tools_names_and_paths() -> None:
     clip = _clip(_video("A"))
     same = replace(clip, index=7, correction="verified", video=replace(clip.video, name="B", subset="WDA"))
     same = replace(same, video=replace(same.video, youtube_id=clip.video.youtube_id))
-    assert fingerprint(same, Form()) == fingerprint(clip, Form())
-    decided = _make([clip], there=[_made(clip, versions={"ffmpeg": "of another day"})])
+    assert fingerprint(same, OutputSettings()) == fingerprint(clip, OutputSettings())
+    decided = _make([clip], existing=[_made(clip, versions={"ffmpeg": "of another day"})])
     assert decided.there == (clip,)
 
 
@@ -345,9 +348,9 @@ def test_a_fingerprint_does_not_depend_on_tools_names_and_paths() -> None:
 def test_a_difference_is_described_by_options(options: Options, text: str) -> None:
     """The old value comes first, then the requested one."""
     clip = _clip(_video("A"))
-    (found,) = _make([clip], options, there=[_made(clip)]).different
+    (found,) = _make([clip], options, existing=[_made(clip)]).different
     assert found.words == text
-    (back,) = _make([clip], there=[_made(clip, options)]).different
+    (back,) = _make([clip], existing=[_made(clip, options)]).different
     assert len(back.words) == len(text)
     assert back.words != text
 
@@ -365,16 +368,16 @@ def test_a_difference_is_described_by_options(options: Options, text: str) -> No
 def test_a_changed_row_is_described_too(name: str, text: str) -> None:
     """A correction of the tables re-creates clips, and the message names the changed value."""
     clip = _clip(_video("A"))
-    (found,) = _make([ROWS[name](clip)], there=[_made(clip)]).different
+    (found,) = _make([ROWS[name](clip)], existing=[_made(clip)]).different
     assert found.words == text
 
 
 def test_a_clip_of_another_version_is_described_as_such() -> None:
     """The fingerprint differs, though no recorded value does."""
     clip = _clip(_video("A"))
-    (found,) = _make([clip], there=[_made(clip, fingerprint="of old")]).different
+    (found,) = _make([clip], existing=[_made(clip, fingerprint="of old")]).different
     assert "another version" in found.words
-    (found,) = _make([clip], there=[_made(clip) | {"form": {}, "metadata": {}}]).different
+    (found,) = _make([clip], existing=[_made(clip) | {"form": {}, "metadata": {}}]).different
     assert "crf not recorded -> 20" in found.words
     assert "size" not in found.words, "an option that did not exist yet was not used"
 
@@ -430,8 +433,8 @@ def test_every_selected_clip_is_in_exactly_one_category(
     world: tuple[list[Clip], Options, list[dict[str, Any]], list[dict[str, Any]]],
 ) -> None:
     """Existing, to be done, given up or impossible; each video is downloaded once, in the order above."""
-    clips, options, there, failed = world
-    decided = _make(clips, options, there, failed)
+    clips, options, existing, failed = world
+    decided = _make(clips, options, existing, failed)
     places = [
         *decided.there,
         *decided.clips,
@@ -453,7 +456,7 @@ def test_every_selected_clip_is_in_exactly_one_category(
     assert all(found.keys for found in (*decided.different, *decided.outside))
 
 
-def _calls(tables: Tables, there: Mapping[str, dict[str, Any]], options: Options) -> int:
+def _calls(tables: Tables, existing: Mapping[str, dict[str, Any]], options: Options) -> int:
     """Count the function calls that planning takes."""
     calls = 0
 
@@ -464,7 +467,7 @@ def _calls(tables: Tables, there: Mapping[str, dict[str, Any]], options: Options
     before = sys.getprofile()
     sys.setprofile(count)
     try:
-        plan.make(tables, options, there=there, failed={})
+        plan.make(tables, options, there=existing, failed={})
     finally:
         sys.setprofile(before)
     return calls
@@ -476,8 +479,8 @@ def test_planning_takes_ten_times_as_long_for_ten_times_as_many(limit: int | Non
     steps = []
     for number in (200, 2000):
         clips = [_clip(_video(f"V{index}"), end=31 + index % 400) for index in range(number)]
-        there = {clip.stem: _made(clip, Options(crf=23)) for clip in clips[::2]}
-        steps.append(_calls(_tables(clips), there, Options(limit=limit)))
+        existing = {clip.stem: _made(clip, Options(crf=23)) for clip in clips[::2]}
+        steps.append(_calls(_tables(clips), existing, Options(limit=limit)))
     assert steps[1] < 11 * steps[0]
 
 

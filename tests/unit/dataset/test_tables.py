@@ -39,7 +39,7 @@ SMALL = {
 """Two videos and three clips without problems."""
 
 
-def put(directory: Path, *, corrections: str | None = None, **changed: str | bytes | None) -> Path:
+def write_tables(directory: Path, *, corrections: str | None = None, **changed: str | bytes | None) -> Path:
     """Write the small tables as RD, some of them changed, or omitted if None."""
     for kind, text in {**SMALL, **changed}.items():
         if text is not None:
@@ -269,10 +269,10 @@ def test_blank_lines_move_no_row(tmp_path: Path) -> None:
     spaced = {kind: f"\n \t\n{text}\n\n" for kind, text in SMALL.items()}
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    plain, blank = read(put(tmp_path / "a")), read(put(tmp_path / "b", **spaced))
+    plain, blank = read(write_tables(tmp_path / "a")), read(write_tables(tmp_path / "b", **spaced))
     assert (blank.videos, blank.clips) == (plain.videos, plain.clips)
     spaced["resolution"] = "\n\nOne.mp4 714\n"
-    assert found(read(put(tmp_path / "b", **spaced)), "odd_height")[0].line == 3
+    assert found(read(write_tables(tmp_path / "b", **spaced)), "odd_height")[0].line == 3
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_blank_lines_move_no_row(tmp_path: Path) -> None:
 )
 def test_times_may_have_hours_and_fractions(tmp_path: Path, text: str, start: float, end: float) -> None:
     """An interval is read in minutes and seconds, in hours, and with fractions."""
-    result = read(put(tmp_path, annotion_time=f"One {text} 00:30-00:40\nTwo_2 01:00-02:00\n"))
+    result = read(write_tables(tmp_path, annotion_time=f"One {text} 00:30-00:40\nTwo_2 01:00-02:00\n"))
     assert result.clips[0].interval == Interval(start, end)
 
 
@@ -296,7 +296,7 @@ def test_times_may_have_hours_and_fractions(tmp_path: Path, text: str, start: fl
 
 def test_the_small_tables_have_no_findings(tmp_path: Path) -> None:
     """The tests below add one problem each."""
-    result = read(put(tmp_path))
+    result = read(write_tables(tmp_path))
     assert oddities(result) == []
     assert [clip.stem for clip in result.clips] == ["RD_One_000", "RD_One_001", "RD_Two_2_000"]
 
@@ -333,7 +333,7 @@ def test_a_hostile_name_is_skipped_and_quoted_safely(tmp_path: Path, kind: str, 
         "crop_wh": f"{name}_0.mp4 1 2 3 4",
         "crop_ratio": f"{name}_0.mp4 1.2",
     }[kind]
-    result = read(put(tmp_path, **{kind: SMALL[kind] + rest + "\n"}))
+    result = read(write_tables(tmp_path, **{kind: SMALL[kind] + rest + "\n"}))
     (finding,) = oddities(result)
     assert (finding.code, finding.severity) == ("bad_name", Severity.ERROR)
     assert (finding.file, finding.line) == (f"RD_{kind}.txt", SMALL[kind].count("\n") + 1)
@@ -376,7 +376,7 @@ def test_a_hostile_name_is_skipped_and_quoted_safely(tmp_path: Path, kind: str, 
 )
 def test_a_url_that_is_no_youtube_video_is_skipped(tmp_path: Path, url: str) -> None:
     """Another host, scheme or an invalid id results in no video, and its other rows cause no findings."""
-    result = read(put(tmp_path, video_url=f"One https://youtu.be/{ONE_ID}\nTwo_2 {url}\n"))
+    result = read(write_tables(tmp_path, video_url=f"One https://youtu.be/{ONE_ID}\nTwo_2 {url}\n"))
     assert [video.youtube_id for video in result.videos] == [ONE_ID]
     (finding,) = oddities(result)
     assert (finding.code, finding.severity, finding.line) == ("bad_url", Severity.ERROR, 2)
@@ -415,7 +415,7 @@ def test_a_url_that_is_no_youtube_video_is_skipped(tmp_path: Path, url: str) -> 
 def test_an_impossible_value_is_skipped(tmp_path: Path, kind: str, row: str, code: str) -> None:
     """It is a finding, and only its own row or interval is skipped."""
     text = row + "\n" + "".join(SMALL[kind].splitlines(keepends=True)[1:])
-    result = read(put(tmp_path, **{kind: text}))
+    result = read(write_tables(tmp_path, **{kind: text}))
     (finding,) = found(result, code)
     assert (finding.severity, finding.file, finding.line) == (Severity.ERROR, f"RD_{kind}.txt", 1)
     assert finding.words.isprintable()
@@ -454,8 +454,8 @@ def test_duplicate_and_unmatched_rows_are_skipped(
 ) -> None:
     """A second row of one name, or a row that belongs to nothing, changes no video and no clip."""
     (tmp_path / "clean").mkdir()
-    clean = read(put(tmp_path / "clean"))
-    result = read(put(tmp_path, **{kind: SMALL[kind] + row + "\n"}))
+    clean = read(write_tables(tmp_path / "clean"))
+    result = read(write_tables(tmp_path, **{kind: SMALL[kind] + row + "\n"}))
     (finding,) = oddities(result)
     assert (finding.code, finding.severity) == (code, severity)
     assert (finding.file, finding.line) == (f"RD_{kind}.txt", SMALL[kind].count("\n") + 1)
@@ -489,7 +489,7 @@ def test_suspicious_rows_are_reported_and_kept(
     tmp_path: Path, kind: str, text: str, expected: tuple[str, Severity], clips: int
 ) -> None:
     """Usable rows are used, with a finding."""
-    result = read(put(tmp_path, **{kind: text}))
+    result = read(write_tables(tmp_path, **{kind: text}))
     assert expected in {(finding.code, finding.severity) for finding in oddities(result)}
     assert len(result.clips) == clips
 
@@ -498,13 +498,15 @@ def test_a_box_may_end_at_the_edge_of_the_frame(tmp_path: Path) -> None:
     """A box of the frame's full height is valid, and adjacent intervals share no frame."""
     text = SMALL["crop_wh"].replace("One_0.mp4 10 400 20 401", "One_0.mp4 10 720 0 720")
     touching = SMALL["annotion_time"].replace("00:30", "00:20")
-    assert oddities(read(put(tmp_path, crop_wh=text, annotion_time=touching))) == []
+    assert oddities(read(write_tables(tmp_path, crop_wh=text, annotion_time=touching))) == []
 
 
 def test_a_long_clip_may_contain_several_short_ones(tmp_path: Path) -> None:
     """Each clip that shares frames with an earlier one is reported, not only its neighbour."""
     intervals = "One.mp4 00:10-01:00 00:20-00:25 00:40-00:45\n"
-    result = read(put(tmp_path, annotion_time=intervals, crop_wh=SMALL["crop_wh"] + "One_2.mp4 1 2 3 4\n"))
+    result = read(
+        write_tables(tmp_path, annotion_time=intervals, crop_wh=SMALL["crop_wh"] + "One_2.mp4 1 2 3 4\n")
+    )
     first, second = found(result, "overlapping_clips")
     assert "RD_One_000 and RD_One_001" in first.words
     assert "RD_One_000 and RD_One_002" in second.words
@@ -512,14 +514,14 @@ def test_a_long_clip_may_contain_several_short_ones(tmp_path: Path) -> None:
 
 def test_a_later_interval_keeps_its_index_without_the_earlier_box(tmp_path: Path) -> None:
     """Clips are not renumbered if an earlier one of the video cannot be created."""
-    result = read(put(tmp_path, crop_wh=_without("crop_wh", "One_0")))
+    result = read(write_tables(tmp_path, crop_wh=_without("crop_wh", "One_0")))
     assert [clip.stem for clip in result.clips] == ["RD_One_001", "RD_Two_2_000"]
 
 
 def test_of_names_that_differ_in_case_the_first_is_used(tmp_path: Path) -> None:
     """On some file systems one would replace the other, so the result is the same everywhere."""
     result = read(
-        put(
+        write_tables(
             tmp_path,
             video_url=SMALL["video_url"] + "ONE https://youtu.be/ccccccccccc\n",
             resolution=SMALL["resolution"] + "ONE.mp4 720\n",
@@ -537,7 +539,7 @@ def test_of_names_that_differ_in_case_the_first_is_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_table_is_one_warning(tmp_path: Path, kind: str) -> None:
     """The rest is used as far as possible, and only the missing table is reported."""
-    result = read(put(tmp_path, **{kind: None}))
+    result = read(write_tables(tmp_path, **{kind: None}))
     (finding,) = oddities(result)
     assert (finding.file, finding.line) == (f"RD_{kind}.txt", 0)
     assert (finding.code, finding.severity) == ("missing_table", Severity.WARNING)
@@ -547,7 +549,7 @@ def test_a_missing_table_is_one_warning(tmp_path: Path, kind: str) -> None:
 
 def test_a_missing_subset_is_one_warning(tmp_path: Path) -> None:
     """Tables of one subset alone are complete."""
-    result = read(put(tmp_path))
+    result = read(write_tables(tmp_path))
     assert [(finding.code, finding.severity) for finding in result.findings] == [
         ("missing_subset", Severity.WARNING)
     ] * 2
@@ -567,7 +569,7 @@ def test_a_missing_directory_is_an_error(tmp_path: Path) -> None:
 def test_a_file_instead_of_a_directory_is_an_error(tmp_path: Path) -> None:
     """The path of one table is not the directory of the tables."""
     with pytest.raises(TableError, match="directory"):
-        read(put(tmp_path) / "RD_video_url.txt")
+        read(write_tables(tmp_path) / "RD_video_url.txt")
 
 
 def test_a_directory_without_tables_is_an_error(tmp_path: Path) -> None:
@@ -620,7 +622,7 @@ def test_a_directory_without_tables_is_an_error(tmp_path: Path) -> None:
 )
 def test_a_malformed_line_is_an_error_with_file_and_line(tmp_path: Path, kind: str, row: str) -> None:
     """A line that is no row of its table stops the reading, with its position."""
-    put(tmp_path, **{kind: f"{SMALL[kind].splitlines()[-1]}\n\n{row}\n"})
+    write_tables(tmp_path, **{kind: f"{SMALL[kind].splitlines()[-1]}\n\n{row}\n"})
     with pytest.raises(TableError) as caught:
         read(tmp_path)
     assert (caught.value.file, caught.value.line) == (f"RD_{kind}.txt", 3)
@@ -635,13 +637,13 @@ def test_a_malformed_line_is_an_error_with_file_and_line(tmp_path: Path, kind: s
 def test_a_table_that_is_not_utf_8_is_an_error(tmp_path: Path, data: bytes) -> None:
     """Lines in other encodings are reported, and the encoding is not guessed."""
     with pytest.raises(TableError, match="UTF-8") as caught:
-        read(put(tmp_path, video_url=SMALL["video_url"].encode() + data.replace(b"One\n", b"")))
+        read(write_tables(tmp_path, video_url=SMALL["video_url"].encode() + data.replace(b"One\n", b"")))
     assert caught.value.line == 3
 
 
 def test_a_line_of_a_hundred_megabytes_is_an_error_and_not_kept_in_memory(tmp_path: Path) -> None:
     """A damaged table takes neither memory nor time."""
-    put(tmp_path)
+    write_tables(tmp_path)
     os.truncate(tmp_path / "RD_resolution.txt", 100_000_000)
     tracemalloc.start()
     try:
@@ -657,14 +659,14 @@ def test_the_longest_valid_line_is_read(tmp_path: Path) -> None:
     """Up to the last character before the limit."""
     row = "One 00:10-00:20"
     padded = row.ljust(tables.LONGEST_LINE)
-    assert len(read(put(tmp_path, annotion_time=f"{padded}\n")).clips) == 1
+    assert len(read(write_tables(tmp_path, annotion_time=f"{padded}\n")).clips) == 1
     with pytest.raises(TableError, match="longer"):
-        read(put(tmp_path, annotion_time=f"{padded} \n"))
+        read(write_tables(tmp_path, annotion_time=f"{padded} \n"))
 
 
 def test_special_files_are_errors(tmp_path: Path) -> None:
     """A FIFO would block forever, a directory has no rows, a loop of links leads nowhere."""
-    path = put(tmp_path, resolution=None) / "RD_resolution.txt"
+    path = write_tables(tmp_path, resolution=None) / "RD_resolution.txt"
     os.mkfifo(path)
     with pytest.raises(TableError, match="regular file"):
         read(tmp_path)
@@ -787,7 +789,7 @@ def test_corrections_next_to_the_tables_replace_the_bundled_ones(tmp_path: Path)
     copy(tmp_path)
     shutil.copy(shipped() / "corrections.csv", tmp_path)
     assert read(tmp_path) == read()
-    put(tmp_path, corrections="")
+    write_tables(tmp_path, corrections="")
     assert clips_of(read(tmp_path), "KevinMcCarthy1")[0].video.reference_height == 0
 
 
@@ -801,7 +803,7 @@ def _stems(result: Tables) -> list[str]:
 
 def test_a_correction_may_be_verified_and_change_an_interval(tmp_path: Path) -> None:
     """The new clip is listed with its video, in the order of indices."""
-    result = read(put(tmp_path, corrections=f'verified,{ONE},2,00:11-00:20 1 2 3 4,"us, twice"\n'))
+    result = read(write_tables(tmp_path, corrections=f'verified,{ONE},2,00:11-00:20 1 2 3 4,"us, twice"\n'))
     assert _stems(result) == ["RD_One_001", "RD_One_002", "RD_Two_2_000"]
     (finding,) = oddities(result)
     assert (finding.code, finding.file, finding.line) == ("corrected", "corrections.csv", 2)
@@ -820,7 +822,7 @@ def test_a_correction_may_be_verified_and_change_an_interval(tmp_path: Path) -> 
 )
 def test_a_correction_that_reuses_an_index_is_rejected(tmp_path: Path, lines: str) -> None:
     """The published clips are kept, all of them, if one correction would assign an index twice."""
-    result = read(put(tmp_path, corrections=lines))
+    result = read(write_tables(tmp_path, corrections=lines))
     (finding,) = oddities(result)
     assert (finding.code, finding.severity) == ("index_reused", Severity.ERROR)
     assert _stems(result) == ["RD_One_000", "RD_One_001", "RD_Two_2_000"]
@@ -831,7 +833,7 @@ def test_two_corrections_cannot_use_one_free_index(tmp_path: Path) -> None:
     """An index that one correction has assigned is not free for the next."""
     second = f"RD,One,{ONE_ID},1,00:30-00:40 11 400 21 401 at 720"
     lines = f"verified,{ONE},2,00:11-00:20 1 2 3 4,us\nverified,{second},2,00:31-00:40 1 2 3 4,us\n"
-    result = read(put(tmp_path, corrections=lines))
+    result = read(write_tables(tmp_path, corrections=lines))
     assert _stems(result) == ["RD_One_001", "RD_One_002", "RD_Two_2_000"]
     assert found(result, "index_reused")[0].line == 3
 
@@ -840,7 +842,7 @@ def test_of_two_corrections_the_verified_one_applies(tmp_path: Path) -> None:
     """One row is corrected once, by the more certain source, whatever the order of lines."""
     lines = f"unverified,{ONE},0,00:10-00:20 1 2 3 4,them\nverified,{ONE},0,00:10-00:20 5 6 7 8,us\n"
     lines += f"unverified,RD,One,{ONE_ID},,720,,1080,them\nverified,RD,One,{ONE_ID},,720,,2160,us\n"
-    result = read(put(tmp_path, corrections=lines), corrections=Corrections.UNVERIFIED)
+    result = read(write_tables(tmp_path, corrections=lines), corrections=Corrections.UNVERIFIED)
     assert result.clips[0].box == Box(5, 7, 6, 8)
     assert result.clips[0].video.reference_height == 2160
     assert result.clips[0].correction == "verified"
@@ -850,7 +852,9 @@ def test_of_two_corrections_the_verified_one_applies(tmp_path: Path) -> None:
 def test_a_clip_has_the_level_of_its_less_certain_correction(tmp_path: Path) -> None:
     """A verified height does not make an unverified box verified."""
     lines = f"unverified,{ONE},0,00:10-00:20 1 2 3 4,them\nverified,RD,One,{ONE_ID},,720,,1080,us\n"
-    first, second, other = read(put(tmp_path, corrections=lines), corrections=Corrections.UNVERIFIED).clips
+    first, second, other = read(
+        write_tables(tmp_path, corrections=lines), corrections=Corrections.UNVERIFIED
+    ).clips
     assert (first.correction, second.correction, other.correction) == ("unverified", "verified", None)
     assert first.video == second.video
     assert first.video.reference_height == 1080
@@ -877,7 +881,7 @@ def test_a_malformed_correction_is_an_error_with_its_line(tmp_path: Path, text: 
     """As in the other tables."""
     head = "level,subset,name,youtube_id,index,published,new_index,corrected,source"
     data = text.replace("HEAD", head).encode(errors="surrogateescape")
-    (put(tmp_path) / "corrections.csv").write_bytes(data)
+    (write_tables(tmp_path) / "corrections.csv").write_bytes(data)
     with pytest.raises(TableError) as caught:
         read(tmp_path)
     assert (caught.value.file, caught.value.line) == ("corrections.csv", line)
@@ -897,7 +901,7 @@ def test_a_malformed_correction_is_an_error_with_its_line(tmp_path: Path, text: 
 )
 def test_an_impossible_correction_is_skipped(tmp_path: Path, line: str, code: str) -> None:
     """Corrections must not contain values that are invalid in the tables."""
-    result = read(put(tmp_path, corrections=line + "\n"))
+    result = read(write_tables(tmp_path, corrections=line + "\n"))
     assert [(finding.code, finding.severity) for finding in oddities(result)] == [(code, Severity.ERROR)]
     assert {clip.correction for clip in result.clips} == {None}
 
@@ -905,7 +909,7 @@ def test_an_impossible_correction_is_skipped(tmp_path: Path, line: str, code: st
 def test_a_source_is_quoted_safely(tmp_path: Path) -> None:
     """Text from a table of corrections does not move the cursor either."""
     line = f"verified,RD,One,{ONE_ID},,720,,1080,\x1b[2J\u202e{'x' * 5000}\n"
-    (finding,) = found(read(put(tmp_path, corrections=line)), "corrected")
+    (finding,) = found(read(write_tables(tmp_path, corrections=line)), "corrected")
     assert finding.words.isascii()
     assert finding.words.isprintable()
     assert len(finding.words) < 400
@@ -1009,28 +1013,28 @@ HEAD = "level,subset,name,youtube_id,index,published,new_index,corrected,source\
 @st.composite
 def contents(draw: st.DrawFn) -> dict[str, bytes]:
     """Draw the small tables with additional rows: mostly of the right format, sometimes anything."""
-    drawn = {f"RD_{kind}.txt": text.encode() for kind, text in SMALL.items()} | {
+    files = {f"RD_{kind}.txt": text.encode() for kind, text in SMALL.items()} | {
         "corrections.csv": HEAD.encode()
     }
     for file in draw(st.lists(st.sampled_from(sorted(ROWS)), max_size=8)):
-        drawn[file] += draw(ROWS[file]).encode(errors="replace") + b"\n"
+        files[file] += draw(ROWS[file]).encode(errors="replace") + b"\n"
     if draw(st.integers(0, 3)) == 0:
         anything = st.one_of(st.lists(TOKENS, max_size=6).map(" ".join), st.text()).map(
             lambda text: text.encode(errors="replace")
         )
         file = draw(st.sampled_from(sorted(ROWS)))
-        drawn[file] += draw(st.one_of(anything, st.binary(max_size=60)))
-    return drawn
+        files[file] += draw(st.one_of(anything, st.binary(max_size=60)))
+    return files
 
 
 @given(contents(), st.sampled_from(list(Corrections)))
 @settings(max_examples=200, deadline=None)
 def test_any_tables_only_raise_table_errors(
-    tmp_path_factory: pytest.TempPathFactory, drawn: dict[str, bytes], level: Corrections
+    tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes], level: Corrections
 ) -> None:
     """Whatever the tables contain, the result is safe as a file name and for display."""
     directory = tmp_path_factory.getbasetemp()
-    for file, data in drawn.items():
+    for file, data in files.items():
         (directory / file).write_bytes(data)
     try:
         result = read(directory, corrections=level)

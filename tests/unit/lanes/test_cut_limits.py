@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Hdr, Interval, Video
+from hdtf_async.core.model import Audio, Box, Clip, Crop, Hdr, Interval, OutputSettings, Video
 from hdtf_async.lanes.encoder import plan_cut, verify
-from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media.demux import AudioInfo, MediaInfo
 from hdtf_async.media.ffmpeg import Cut
 from hdtf_async.media.framing import Part
@@ -27,13 +27,13 @@ def planned(
     shown: Shown = SHOWN,
     *,
     clip: Clip = CLIP,
-    form: Form | None = None,
+    form: OutputSettings | None = None,
     raw: dict[str, Any] | None = None,
     **facts: Any,
 ) -> Cut:
     """Plan a cut from a raw at 25 frames per second, or as it is told."""
-    source = Raw(Path("raw.mp4"), "mp4", replace(FACTS, **facts), {clip.stem: shown}, "136", None)
-    return plan_cut(clip, replace(source, **raw or {}), form or Form())
+    source = SourceVideo(Path("raw.mp4"), "mp4", replace(FACTS, **facts), {clip.stem: shown}, "136", None)
+    return plan_cut(clip, replace(source, **raw or {}), form or OutputSettings())
 
 
 # The first frame
@@ -97,7 +97,7 @@ def test_the_last_frame_is_held_where_the_file_states_another_duration(
     """By more than a quarter of a frame; another rate makes new frames anyway."""
     shown = replace(SHOWN, last=11.9375, stored=stored)
     assert planned(shown, step=0.0625).hold == hold
-    assert planned(shown, step=0.0625, form=Form(fps=Fraction(30))).hold is None
+    assert planned(shown, step=0.0625, settings=OutputSettings(fps=Fraction(30))).hold is None
 
 
 def test_in_a_slide_show_a_quarter_of_a_tenth_of_a_second_is_near() -> None:
@@ -208,10 +208,10 @@ def test_what_cannot_become_standard_range_is_refused(
     """Or must not, where the user does not want it to."""
     parts = (replace(LARGE, **change),)
     if words is None:
-        assert planned(parts=parts, form=Form(hdr=hdr)).hdr == parts[0].hdr
+        assert planned(parts=parts, settings=OutputSettings(hdr=hdr)).hdr == parts[0].hdr
     else:
         with pytest.raises(Failure) as failed:
-            planned(parts=parts, form=Form(hdr=hdr))
+            planned(parts=parts, settings=OutputSettings(hdr=hdr))
         assert failed.value.reason is Reason.UNSUPPORTED_SOURCE
         assert words in failed.value.words
 
@@ -239,7 +239,7 @@ def test_the_filters_know_of_each_change_on_the_way() -> None:
 
 def test_the_whole_frame_has_even_sides() -> None:
     """In square pixels."""
-    cut = planned(form=Form(crop=Crop.NONE), parts=(Part(0.0, 321, 181, aspect="4/3"),))
+    cut = planned(settings=OutputSettings(crop=Crop.NONE), parts=(Part(0.0, 321, 181, aspect="4/3"),))
     assert (cut.box, cut.squared) == (Box(0, 0, 428, 180), (428, 181))
     assert planned().squared is None
 
@@ -249,20 +249,20 @@ def test_the_whole_frame_has_even_sides() -> None:
 
 def test_audio_comes_from_the_video_or_from_a_file_of_its_own() -> None:
     """Each has its own track and clock."""
-    form = Form(audio=Audio.AAC)
+    form = OutputSettings(audio=Audio.AAC)
     with pytest.raises(Failure) as failed:
-        planned(form=form)
+        planned(settings=form)
     assert failed.value.reason is Reason.NO_SOUND
     inside = AudioInfo("aac", 48000, 2, 0.0, 60.0, 60.0, track=3, zero=1.5)
-    sound = planned(form=form, raw={"sound": Path("raw.mp4")}, sound=inside, suspect=True).sound
+    sound = planned(settings=form, raw={"sound": Path("raw.mp4")}, sound=inside, suspect=True).sound
     assert sound is not None
     assert (sound.container, sound.track, sound.zero, sound.suspect) == ("mp4", 3, 1.5, True)
     assert (sound.start, sound.seconds) == (10.0, 2.0)
     beside = {"sound": Path("raw.M4A"), "sound_track": 1, "sound_suspect": True}
-    sound = planned(form=form, raw=beside, sound=inside).sound
+    sound = planned(settings=form, raw=beside, sound=inside).sound
     assert sound is not None
     assert (sound.container, sound.track, sound.zero, sound.suspect) == ("m4a", 1, None, True)
-    at_rate = planned(form=Form(audio=Audio.AAC, fps=Fraction(30)), raw=beside).sound
+    at_rate = planned(settings=OutputSettings(audio=Audio.AAC, fps=Fraction(30)), raw=beside).sound
     assert at_rate is not None
     assert at_rate.seconds == 2.0
 
@@ -288,8 +288,8 @@ def test_the_last_frame_is_on_time_to_a_tick_and_ends_within_half_a_frame(
     last: float, end: float, words: str | None
 ) -> None:
     """Whether the frames are those of the raw or of another rate."""
-    for form in (Form(), Form(fps=Fraction(25))):
-        cut, facts = planned(form=form), replace(RIGHT, last=last, end=end)
+    for form in (OutputSettings(), OutputSettings(fps=Fraction(25))):
+        cut, facts = planned(settings=form), replace(RIGHT, last=last, end=end)
         if words is None:
             verify(cut, facts, 50)
         else:
@@ -304,7 +304,7 @@ def test_the_last_frame_is_on_time_to_a_tick_and_ends_within_half_a_frame(
 )
 def test_the_rate_of_a_clip_is_that_which_was_asked_for(fps: float, *, wrong: bool) -> None:
     """To a thousandth."""
-    cut, facts = planned(form=Form(fps=Fraction(25))), replace(RIGHT, fps=fps)
+    cut, facts = planned(settings=OutputSettings(fps=Fraction(25))), replace(RIGHT, fps=fps)
     if wrong:
         with pytest.raises(Failure, match=f"{fps} fps, expected 25"):
             verify(cut, facts, 50)

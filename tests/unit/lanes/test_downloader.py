@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 import load_runs
 import pytest
-from format_tables import picture
+from format_tables import video_entry
 
 from hdtf_async.core.events import EventBus
 from hdtf_async.core.failures import Failure, Reason
@@ -80,9 +80,9 @@ def ends_at(end: float, stated: float) -> AudioInfo:
 )
 def test_a_hundredth_of_a_video_may_be_missing(promised: float, end: float, whole: bool) -> None:
     """Two seconds of a short one: announced durations are rounded."""
-    rendition = replace(RENDITION, size_is_exact=False)
+    inexact = replace(RENDITION, size_is_exact=False)
     with nullcontext() if whole else pytest.raises(Failure):
-        _require_whole("picture", ends_at(end, end), rendition, promised)
+        _require_whole("picture", ends_at(end, end), inexact, promised)
 
 
 # What a failed attempt leaves for the next one.
@@ -168,7 +168,7 @@ async def test_the_reason_of_a_failure_decides_whether_its_download_is_resumed(
         for _ in range(2):
             with pytest.raises(Failure):
                 await attempt()
-    assert [bool(had) for _, had in tool.fetched] == [False, reason in CONTINUED]
+    assert [bool(resumed) for _, resumed in tool.fetched] == [False, reason in CONTINUED]
 
 
 async def test_audio_that_cannot_be_resumed_does_not_discard_the_video(tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ class Offering(Interrupted):
         self.asked.append(every_address)
         info = await super().ask(youtube_id, directory, every_address=every_address)
         formats = [
-            picture(
+            video_entry(
                 f"{number}", load_runs.LINES, url=f"https://a.b/x?c={client}", filesize=1000,
                 protocol="https" if protocol == "https" else "m3u8_native",
             )

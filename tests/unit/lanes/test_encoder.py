@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted, Event, EventBus
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
+from hdtf_async.core.model import Audio, Box, Clip, Crop, Interval, OutputSettings, Video
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes.encoder import Encoder, plan_cut, verify
-from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media.demux import AudioInfo, MediaInfo
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
@@ -48,17 +48,23 @@ async def directory(tmp_path: Path) -> AsyncIterator[OutputDirectory]:
 
 
 def cutter(
-    directory: OutputDirectory, prober: Prober, *, form: Form | None = None, tool: Path | None = None
+    directory: OutputDirectory,
+    prober: Prober,
+    *,
+    settings: OutputSettings | None = None,
+    tool: Path | None = None,
 ) -> tuple[Encoder, list[Event]]:
     """Return an encoder, and the list that receives its events."""
     emitted: list[Event] = []
     events = EventBus()
     events.subscribe(emitted.append)
     versions = {"hdtf_async": "1", "ffmpeg": "2"}
-    return Encoder(form or Form(), directory, tool or bundled_ffmpeg(), versions, prober, events), emitted
+    return Encoder(
+        settings or OutputSettings(), directory, tool or bundled_ffmpeg(), versions, prober, events
+    ), emitted
 
 
-async def raw_of(prober: Prober, path: Path, *clips: Clip, yt_dlp: str | None = "3") -> Raw:
+async def raw_of(prober: Prober, path: Path, *clips: Clip, yt_dlp: str | None = "3") -> SourceVideo:
     """Return a source video as the network lane passes it on."""
     raw = await media.raw(prober, path, *clips)
     return replace(raw, format_id="136" if yt_dlp else None, yt_dlp=yt_dlp)
@@ -82,14 +88,14 @@ async def test_a_clip_is_created_verified_published_and_recorded(
 ) -> None:
     """The file matches its record, which contains its source and how it was created."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
-    form = Form(crf=0, preset="ultrafast")
-    work, emitted = cutter(directory, prober, form=form)
+    settings = OutputSettings(crf=0, preset="ultrafast")
+    work, emitted = cutter(directory, prober, settings=settings)
     await work.cut(CLIP, raw)
 
     assert files(directory) == ["RD_Radio1_000.mp4", "_journal.jsonl"]
     clip = directory.out / "RD_Radio1_000.mp4"
     due = media.decoded(raw.path).within(1, 2.5)
-    shown = media.Decoded(clip).pictures
+    shown = media.Decoded(clip).frames
     assert [one.planes for one in shown] == [one.cropped(Box(40, 20, 96, 64)) for one in due]
 
     (record,) = records(directory)
@@ -116,7 +122,7 @@ async def test_a_clip_is_created_verified_published_and_recorded(
         "duration": pytest.approx(len(due) / 25, abs=1e-6),
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
-        "fingerprint": fingerprint(CLIP, form),
+        "fingerprint": fingerprint(CLIP, settings),
         "versions": {"hdtf_async": "1", "ffmpeg": "2", "yt_dlp": "3"},
     }
     assert directory.known.there(CLIP.stem) is not None
@@ -131,7 +137,7 @@ async def test_size_and_rate_are_in_the_clip_and_in_its_record(
 ) -> None:
     """From a source video with 29.97 fps."""
     raw = await raw_of(prober, sources / "b_frames.mp4", CLIP, yt_dlp=None)
-    work, _ = cutter(directory, prober, form=Form(size=128, fps=Fraction(25)))
+    work, _ = cutter(directory, prober, settings=OutputSettings(size=128, fps=Fraction(25)))
     corrected = replace(CLIP, correction="verified")
     await work.cut(corrected, raw)
     (record,) = records(directory)
@@ -151,7 +157,7 @@ async def test_size_and_rate_are_in_the_clip_and_in_its_record(
 async def test_the_whole_frame_can_be_used(directory: OutputDirectory, prober: Prober, sources: Path) -> None:
     """The published box is ignored."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
-    work, _ = cutter(directory, prober, form=Form(crop=Crop.NONE))
+    work, _ = cutter(directory, prober, settings=OutputSettings(crop=Crop.NONE))
     await work.cut(CLIP, raw)
     (record,) = records(directory)
     metadata = record["metadata"]
@@ -165,14 +171,14 @@ async def test_an_interval_beyond_the_end_is_shortened(
     """At the original frame rate and at another one; the missing seconds are recorded, and emitted."""
     clip = replace(CLIP, interval=Interval(1, 6))
     raw = await raw_of(prober, sources / "open_gop.mp4", clip)
-    for form in (Form(), Form(fps=Fraction(30000, 1001))):
-        work, emitted = cutter(directory, prober, form=form)
+    for settings in (OutputSettings(), OutputSettings(fps=Fraction(30000, 1001))):
+        work, emitted = cutter(directory, prober, settings=settings)
         await work.cut(clip, raw)
         assert isinstance(emitted[-1], ClipDone)
         assert emitted[-1].ends_early == 2.0
         metadata = records(directory)[-1]["metadata"]
         assert isinstance(metadata, dict)
-        assert metadata["frames"] == round(3 * (form.fps or 25))
+        assert metadata["frames"] == round(3 * (settings.fps or 25))
         assert metadata["duration"] == pytest.approx(3, abs=0.02)
         assert (metadata["end"], metadata["ends_early"]) == (6, 2.0)
 
@@ -267,7 +273,7 @@ async def test_a_clip_with_an_invalid_wav_file_leaves_nothing(
     else:
         write_wav(tmp_path / "made.wav", *wrong)
     script = 'cp "$(dirname "$0")/made.wav" "$target"'
-    work, _ = cutter(directory, prober, form=Form(audio=Audio.WAV), tool=tool(tmp_path, script))
+    work, _ = cutter(directory, prober, settings=OutputSettings(audio=Audio.WAV), tool=tool(tmp_path, script))
     with pytest.raises(Failure, match="WAV") as failure:
         await work.cut(CLIP, raw)
     assert failure.value.reason is Reason.CLIP_WRONG
@@ -310,12 +316,12 @@ async def test_a_broken_prober_is_not_a_failure_of_the_clip(
 # The plan of a cut
 
 
-def raw_with(facts: MediaInfo, clip: Clip, frames: int = 25) -> Raw:
+def raw_with(facts: MediaInfo, clip: Clip, frames: int = 25) -> SourceVideo:
     """Return a source video of which only the properties matter, with frames 0.04 s apart."""
     first, end = max(clip.interval.start, facts.start), clip.interval.end
     before = None if first == facts.start else first - 0.04
     shown = Shown(frames, first if frames else first - 0.04, end - 0.04, before, end, 0.04)
-    return Raw(Path("raw.mp4"), "mp4", facts, {clip.stem: shown}, None, None)
+    return SourceVideo(Path("raw.mp4"), "mp4", facts, {clip.stem: shown}, None, None)
 
 
 @given(
@@ -330,7 +336,7 @@ def test_a_clip_has_even_sides_and_is_inside_its_source_video(
     """For any published box and any format."""
     facts = replace(FACTS, width=height * 16 // 9, height=height)
     clip = replace(CLIP, video=replace(VIDEO, reference_height=720), box=box)
-    found = plan_cut(clip, raw_with(facts, clip), Form(size=size, crop=crop))
+    found = plan_cut(clip, raw_with(facts, clip), OutputSettings(size=size, crop=crop))
     assert found.width % 2 == found.height % 2 == 0
     assert found.box.left >= 0
     assert found.box.top >= 0
@@ -344,9 +350,9 @@ def test_a_clip_has_even_sides_and_is_inside_its_source_video(
 
 def test_a_cut_uses_the_clock_of_its_source_video() -> None:
     """And has the frames that were counted there, unless another rate is requested."""
-    found = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form())
+    found = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), OutputSettings())
     assert (found.time_base, found.frames, found.interval) == (Fraction(1, 12800), 37, CLIP.interval)
-    assert plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form(fps=Fraction(30))).frames == 45
+    assert plan_cut(CLIP, raw_with(FACTS, CLIP, 37), OutputSettings(fps=Fraction(30))).frames == 45
 
 
 @pytest.mark.parametrize(
@@ -364,7 +370,7 @@ def test_a_cut_uses_the_clock_of_its_source_video() -> None:
 def test_an_interval_ends_with_its_video(end: float, used: float) -> None:
     """Half a frame is rounding; up to half of the clip may be missing."""
     clip = replace(CLIP, interval=Interval(20, end))
-    assert plan_cut(clip, raw_with(FACTS, clip), Form()).interval == Interval(20, used)
+    assert plan_cut(clip, raw_with(FACTS, clip), OutputSettings()).interval == Interval(20, used)
 
 
 @pytest.mark.parametrize("interval", [Interval(20, 100.1), Interval(60, 61), Interval(1000, 1010)])
@@ -372,7 +378,7 @@ def test_half_of_an_interval_must_exist(interval: Interval) -> None:
     """Otherwise the video is not the one that was annotated."""
     clip = replace(CLIP, interval=interval)
     with pytest.raises(Failure) as failure:
-        plan_cut(clip, raw_with(FACTS, clip), Form())
+        plan_cut(clip, raw_with(FACTS, clip), OutputSettings())
     assert failure.value.reason is Reason.INTERVAL_OUTSIDE
     assert "60.00" in failure.value.words
 
@@ -382,7 +388,7 @@ def test_a_video_of_one_frame_without_duration_does_not_crash() -> None:
     facts = replace(FACTS, frames=1, fps=0.0, start=1.0, end=1.0)
     clip = replace(CLIP, interval=Interval(0.5, 1.25))
     with pytest.raises(Failure, match=r"the video starts at 1\.00 s"):
-        plan_cut(clip, raw_with(facts, clip, 1), Form())
+        plan_cut(clip, raw_with(facts, clip, 1), OutputSettings())
 
 
 RIGHT = replace(FACTS, width=96, height=64, frames=38, last=1.48, end=1.52)
@@ -401,7 +407,7 @@ RIGHT = replace(FACTS, width=96, height=64, frames=38, last=1.48, end=1.52)
 )
 def test_each_wrong_property_of_a_clip_is_detected(facts: MediaInfo, message: str) -> None:
     """Frames, sides, codec and rate, and the message names it."""
-    wanted = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form(fps=Fraction(25)))
+    wanted = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), OutputSettings(fps=Fraction(25)))
     verify(wanted, RIGHT, 38)
     with pytest.raises(Failure) as failure:
         verify(wanted, facts, 38)
@@ -413,7 +419,7 @@ def test_each_wrong_property_of_a_clip_is_detected(facts: MediaInfo, message: st
 
 def test_frames_at_wrong_times_are_detected() -> None:
     """Without a requested rate, the times of the first and the last source frame are compared."""
-    wanted = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form())
+    wanted = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), OutputSettings())
     facts = replace(RIGHT, frames=37, start=0.04, last=1.5, end=1.54)
     verify(wanted, facts, 37)
     with pytest.raises(Failure, match=r"the last frame is off by \+0\.060 s") as failure:
@@ -426,7 +432,7 @@ def test_frames_at_wrong_times_are_detected() -> None:
 def test_audio_inside_a_clip_is_as_long_as_its_video() -> None:
     """One AAC frame more or less is rounding, and so is a first packet before the video."""
     raw = replace(raw_with(FACTS, CLIP, 37), sound=Path("sound.m4a"))
-    wanted = plan_cut(CLIP, raw, Form(fps=Fraction(25), audio=Audio.AAC))
+    wanted = plan_cut(CLIP, raw, OutputSettings(fps=Fraction(25), audio=Audio.AAC))
     for start, end in ((0.0, 1.52), (0.0, 1.6), (0.0, 1.44), (-0.023, 1.52), (0.2, 1.72)):
         verify(wanted, replace(RIGHT, sound=AudioInfo("aac", 44100, 1, start, end, end)), 38)
     for start, end in ((0.0, 1.63), (0.0, 1.41), (0.2, 1.52), (0.0, 30.0), (0.0, 0.0)):
@@ -439,7 +445,7 @@ def test_audio_inside_a_clip_is_as_long_as_its_video() -> None:
 def test_a_clip_has_audio_if_and_only_if_requested(audio: Audio) -> None:
     """A missing audio stream, or an unrequested one, is detected."""
     raw = replace(raw_with(FACTS, CLIP, 37), sound=Path("sound.m4a"))
-    wanted = plan_cut(CLIP, raw, Form(fps=Fraction(25), audio=audio))
+    wanted = plan_cut(CLIP, raw, OutputSettings(fps=Fraction(25), audio=audio))
     silent, sounding = RIGHT, replace(RIGHT, sound=AudioInfo("aac", 44100, 1, 0.0, 1.52, 1.52))
     right, wrong = (sounding, silent) if audio in {Audio.AAC, Audio.BOTH} else (silent, sounding)
     verify(wanted, right, 38)

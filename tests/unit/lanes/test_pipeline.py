@@ -133,7 +133,7 @@ def test_a_video_that_waits_for_the_pace_holds_no_token() -> None:
 
 def test_live_work_is_bounded_however_long_the_table() -> None:
     """Of 100,000 waiting videos, those in slots are tasks, and so are their clips; the others are none."""
-    plots = [Plot(fetch=5, cut=5, at_hand=None if number % 2 else True) for number in range(100_000)]
+    plots = [Plot(fetch=5, cut=5, existing=None if number % 2 else True) for number in range(100_000)]
     world = World(plots, downloads=4, encodes=4)
 
     async def a_part_of_it() -> None:
@@ -379,7 +379,7 @@ def test_the_token_of_a_blocked_download_starts_no_other() -> None:
 def test_existing_videos_are_cut_though_the_lane_is_closed() -> None:
     """A block affects the network only; a broken video that would need it now is left for another run."""
     plots = [Plot(fetch=5, fetch_failures=(Reason.REFUSED,))] * 4
-    plots += [Plot(cut=100, at_hand=True)] * 20 + [Plot(at_hand=False)] * 3
+    plots += [Plot(cut=100, existing=True)] * 20 + [Plot(existing=False)] * 3
     world = _refused(plots, 0, math.inf, cool_down=1)
     world.run()
     assert len(world.who("done")) == 20
@@ -465,9 +465,9 @@ def test_a_stopping_run_finishes_running_encodes() -> None:
         Plot(fetch=10, cut=30, clips=3),
         Plot(fetch=10, cut=1),
         Plot(fetch=500),
-        Plot(at_hand=True, cut=25),
+        Plot(existing=True, cut=25),
     ]
-    world = World([*plots, *[Plot(at_hand=True)] * 9, *[Plot()] * 9], downloads=2, encodes=2, cleanup=2)
+    world = World([*plots, *[Plot(existing=True)] * 9, *[Plot()] * 9], downloads=2, encodes=2, cleanup=2)
     assert _stopping(world, 20) == 61 + world.cleanup  # it was started at 1 s
     assert [event.encodes for event in world.of(WindingDown)] == [2]
     assert all(at <= 20 for at in world.times("fetch") + world.times("cut"))
@@ -492,7 +492,7 @@ def test_an_undecodable_video_is_downloaded_again() -> None:
     """A clip fails only after a second download was tried; finished clips are not made again."""
     unread = {1: Reason.RAW_UNREADABLE, 2: Reason.RAW_UNREADABLE}
     plots = [
-        Plot(clips=3, cut_failures=unread, at_hand=True),
+        Plot(clips=3, cut_failures=unread, existing=True),
         Plot(clips=2, cut_failures={0: Reason.RAW_UNREADABLE}),
     ]
     world = World(plots)
@@ -520,7 +520,7 @@ def _local_errors() -> dict[str, Callable[[Reason], World]]:
         return world
 
     def letting_go_of_one_at_hand(reason: Reason) -> World:
-        world = World([Plot(at_hand=True, cut=4), *others], cleanup=0, keep_raw=False)
+        world = World([Plot(existing=True, cut=4), *others], cleanup=0, keep_raw=False)
         world.let_go_trouble = reason
         return world
 
@@ -561,7 +561,7 @@ def test_a_failing_private_directory_stops_the_run() -> None:
 
 def test_existing_videos_need_no_network() -> None:
     """With every network token taken by others, existing videos are still cut."""
-    world = World([Plot(at_hand=True)] * 5, downloads=1)
+    world = World([Plot(existing=True)] * 5, downloads=1)
 
     async def beside() -> None:
         async with world.lanes.network:
@@ -574,7 +574,7 @@ def test_existing_videos_need_no_network() -> None:
 
 def test_a_broken_existing_video_is_downloaded() -> None:
     """It joins the other queue, even if that is empty."""
-    world = World([Plot(at_hand=False), Plot(at_hand=True)])
+    world = World([Plot(existing=False), Plot(existing=True)])
     world.run()
     assert world.who("fetch") == ["RD_V0"]
     assert sorted(world.who("done")) == ["RD_V0_000", "RD_V1_000"]
@@ -582,7 +582,7 @@ def test_a_broken_existing_video_is_downloaded() -> None:
 
 def test_waiting_videos_do_not_delay_downloads() -> None:
     """Downloads start at once, though the existing videos keep the encode lane busy for hours."""
-    world = World([Plot(at_hand=True, cut=3600)] * 50 + [Plot(fetch=10)] * 6, downloads=2, encodes=2)
+    world = World([Plot(existing=True, cut=3600)] * 50 + [Plot(fetch=10)] * 6, downloads=2, encodes=2)
     world.run()
     assert world.lanes.slots == 6
     assert world.times("fetch")[:4] == [0, 0, 10, 10]
@@ -637,7 +637,7 @@ def test_nothing_to_do_ends_at_once() -> None:
 @pytest.mark.parametrize("where", ["fetched", "accept", "look", "cut", "let_go"])
 def test_an_internal_error_affects_one_video(where: str) -> None:
     """It is recorded with its place in the source code, and the others continue."""
-    plots = [Plot(fetch=10, at_hand=True if where == "look" else None), *[Plot(fetch=100)] * 4]
+    plots = [Plot(fetch=10, existing=True if where == "look" else None), *[Plot(fetch=100)] * 4]
     world = World(plots, keep_raw=False)
 
     def fault() -> None:
@@ -658,8 +658,8 @@ def _busy_world() -> World:
         Plot(fetch=7, accept=2, cut=11, clips=2),
         Plot(fetch=5, fetch_failures=(Reason.NETWORK,), cut=3),
         Plot(fetch=13, fetch_failures=(Reason.PRIVATE,), clips=2),
-        Plot(at_hand=True, cut=17, clips=3),
-        Plot(at_hand=False, fetch=3, cut=5),
+        Plot(existing=True, cut=17, clips=3),
+        Plot(existing=False, fetch=3, cut=5),
         Plot(fetch=4, accept=1, cut=6, cut_failures={0: Reason.CLIP_WRONG}),
         Plot(fetch=9, cut=2),
     ]
@@ -745,7 +745,7 @@ def _plots() -> st.SearchStrategy[Plot]:
         fetch_failures=st.lists(st.sampled_from([*PASSING, *FINAL, Reason.REFUSED]), max_size=2).map(tuple),
         accept_failures=st.lists(st.sampled_from(PASSING), max_size=2).map(tuple),
         cut_failures=st.dictionaries(st.integers(0, 2), st.sampled_from([*PASSING, *FINAL]), max_size=2),
-        at_hand=st.sampled_from([None, None, True, False]),
+        existing=st.sampled_from([None, None, True, False]),
     )
 
 

@@ -32,7 +32,7 @@ H264 = "-pix_fmt yuv420p -c:v libx264 -preset veryfast -threads 1 -bf 2 -g 50"
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory in which source videos are rendered."""
     return tmp_path_factory.mktemp("own")
 
@@ -62,15 +62,15 @@ def options(tmp_path: Path) -> Options:
     )  # fmt: skip
 
 
-def film(drawn: Path, name: str, arguments: str = f"{H264} -c:a aac") -> Path:
+def film(videos: Path, name: str, arguments: str = f"{H264} -c:a aac") -> Path:
     """Render a numbered video with beeps, once."""
-    if not (drawn / name).exists():
-        numbers, beeps = shapes.draw_numbers(drawn), shapes.draw_beeps(drawn)
-        media.ffmpeg(drawn, f"-v error {numbers} {beeps} {arguments} {name}")
-    return drawn / name
+    if not (videos / name).exists():
+        numbers, beeps = shapes.draw_numbers(videos), shapes.draw_beeps(videos)
+        media.ffmpeg(videos, f"-v error {numbers} {beeps} {arguments} {name}")
+    return videos / name
 
 
-def put(path: Path, options: Options, name: str) -> None:
+def copy_file(path: Path, options: Options, name: str) -> None:
     """Copy a file to the user's own."""
     (options.raw_dirs[0] / name).write_bytes(path.read_bytes())
 
@@ -159,10 +159,10 @@ USED = {
 
 @pytest.mark.parametrize("name", USED)
 async def test_every_common_container_gives_the_expected_clip(
-    drawn: Path, tmp_path: Path, options: Options, name: str
+    videos: Path, tmp_path: Path, options: Options, name: str
 ) -> None:
     """The frames of the interval, with the audio in sync, and without a download."""
-    put(film(drawn, f"film{Path(name).suffix}", USED[name]), options, name)
+    copy_file(film(videos, f"film{Path(name).suffix}", USED[name]), options, name)
     report, unused = await run(tmp_path / "out", options)
     assert (report.done, unused, asked(options)) == (["RD_Shape_000"], [], False)
     made = shapes.measured(Shape(Path(name)), tmp_path / "out" / "RD_Shape_000.mp4", {"start": 2})
@@ -174,32 +174,32 @@ async def test_every_common_container_gives_the_expected_clip(
 
 
 @pytest.mark.parametrize(
-    "sound",
+    "audio",
     [f"A film [{ID}].f140.m4a", f"A film [{ID}].f251.webm", f"{ID}.mp3", "RD_Shape.opus", "RD_Shape.aac"],
 )
 async def test_a_silent_video_uses_the_audio_file_of_the_same_name(
-    drawn: Path, tmp_path: Path, options: Options, sound: str
+    videos: Path, tmp_path: Path, options: Options, audio: str
 ) -> None:
     """As yt-dlp leaves them where it cannot merge: also if only the content shows that it is audio."""
-    put(film(drawn, "silent.mp4", f"-map 0:v {H264}"), options, f"A film [{ID}].f137.mp4")
+    copy_file(film(videos, "silent.mp4", f"-map 0:v {H264}"), options, f"A film [{ID}].f137.mp4")
     codec = {"m4a": "aac", "webm": "libopus", "mp3": "libmp3lame", "opus": "libopus", "aac": "aac"}[
-        sound.rpartition(".")[2]
+        audio.rpartition(".")[2]
     ]
-    put(film(drawn, f"sound.{sound.rpartition('.')[2]}", f"-map 1:a -c:a {codec}"), options, sound)
+    copy_file(film(videos, f"sound.{audio.rpartition('.')[2]}", f"-map 1:a -c:a {codec}"), options, audio)
     report, unused = await run(tmp_path / "out", options)
     assert (report.done, unused, asked(options)) == (["RD_Shape_000"], [], False)
     beeps = beeps_beside(tmp_path / "out" / "RD_Shape_000.wav")
     # Raw AAC does not declare the encoder delay: 1024 samples.
-    late = 1024 / 44100 if sound.endswith(".aac") else 0
+    late = 1024 / 44100 if audio.endswith(".aac") else 0
     assert beeps == pytest.approx([0.4 + late, 1.3 + late, 2.2 + late], abs=0.01)
 
 
 # Unused files
 
 
-async def damaged(drawn: Path, kind: str, name: str) -> bytes:
+async def damaged(videos: Path, kind: str, name: str) -> bytes:
     """Return the content of an unusable file with the name of a video."""
-    whole = film(drawn, "whole.mp4", f"{H264} -c:a aac -movflags +faststart").read_bytes()
+    whole = film(videos, "whole.mp4", f"{H264} -c:a aac -movflags +faststart").read_bytes()
     return {
         "empty": b"",
         "a page": b"<!DOCTYPE html><html><title>Sign in</title></html>",
@@ -211,12 +211,12 @@ async def damaged(drawn: Path, kind: str, name: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["empty", "a page", "cut off", "scrambled", "a playlist"])
 async def test_a_damaged_file_is_named_and_not_replaced(
-    drawn: Path, tmp_path: Path, options: Options, kind: str
+    videos: Path, tmp_path: Path, options: Options, kind: str
 ) -> None:
     """Its clips fail with a reason that names it; it is neither changed nor replaced by a download."""
     name = f"A film [{ID}].mp4"
     path = options.raw_dirs[0] / name
-    path.write_bytes(await damaged(drawn, kind, name))
+    path.write_bytes(await damaged(videos, kind, name))
     before = path.read_bytes()
     for audio in (Audio.NONE, Audio.WAV):
         report, _ = await run(tmp_path / f"out {audio}", replace(options, audio=audio))
@@ -228,11 +228,11 @@ async def test_a_damaged_file_is_named_and_not_replaced(
     assert path.read_bytes() == before
 
 
-async def test_each_file_that_is_not_used_is_named(drawn: Path, tmp_path: Path, options: Options) -> None:
+async def test_each_file_that_is_not_used_is_named(videos: Path, tmp_path: Path, options: Options) -> None:
     """In the run, in the plan and by doctor; the valid one among several is used."""
-    put(film(drawn, "film.mp4"), options, "RD_Shape.mp4")
-    put(film(drawn, "film.mp4"), options, f"{ID}.f137.mp4")
-    put(film(drawn, "sound.m4a", "-map 1:a -c:a aac"), options, "RD_Shape.m4a")
+    copy_file(film(videos, "film.mp4"), options, "RD_Shape.mp4")
+    copy_file(film(videos, "film.mp4"), options, f"{ID}.f137.mp4")
+    copy_file(film(videos, "sound.m4a", "-map 1:a -c:a aac"), options, "RD_Shape.m4a")
     (options.raw_dirs[0] / f"{ID}.mp4").write_bytes(b"no video")
     (options.raw_dirs[0] / "RD_Shape.rmvb").write_bytes(b"x")
     (options.raw_dirs[0] / "RD_Shape.mp4.part").write_bytes(b"x")
@@ -252,13 +252,13 @@ async def test_each_file_that_is_not_used_is_named(drawn: Path, tmp_path: Path, 
 
 
 def test_the_plan_counts_no_download_for_an_existing_video(
-    drawn: Path, options: Options, capsys: pytest.CaptureFixture[str]
+    videos: Path, options: Options, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And names each unused file by its name alone."""
     arguments = ["--source", str(options.source), "--subset", "RD", "--raw-dir", str(options.raw_dirs[0])]
     assert main(["plan", "--json", *arguments]) == 0
     assert json.loads(capsys.readouterr().out)["downloads"] == 1
-    put(film(drawn, "film.mp4"), options, f"{ID}.ts")
+    copy_file(film(videos, "film.mp4"), options, f"{ID}.ts")
     (options.raw_dirs[0] / "RD_Shape.rmvb").touch()
     assert main(["plan", "--json", *arguments]) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -283,7 +283,7 @@ def test_the_plan_counts_no_download_for_an_existing_video(
     ids=["without audio", "without audio, none wanted", "in two files", "audio alone"],
 )
 def test_the_plan_counts_downloads_of_missing_streams(
-    drawn: Path,
+    videos: Path,
     options: Options,
     capsys: pytest.CaptureFixture[str],
     files: dict[str, str],
@@ -292,8 +292,8 @@ def test_the_plan_counts_downloads_of_missing_streams(
     """Missing audio is downloaded; a file with only audio is no video."""
     audio, downloads = wanted
     drawings = {"silent.mp4": f"-map 0:v {H264}", "sound.webm": "-map 1:a -c:a libopus"}
-    for name, drawing in files.items():
-        put(film(drawn, drawing, drawings[drawing]), options, name)
+    for name, render in files.items():
+        copy_file(film(videos, render, drawings[render]), options, name)
     arguments = ["--source", str(options.source), "--subset", "RD", "--raw-dir", str(options.raw_dirs[0])]
     assert main(["plan", "--json", "--audio", audio, *arguments]) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -305,10 +305,10 @@ def test_the_plan_counts_downloads_of_missing_streams(
 
 
 async def test_only_unreadable_files_are_replaced_by_a_download(
-    drawn: Path, tmp_path: Path, options: Options
+    videos: Path, tmp_path: Path, options: Options
 ) -> None:
     """Audio without a video, or an unsupported file type: named, and the video is downloaded."""
-    put(film(drawn, "sound.m4a", "-map 1:a -c:a aac"), options, "RD_Shape.m4a")
+    copy_file(film(videos, "sound.m4a", "-map 1:a -c:a aac"), options, "RD_Shape.m4a")
     (options.raw_dirs[0] / "RD_Shape.rmvb").touch()
     with anyio.fail_after(60):
         report, unused = await run(tmp_path / "out", options)

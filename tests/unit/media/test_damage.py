@@ -16,7 +16,7 @@ import shapes
 from shapes import Shape
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio, Crop, Form
+from hdtf_async.core.model import Audio, Crop, OutputSettings
 from hdtf_async.lanes import encoder
 from hdtf_async.media import damage
 from hdtf_async.media.probe import Prober
@@ -24,7 +24,7 @@ from hdtf_async.media.probe import Prober
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hdtf_async.lanes.raws import Raw
+    from hdtf_async.lanes.source_videos import SourceVideo
 
 START, END = 3.0, 5.0
 """The clip; there is a key frame every two seconds."""
@@ -57,7 +57,7 @@ class Packet:
 
 
 @cache
-def drawn(directory: Path, kind: str) -> tuple[Path, tuple[Packet, ...]]:
+def rendered(directory: Path, kind: str) -> tuple[Path, tuple[Packet, ...]]:
     """Draw eight seconds of moving numbers with noise; return the packets too, in decode order."""
     ending, arguments = KINDS[kind]
     path = directory / f"{kind.replace(' ', '_')}.{ending}"
@@ -91,7 +91,7 @@ def hurt(path: Path, target: Path, holes: list[int], *, zeros: bool = True) -> P
 
     `holes` are the positions of the packets in decode order.
     """
-    _, found = drawn(path.parent, next(kind for kind in KINDS if path.stem == kind.replace(" ", "_")))
+    _, found = rendered(path.parent, next(kind for kind in KINDS if path.stem == kind.replace(" ", "_")))
     content = bytearray(path.read_bytes())
     for hole in sorted(holes, reverse=True):
         begin, end = found[hole].place + 40, found[hole + 1].place + 60
@@ -122,7 +122,7 @@ async def test_damage_within_a_clip_rejects_it(
     kind: str, zeros: bool, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
     """The message has its position: here right after a key frame."""
-    path, found = drawn(sources, kind)
+    path, found = rendered(sources, kind)
     hole = hurt(path, tmp_path / f"hurt{path.suffix}", [at(found, 4) + 1], zeros=zeros)
     failure = await refused(prober, hole, tmp_path / "out")
     assert failure.reason is Reason.RAW_UNREADABLE
@@ -136,7 +136,7 @@ async def test_damage_counts_from_the_last_key_frame_on(
     second: float, fps: int | None, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
     """Frames are predicted from damaged ones, so damage before the clip affects it."""
-    path, found = drawn(sources, "H.264 in MPEG-TS")
+    path, found = rendered(sources, "H.264 in MPEG-TS")
     hole = hurt(path, tmp_path / "hurt.ts", [at(found, second)])
     rate = None if fps is None else Fraction(fps)
     assert (await refused(prober, hole, tmp_path / "out", fps=rate)).reason is Reason.RAW_UNREADABLE
@@ -147,7 +147,7 @@ async def test_damage_outside_a_clip_does_not_matter(
     kind: str, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
     """Here before the last key frame, and soon after the end, which ffmpeg also reads."""
-    path, found = drawn(sources, kind)
+    path, found = rendered(sources, kind)
     hole = hurt(path, tmp_path / f"hurt{path.suffix}", [at(found, 1), at(found, 5.2)])
     made = await shapes.make(prober, Shape(hole, sound=False), shapes.clip_of(START, END), tmp_path / "out")
     assert made.numbers == list(range(75, 125))
@@ -157,13 +157,13 @@ async def test_frames_missing_without_a_message_are_detected(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
     """MPEG-TS only counts packets up to 15. The decoder repeats frames in place of missing ones."""
-    path, found = drawn(sources, "H.264 in MPEG-TS")
+    path, found = rendered(sources, "H.264 in MPEG-TS")
     content, begin = path.read_bytes(), found[at(found, 4) + 1].place
     number = content[begin + 1 : begin + 3]
     # 32 packets of the video, from the one after the key frame on.
     places = (place for place in range(begin, len(content), TS_PACKET) if content[place + 2] == number[1])
-    gone = set(islice(places, 32))
-    kept = (place for place in range(0, len(content), TS_PACKET) if place not in gone)
+    removed = set(islice(places, 32))
+    kept = (place for place in range(0, len(content), TS_PACKET) if place not in removed)
     (tmp_path / "hurt.ts").write_bytes(b"".join(content[place : place + TS_PACKET] for place in kept))
     failure = await refused(prober, tmp_path / "hurt.ts", tmp_path / "out")
     assert failure.reason is Reason.RAW_UNREADABLE
@@ -190,7 +190,7 @@ async def test_no_damage_is_found_in_an_undamaged_video(name: str, prober: Probe
     for start in (3.0, 3.5, 4.5):
         clip = shapes.clip_of(start, start + 2)
         wanted = encoder.plan_cut(
-            clip, await media.raw(prober, path, clip), Form(crop=Crop.NONE, audio=Audio.AAC)
+            clip, await media.raw(prober, path, clip), OutputSettings(crop=Crop.NONE, audio=Audio.AAC)
         )
         found = await damage.look(replace(wanted, suspect=True))
         assert found is not None
@@ -205,7 +205,7 @@ async def test_audio_damage_only_counts_within_the_clip(
     kind: str, audio: Audio, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
     """And nowhere else."""
-    path, found = drawn(sources, kind)
+    path, found = rendered(sources, kind)
     audio_packets = packets(path, audio=True)
 
     def without(second: float) -> Path:
@@ -236,7 +236,7 @@ async def test_audio_missing_without_a_message_is_detected(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
     """If whole audio packets of MPEG-TS are lost, nothing marks the remaining ones."""
-    path, found = drawn(sources, "H.264 in MPEG-TS")
+    path, found = rendered(sources, "H.264 in MPEG-TS")
     content = bytearray(path.read_bytes())
     begin, end = (found[at(found, second)].place for second in (3.5, 4.5))
     starts = [one for one in range(begin, end, TS_PACKET) if content[one + 1 : one + 3] == b"\x41\1"]
@@ -251,11 +251,11 @@ async def test_damage_in_a_users_own_file_names_the_file(
     prober: Prober, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A download would be repeated; the user's own file is not replaced."""
-    path, found = drawn(sources, "H.264 in MPEG-TS")
+    path, found = rendered(sources, "H.264 in MPEG-TS")
     hole = hurt(path, tmp_path / "hurt.ts", [at(found, 4) + 1])
     raw_of = media.raw
 
-    async def own(*of: object) -> Raw:
+    async def own(*of: object) -> SourceVideo:
         return replace(await raw_of(*of), own=True)  # type: ignore[arg-type]
 
     monkeypatch.setattr(media, "raw", own)

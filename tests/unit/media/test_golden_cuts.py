@@ -32,9 +32,9 @@ def test_the_rules_are_those_of_their_version() -> None:
     """Boxes, filters, frames and encoder settings match the file for this version."""
     kept, now = golden_cuts.kept(), golden_cuts.computed()
     assert [*kept] == [str(number) for number in range(2, CUTTING_RULES + 1)], REMEDY
-    known = kept[str(CUTTING_RULES)]
-    assert [name for name in known if known[name] != now.get(name)] == [], REMEDY
-    assert now.keys() == known.keys(), "new cases: run python tests/support/golden_cuts.py write"
+    recorded = kept[str(CUTTING_RULES)]
+    assert [name for name in recorded if recorded[name] != now.get(name)] == [], REMEDY
+    assert now.keys() == recorded.keys(), "new cases: run python tests/support/golden_cuts.py write"
 
 
 def test_versions_have_different_cuts() -> None:
@@ -96,7 +96,7 @@ def unversioned(finished: Finished, tmp_path: Path) -> Path:
             form = record.get("form", {})
             form.pop("cutting_rules", None)
             if record["type"] == "clip":
-                stated = {key: form[key] for key in finished.options.form.to_json() if key in form}
+                stated = {key: form[key] for key in finished.options.output_settings.to_json() if key in form}
                 row = {key: value for key, value in form.items() if key not in stated}
                 record["metadata"]["fingerprint"] = plan._fingerprint(row, stated)
             journal.write(json.dumps(record, ensure_ascii=False) + "\n")

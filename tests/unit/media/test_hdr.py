@@ -13,7 +13,7 @@ from shapes import Shape
 from sources import H264_10, hlg, mapped, pq
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Form, Hdr
+from hdtf_async.core.model import Hdr, OutputSettings
 from hdtf_async.core.options import Options
 from hdtf_async.media.probe import Prober
 
@@ -28,15 +28,17 @@ COLUMN = 20
 BT2020 = "color_primaries=bt2020:colorspace=bt2020nc"
 
 
-def draw(directory: Path, name: str, transfer: str, arguments: str = H264_10, declared: str = BT2020) -> Path:
+def render(
+    directory: Path, name: str, transfer: str, arguments: str = H264_10, declared: str = BT2020
+) -> Path:
     """Render grey columns of known luminance."""
     signal = pq if transfer == "smpte2084" else hlg
     codes = [round(64 + 876 * signal(nits)) for nits in NITS]
     columns = "+".join(f"{code}*eq(floor(X/{COLUMN})\\,{place})" for place, code in enumerate(codes))
     tags = f"{declared}:color_trc={transfer}:range=tv"
     source = "color=size=160x120:rate=25:duration=1,format=yuv420p10le"
-    drawing = f"{source},geq=lum='{columns}':cb=512:cr=512,setparams={tags}"
-    media.ffmpeg(directory, f"-v error -f lavfi -i {drawing} {arguments} {name}")
+    source_filter = f"{source},geq=lum='{columns}':cb=512:cr=512,setparams={tags}"
+    media.ffmpeg(directory, f"-v error -f lavfi -i {source_filter} {arguments} {name}")
     return directory / name
 
 
@@ -68,7 +70,7 @@ async def test_high_dynamic_range_is_mapped(
     prober: Prober, tmp_path: Path, name: str, transfer: str, arguments: str
 ) -> None:
     """Each luminance is mapped to its level below white, without a tint, and no HDR declaration is left."""
-    shape = Shape(draw(tmp_path, name, transfer, arguments), sound=False)
+    shape = Shape(render(tmp_path, name, transfer, arguments), sound=False)
     made = await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out", crf=0)
     assert made.path is not None
     declared, pixels, grey, tint = inspected(made.path)
@@ -90,7 +92,7 @@ async def test_colours_that_are_not_declared_are_those_of_bt2020(
     prober: Prober, tmp_path: Path, transfer: str, declared: str
 ) -> None:
     """Where a video declares only its transfer function, as some phones do, the result is the same."""
-    shape = Shape(draw(tmp_path, "bare.mp4", transfer, declared=declared), sound=False)
+    shape = Shape(render(tmp_path, "bare.mp4", transfer, declared=declared), sound=False)
     made = await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out", crf=0)
     assert made.path is not None
     declared_now, _, grey, tint = inspected(made.path)
@@ -102,7 +104,7 @@ async def test_colours_that_are_not_declared_are_those_of_bt2020(
 async def test_constant_luminance_is_rejected(prober: Prober, tmp_path: Path) -> None:
     """The message names the matrix."""
     declared = "color_primaries=bt2020:colorspace=bt2020c"
-    shape = Shape(draw(tmp_path, "constant.mp4", "smpte2084", declared=declared), sound=False)
+    shape = Shape(render(tmp_path, "constant.mp4", "smpte2084", declared=declared), sound=False)
     with pytest.raises(Failure, match="constant luminance \\(bt2020c\\)") as failure:
         await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out")
     assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
@@ -110,7 +112,7 @@ async def test_constant_luminance_is_rejected(prober: Prober, tmp_path: Path) ->
 
 async def test_high_dynamic_range_can_be_rejected(prober: Prober, tmp_path: Path) -> None:
     """The message names HDR."""
-    shape = Shape(draw(tmp_path, "pq.mp4", "smpte2084"), sound=False)
+    shape = Shape(render(tmp_path, "pq.mp4", "smpte2084"), sound=False)
     with pytest.raises(Failure) as failure:
         await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out", hdr=Hdr.REFUSE)
     assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
@@ -122,7 +124,7 @@ async def test_dolby_vision_is_mapped_where_its_frames_are_of_use(
     prober: Prober, tmp_path: Path, profile: int, compatibility: int
 ) -> None:
     """Profile 8 is compatible with HDR10; profile 5 can only be decoded with Dolby Vision."""
-    path = draw(tmp_path, "dolby.mp4", "smpte2084")
+    path = render(tmp_path, "dolby.mp4", "smpte2084")
     shapes.with_dolby_vision(path, profile, compatibility)
     making = shapes.make(prober, Shape(path, sound=False), shapes.clip_of(0, 1), tmp_path / "out")
     if compatibility:
@@ -147,6 +149,6 @@ async def test_standard_range_is_left_alone(prober: Prober, tmp_path: Path) -> N
 
 def test_the_hdr_option_is_not_part_of_the_fingerprint() -> None:
     """So existing directories stay valid: no clip has other bytes under either choice."""
-    assert Form(hdr=Hdr.REFUSE).to_json() == Form().to_json()
-    assert "hdr" not in Form().to_json()
-    assert Options(hdr=Hdr.REFUSE).form == replace(Options().form, hdr=Hdr.REFUSE)
+    assert OutputSettings(hdr=Hdr.REFUSE).to_json() == OutputSettings().to_json()
+    assert "hdr" not in OutputSettings().to_json()
+    assert Options(hdr=Hdr.REFUSE).output_settings == replace(Options().output_settings, hdr=Hdr.REFUSE)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import av
 import media
 import pytest
-from interlaced_videos import PARITIES, X264, clip_of, combs, draw, planned
+from interlaced_videos import PARITIES, X264, clip_of, combs, planned, render
 
-from hdtf_async.core.model import Box, Crop, Deinterlace, Form, Interval
+from hdtf_async.core.model import Box, Crop, Deinterlace, Interval, OutputSettings
 from hdtf_async.media import ffmpeg, interlace
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.interlace import Combing
@@ -25,7 +25,7 @@ SIDE = 192
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render them once."""
-    return draw(tmp_path_factory.mktemp("woven"))
+    return render(tmp_path_factory.mktemp("woven"))
 
 
 @pytest.mark.parametrize(("kind", "parity"), PARITIES.items())
@@ -45,7 +45,7 @@ async def test_only_frames_of_the_clip_are_looked_at(
     joined = "-i combed.mp4 -i whole.mp4 -filter_complex [0:v][1:v]concat,setfield=prog"
     path = tmp_path / "joined.mp4"
     media.ffmpeg(sources, f"-v error {joined} {X264} -g 500 -x264-params scenecut=0 -crf 20 {path}")
-    form = Form(crop=Crop.NONE, deinterlace=Deinterlace.AUTO)
+    form = OutputSettings(crop=Crop.NONE, deinterlace=Deinterlace.AUTO)
     cut = await media.planned(prober, path, Interval(start, start + 2.6), form)
     assert (await interlace.look(bundled_ffmpeg(), cut)).parity == parity
 
@@ -74,7 +74,7 @@ async def test_deinterlacing_comes_before_cropping(
     for number, cut in enumerate((plan, replace(plan, box=box, width=box.width, height=box.height))):
         target = tmp_path / f"{number}.mp4"
         await ffmpeg.encode(bundled_ffmpeg(), cut, target, on_seconds=lambda _seconds: None)
-        shown.append(media.Decoded(target).pictures)
+        shown.append(media.Decoded(target).frames)
     assert [one.planes for one in shown[1]] == [one.cropped(box) for one in shown[0]]
 
 
@@ -92,9 +92,9 @@ async def test_progressive_video_is_not_changed(prober: Prober, sources: Path, t
     """To the last bit: `auto` is the same as `off`."""
     raw = sources / "whole.mp4"
     clips = [await clip_of(prober, raw, tmp_path, way) for way in (Deinterlace.AUTO, Deinterlace.OFF)]
-    one, two = (media.Decoded(clip).pictures for clip in clips)
+    one, two = (media.Decoded(clip).frames for clip in clips)
     assert one == two
-    assert media.Decoded(await clip_of(prober, raw, tmp_path, Deinterlace.ON)).pictures != one
+    assert media.Decoded(await clip_of(prober, raw, tmp_path, Deinterlace.ON)).frames != one
 
 
 @pytest.mark.parametrize(

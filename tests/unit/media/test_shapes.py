@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hdtf_async.core.model import Clip, Form
-    from hdtf_async.lanes.raws import Raw
+    from hdtf_async.core.model import Clip, OutputSettings
+    from hdtf_async.lanes.source_videos import SourceVideo
     from hdtf_async.media.ffmpeg import Cut
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory in which the source videos are rendered, each by the first test that needs it."""
     return tmp_path_factory.mktemp("shapes")
 
@@ -36,11 +36,11 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("fps", [None, 12])
 @pytest.mark.parametrize("kind", SHAPES)
 async def test_a_clip_shows_the_displayed_frames(
-    kind: str, fps: int | None, prober: Prober, drawn: Path, tmp_path: Path
+    kind: str, fps: int | None, prober: Prober, videos: Path, tmp_path: Path
 ) -> None:
     """The expected frames at the expected times, for the length of the interval, with the audio in sync."""
-    draw, start, end = SHAPES[kind]
-    shape = draw(drawn)
+    render, start, end = SHAPES[kind]
+    shape = render(videos)
     rate = None if fps is None else Fraction(fps)
     made = await shapes.make(prober, shape, shapes.clip_of(start, end), tmp_path / "out", fps=rate)
     due = shapes.due(shape, start, end, fps)
@@ -67,11 +67,11 @@ async def test_b_frames_in_avi_with_omitted_frames_are_rejected(prober: Prober, 
 
 
 async def test_an_interval_before_the_beginning_is_outside(
-    prober: Prober, drawn: Path, tmp_path: Path
+    prober: Prober, videos: Path, tmp_path: Path
 ) -> None:
     """The message says that the video starts later, and not that it ends before."""
     with pytest.raises(Failure) as failure:
-        await shapes.make(prober, sources.LATE(drawn), shapes.clip_of(2, 5), tmp_path / "out")
+        await shapes.make(prober, sources.LATE(videos), shapes.clip_of(2, 5), tmp_path / "out")
     assert failure.value.reason is Reason.INTERVAL_OUTSIDE
     assert failure.value.words == "the video starts at 7.30 s, the clip ends at 5 s"
 
@@ -79,16 +79,16 @@ async def test_an_interval_before_the_beginning_is_outside(
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
 @pytest.mark.parametrize("default", [0, 1])
 async def test_the_default_audio_stream_is_used(
-    ending: str, default: int, prober: Prober, drawn: Path, tmp_path: Path
+    ending: str, default: int, prober: Prober, videos: Path, tmp_path: Path
 ) -> None:
     """Whatever its position, in the clip and in the audio file; the metadata record which one it is."""
-    numbers, beeps = shapes.draw_numbers(drawn), shapes.draw_beeps(drawn)
+    numbers, beeps = shapes.draw_numbers(videos), shapes.draw_beeps(videos)
     inputs = f"{beeps} -f lavfi -i sine=frequency=300:duration=8"
     order = "-map 1:a -map 2:a" if default == 0 else "-map 2:a -map 1:a"
     chosen = f"-disposition:a:{default} default -disposition:a:{1 - default} 0"
     name = f"default{default}.{ending}"
-    media.ffmpeg(drawn, f"-v error {numbers} {inputs} -map 0:v {order} {chosen} {H264} -c:a aac {name}")
-    made = await shapes.make(prober, Shape(drawn / name), shapes.clip_of(2, 5), tmp_path / "out")
+    media.ffmpeg(videos, f"-v error {numbers} {inputs} -map 0:v {order} {chosen} {H264} -c:a aac {name}")
+    made = await shapes.make(prober, Shape(videos / name), shapes.clip_of(2, 5), tmp_path / "out")
     assert [abs(off) < 0.02 for off in made.off] == [True] * 6  # the other one never pauses
     assert made.metadata["audio_stream"] == default
 
@@ -96,15 +96,15 @@ async def test_the_default_audio_stream_is_used(
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
 @pytest.mark.parametrize("kind", ["comment", "visual_impaired", "dub", "default+comment"])
 async def test_commentary_is_not_used(
-    kind: str, ending: str, prober: Prober, drawn: Path, tmp_path: Path
+    kind: str, ending: str, prober: Prober, videos: Path, tmp_path: Path
 ) -> None:
     """Nor a dub or a description, unless it is the only one: in MP4 the first stream is the default here."""
-    numbers, beeps = shapes.draw_numbers(drawn), shapes.draw_beeps(drawn)
+    numbers, beeps = shapes.draw_numbers(videos), shapes.draw_beeps(videos)
     inputs = f"-f lavfi -i sine=frequency=300:duration=8 {beeps} -map 0:v -map 1:a -map 2:a"
     dispositions = f"-disposition:a:0 {kind} -disposition:a:1 0"
     name = f"{kind}.{ending}"
-    media.ffmpeg(drawn, f"-v error {numbers} {inputs} {dispositions} {H264} -c:a aac {name}")
-    made = await shapes.make(prober, Shape(drawn / name), shapes.clip_of(2, 3), tmp_path / "out")
+    media.ffmpeg(videos, f"-v error {numbers} {inputs} {dispositions} {H264} -c:a aac {name}")
+    made = await shapes.make(prober, Shape(videos / name), shapes.clip_of(2, 3), tmp_path / "out")
     assert made.metadata["audio_stream"] == 1
 
 
@@ -112,12 +112,12 @@ async def test_commentary_is_not_used(
 
 
 @pytest.mark.parametrize("height", [400, 800])
-@pytest.mark.parametrize("draw", [sources.clap, sources.pixel_crop, sources.in_the_stream])
+@pytest.mark.parametrize("render", [sources.clap, sources.pixel_crop, sources.in_the_stream])
 async def test_a_box_refers_to_the_part_that_the_container_displays(
-    draw: Callable[[Path], Shape], height: int, prober: Prober, tmp_path: Path
+    render: Callable[[Path], Shape], height: int, prober: Prober, tmp_path: Path
 ) -> None:
     """To the pixel, also if it is scaled; and the size of that part is recorded."""
-    shape = draw(tmp_path)
+    shape = render(tmp_path)
     box, scale = shape.box, height // 400
     published = Box(*(scale * side for side in (box.left, box.top, box.width, box.height)))
     clip = shapes.clip_of(2, 2.2, box=published, height=height)
@@ -179,13 +179,14 @@ async def test_an_undetected_change_of_size_is_not_cropped(
     shape = Shape(shapes.joined(tmp_path, "both.mp4", "part0.mp4", "part1.mp4"), sound=False)
     plan = encoder.plan_cut
 
-    def unnoticed(clip: Clip, raw: Raw, form: Form) -> Cut:
+    def unnoticed(clip: Clip, raw: SourceVideo, form: OutputSettings) -> Cut:
         return plan(clip, replace(raw, facts=replace(raw.facts, parts=raw.facts.parts[:1])), form)
 
     monkeypatch.setattr(encoder, "plan_cut", unnoticed)
     with pytest.raises(Failure) as failure:
         await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out")
-    assert failure.value.reason is Reason.BOX_DOES_NOT_FIT
+    assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
+    assert failure.value.words == "the frames change their size; not all of them are 320x240"
 
 
 @pytest.mark.parametrize("audio", [Audio.WAV, Audio.AAC])

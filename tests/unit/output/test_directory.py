@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 
     from hdtf_async.output.directory import OutputDirectory
 
-JOURNAL, METADATA, FAILURES, RAWS = "_journal.jsonl", "metadata.jsonl", "failures.jsonl", "_videos_raw"
+JOURNAL, METADATA, FAILURES, SOURCE_VIDEOS = (
+    "_journal.jsonl",
+    "metadata.jsonl",
+    "failures.jsonl",
+    "_videos_raw",
+)
 CARD = "README.md"
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
 
@@ -147,10 +152,10 @@ async def test_clips_are_in_the_index_at_once_and_in_the_next_run(tmp_path: Path
     async with open_directory(tmp_path) as directory:
         await _made(directory, _clip())
         await directory.append(failure_record(_clip(1), Failure(Reason.PRIVATE, "gone")), run_record(a=1))
-        known = directory.known
+        index = directory.known
     again = read_known(tmp_path)
     assert set(again.all_there()) == {"RD_Radio1_000"}
-    assert (again.clips, again.failures, again.run) == (known.clips, known.failures, known.run)
+    assert (again.clips, again.failures, again.run) == (index.clips, index.failures, index.run)
     assert (again.run["pid"], again.run["host"], again.run["a"]) == (os.getpid(), socket.gethostname(), 1)
 
 
@@ -204,10 +209,10 @@ async def test_an_invalid_line_is_skipped(tmp_path: Path, garbage: bytes) -> Non
         file.write(garbage + b"\n")
     async with open_directory(tmp_path) as directory:
         await _made(directory, _clip(1))
-    known = read_known(tmp_path)
-    assert set(known.all_there()) == {"RD_Radio1_000", "RD_Radio1_001"}
-    assert known.failures == {}
-    assert [record["file"] for record in known.raws[VIDEO.youtube_id]] == ["RD_Radio1.webm"]
+    index = read_known(tmp_path)
+    assert set(index.all_there()) == {"RD_Radio1_000", "RD_Radio1_001"}
+    assert index.failures == {}
+    assert [record["file"] for record in index.source_videos[VIDEO.youtube_id]] == ["RD_Radio1.webm"]
     assert garbage + b"\n" in (tmp_path / JOURNAL).read_bytes()
 
 
@@ -220,7 +225,7 @@ async def test_an_impossible_file_name_does_not_exist(tmp_path: Path, name: str)
     async with open_directory(tmp_path) as directory:
         assert set(directory.known.clips) == {name}
         assert directory.known.all_there() == {}
-        assert directory.known.raw_there(VIDEO.youtube_id) is None
+        assert directory.known.existing_source_video(VIDEO.youtube_id) is None
         await directory.write_manifests()
     assert _lines(tmp_path / METADATA) == []
 
@@ -248,7 +253,7 @@ def test_no_journal_crashes_the_program(tmp_path_factory: pytest.TempPathFactory
     async def open_and_close() -> None:
         async with open_directory(out) as directory:
             assert directory.known.all_there() == {}
-            assert directory.known.raw_there(VIDEO.youtube_id) is None
+            assert directory.known.existing_source_video(VIDEO.youtube_id) is None
             await directory.append(_record(_clip(9), 1))
             await directory.write_manifests([_clip()])
             with pytest.raises(BusyError):
@@ -308,14 +313,14 @@ async def test_a_clip_without_its_wav_file_does_not_count(tmp_path: Path, conten
 async def test_a_source_video_counts_if_it_has_a_record_and_the_right_size(tmp_path: Path) -> None:
     """One of another size is incomplete, or not ours."""
     async with open_directory(tmp_path) as directory:
-        raw = directory.raw_path(VIDEO, "webm")
-        assert raw == tmp_path / RAWS / "RD_Radio1.webm"
+        raw = directory.source_video_path(VIDEO, "webm")
+        assert raw == tmp_path / SOURCE_VIDEOS / "RD_Radio1.webm"
         await directory.append(_raw_record(raw.name, 5))
-        assert directory.known.raw_there(VIDEO.youtube_id) is None
+        assert directory.known.existing_source_video(VIDEO.youtube_id) is None
         raw.write_bytes(b"a raw")
-        assert directory.known.raw_there(VIDEO.youtube_id) is not None
+        assert directory.known.existing_source_video(VIDEO.youtube_id) is not None
         raw.write_bytes(b"half")
-        assert directory.known.raw_there(VIDEO.youtube_id) is None
+        assert directory.known.existing_source_video(VIDEO.youtube_id) is None
 
 
 async def test_a_recorded_but_unrenamed_source_video_does_not_hide_an_older_one(tmp_path: Path) -> None:
@@ -323,11 +328,11 @@ async def test_a_recorded_but_unrenamed_source_video_does_not_hide_an_older_one(
     async with open_directory(tmp_path) as directory:
         for name, size in (("RD_Radio1.webm", 5), ("RD_Radio1.webm", 9), ("RD_Radio1.mp4", 7)):
             await directory.append(_raw_record(name, size))
-        (directory.raws / "RD_Radio1.webm").write_bytes(b"a raw")
-    known = read_known(tmp_path)
-    assert (known.raw_there(VIDEO.youtube_id) or {})["bytes"] == 5
-    (tmp_path / RAWS / "RD_Radio1.mp4").write_bytes(b"another")
-    assert (known.raw_there(VIDEO.youtube_id) or {})["file"] == "RD_Radio1.mp4"
+        (directory.source_videos_path / "RD_Radio1.webm").write_bytes(b"a raw")
+    index = read_known(tmp_path)
+    assert (index.existing_source_video(VIDEO.youtube_id) or {})["bytes"] == 5
+    (tmp_path / SOURCE_VIDEOS / "RD_Radio1.mp4").write_bytes(b"another")
+    assert (index.existing_source_video(VIDEO.youtube_id) or {})["file"] == "RD_Radio1.mp4"
 
 
 async def test_a_clip_that_could_not_be_re_created_still_counts(tmp_path: Path) -> None:
@@ -361,9 +366,9 @@ async def test_each_clip_is_checked_once(tmp_path: Path, monkeypatch: pytest.Mon
             return plain(path)
 
         monkeypatch.setattr(os, "stat", counted)
-        there = directory.known.all_there()
+        existing = directory.known.all_there()
         monkeypatch.undo()
-    assert len(there) == 1000
+    assert len(existing) == 1000
     assert len(asked) == len(set(asked)) == 3000
 
 
@@ -448,14 +453,14 @@ async def test_a_full_disk_leaves_the_journal_unchanged(
         await directory.append(_record(_clip(0), 1))
         before = (tmp_path / JOURNAL).read_bytes()
         journal = _journal_of(directory)._file
-        plain, room = journal.write, 60
+        plain, space = journal.write, 60
 
         async def full(data: bytes) -> int:
-            nonlocal room
-            if not room:
+            nonlocal space
+            if not space:
                 raise OSError(errno.ENOSPC, "No space left on device")
-            written = await plain(data[:room])
-            room -= written
+            written = await plain(data[:space])
+            space -= written
             return written
 
         monkeypatch.setattr(journal, "write", full)
@@ -673,8 +678,8 @@ async def test_only_our_own_leftovers_are_removed(tmp_path: Path) -> None:
     """Files with our temporary names are removed; everything else in the directory is the user's."""
     elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
     (elsewhere / "inside").mkdir(parents=True)
-    (out / RAWS / ".hdtf-RD_Radio1" / "deep").mkdir(parents=True)
-    (out / RAWS / ".hdtf-RD_Radio1" / "deep" / "part").write_bytes(b"half")
+    (out / SOURCE_VIDEOS / ".hdtf-RD_Radio1" / "deep").mkdir(parents=True)
+    (out / SOURCE_VIDEOS / ".hdtf-RD_Radio1" / "deep" / "part").write_bytes(b"half")
     (out / ".hdtf-RD_Radio1_000.mp4").write_bytes(b"half")
     (out / ".hdtf-link").symlink_to(elsewhere)
     (out / ".hdtf-dangling").symlink_to(out / "nowhere")
@@ -684,8 +689,8 @@ async def test_only_our_own_leftovers_are_removed(tmp_path: Path) -> None:
     (out / "user").mkdir()
     (out / "user" / ".hdtf-deeper").write_bytes(b"the user's")
     async with open_directory(out):
-        assert _names(out) == kept | {RAWS, JOURNAL}
-        assert _names(out / RAWS) == set()
+        assert _names(out) == kept | {SOURCE_VIDEOS, JOURNAL}
+        assert _names(out / SOURCE_VIDEOS) == set()
     assert (out / "user" / ".hdtf-deeper").exists()
     assert (elsewhere / "inside").exists()
 
@@ -727,10 +732,10 @@ async def test_a_child_that_is_still_writing_holds_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the program is killed, its tools hold the lock; the message does not name the ended process."""
-    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended_child:
         pass
     async with open_directory(tmp_path) as directory:
-        await directory.append(run_record() | {"pid": gone.pid})
+        await directory.append(run_record() | {"pid": ended_child.pid})
         child = subprocess.Popen(
             [sys.executable, "-c", "input()"],
             stdin=subprocess.PIPE,
@@ -741,7 +746,7 @@ async def test_a_child_that_is_still_writing_holds_the_lock(
     monkeypatch.undo()
     with child:
         monkeypatch.setattr(locks, "PATIENCE", 0.1)
-        with pytest.raises(BusyError, match=f"not process {gone.pid} .* has ended"):
+        with pytest.raises(BusyError, match=f"not process {ended_child.pid} .* has ended"):
             async with open_directory(tmp_path):
                 pass
         monkeypatch.undo()
@@ -767,7 +772,7 @@ async def test_the_lock_is_released_if_opening_fails(tmp_path: Path, monkeypatch
         pass
 
 
-@pytest.mark.parametrize("name", ["out", "out/deeper/still", f"out/{RAWS}", f"out/{JOURNAL}/inside"])
+@pytest.mark.parametrize("name", ["out", "out/deeper/still", f"out/{SOURCE_VIDEOS}", f"out/{JOURNAL}/inside"])
 async def test_a_file_in_place_of_a_directory_is_named(tmp_path: Path, name: str) -> None:
     """The directory, or a parent of it, is a file: the message contains a remedy."""
     blocked = tmp_path / name
@@ -822,7 +827,7 @@ async def test_a_directory_may_have_any_name(tmp_path: Path, name: str) -> None:
         await _made(directory, _clip())
         await directory.log(VIDEO, f"in {out}\n")
         await directory.write_manifests()
-    assert _names(out) == {"RD_Radio1_000.mp4", JOURNAL, METADATA, FAILURES, CARD, RAWS}
+    assert _names(out) == {"RD_Radio1_000.mp4", JOURNAL, METADATA, FAILURES, CARD, SOURCE_VIDEOS}
     assert set(read_known(out).all_there()) == {"RD_Radio1_000"}
 
 
@@ -831,7 +836,7 @@ async def test_a_directory_may_have_any_name(tmp_path: Path, name: str) -> None:
 
 async def test_a_private_directory_is_private_empty_and_deleted_afterwards(tmp_path: Path) -> None:
     """Mode 0700, leftovers in it are deleted, and it is deleted with its context, however that exits."""
-    left = tmp_path / RAWS / ".hdtf-RD_Radio1.download"
+    left = tmp_path / SOURCE_VIDEOS / ".hdtf-RD_Radio1.download"
     left.mkdir(parents=True)
     (left / "half").write_bytes(b"half")
     async with open_directory(tmp_path) as directory:
@@ -856,19 +861,19 @@ async def test_a_private_directory_is_deleted_after_cancellation(tmp_path: Path)
                     (private / "part").write_bytes(b"half")
                     await anyio.sleep_forever()
             assert scope.cancelled_caught
-            assert _names(tmp_path / RAWS) == set()
+            assert _names(tmp_path / SOURCE_VIDEOS) == set()
 
 
 async def test_a_second_name_is_a_hard_link(tmp_path: Path) -> None:
     """One download, two rows of the table: no second copy on the disk."""
     async with open_directory(tmp_path) as directory:
-        first, second = tmp_path / RAWS / "RD_A.mp4", tmp_path / RAWS / "RD_B.mp4"
+        first, second = tmp_path / SOURCE_VIDEOS / "RD_A.mp4", tmp_path / SOURCE_VIDEOS / "RD_B.mp4"
         first.write_bytes(b"a raw")
         second.write_bytes(b"an old one")
         for _ in range(2):  # the second time both are the same file
             await directory.link(first, second)
             assert first.samefile(second)
-            assert _names(tmp_path / RAWS) == {"RD_A.mp4", "RD_B.mp4"}
+            assert _names(tmp_path / SOURCE_VIDEOS) == {"RD_A.mp4", "RD_B.mp4"}
 
 
 async def test_a_second_name_is_a_copy_without_hard_links(
@@ -880,7 +885,7 @@ async def test_a_second_name_is_a_copy_without_hard_links(
         raise OSError(errno.EPERM, "Operation not permitted")
 
     async with open_directory(tmp_path) as directory:
-        first, second = tmp_path / RAWS / "RD_A.mp4", tmp_path / RAWS / "RD_B.mp4"
+        first, second = tmp_path / SOURCE_VIDEOS / "RD_A.mp4", tmp_path / SOURCE_VIDEOS / "RD_B.mp4"
         first.write_bytes(b"a raw")
         monkeypatch.setattr(os, "link", no_links)
         await directory.link(first, second)
@@ -893,7 +898,7 @@ async def test_logs_hashes_and_removals(tmp_path: Path) -> None:
     async with open_directory(tmp_path) as directory:
         await directory.log(VIDEO, "one\n")
         await directory.log(VIDEO, "two \udcff\n")
-        log = tmp_path / RAWS / "RD_Radio1_download_log.txt"
+        log = tmp_path / SOURCE_VIDEOS / "RD_Radio1_download_log.txt"
         assert log.read_text(encoding="utf-8") == "one\ntwo \\udcff\n"
         file = tmp_path / "file"
         file.write_bytes(b"abc")
@@ -922,7 +927,7 @@ async def _publish(directory: OutputDirectory) -> None:
 
 
 async def _link(directory: OutputDirectory) -> None:
-    await directory.link(directory.out / JOURNAL, directory.raw_path(VIDEO, "mp4"))
+    await directory.link(directory.out / JOURNAL, directory.source_video_path(VIDEO, "mp4"))
 
 
 async def _free(directory: OutputDirectory) -> None:
@@ -954,19 +959,19 @@ DEEDS: dict[str, tuple[str, Callable[[OutputDirectory], Awaitable[None]]]] = {
         (errno.EMFILE, Reason.RESOURCE_LIMIT),
     ],
 )
-@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("operation", DEEDS)
 async def test_a_disk_error_is_a_failure_with_its_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str, number: int, reason: Reason
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str, number: int, reason: Reason
 ) -> None:
     """Each operation reports the cause, names the file, and leaves no partial one."""
-    where, do = DEEDS[deed]
+    where, do = DEEDS[operation]
 
     def os_errors_as_failures(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
     async with open_directory(tmp_path) as directory:
         monkeypatch.setattr(where, os_errors_as_failures)
-        if deed == "copy":
+        if operation == "copy":
             monkeypatch.setattr("os.link", os_errors_as_failures)
         with pytest.raises(Failure) as raised:
             await do(directory)
@@ -974,8 +979,10 @@ async def test_a_disk_error_is_a_failure_with_its_reason(
         assert raised.value.reason is reason
         assert os.strerror(number) in raised.value.words
         assert str(tmp_path) in raised.value.words
-        if not deed.startswith("publish"):  # there the caller removes it
-            assert not [name for name in _names(tmp_path) | _names(tmp_path / RAWS) if name[0] == "."]
+        if not operation.startswith("publish"):  # there the caller removes it
+            assert not [
+                name for name in _names(tmp_path) | _names(tmp_path / SOURCE_VIDEOS) if name[0] == "."
+            ]
 
 
 async def test_a_deleted_output_directory_is_a_disk_error(tmp_path: Path) -> None:
@@ -996,7 +1003,7 @@ async def test_a_deleted_output_directory_is_a_disk_error(tmp_path: Path) -> Non
 def test_file_names_in_the_directory_are_stable() -> None:
     """They are a contract: other programs read these files."""
     assert (manifests.METADATA, manifests.FAILURES) == (METADATA, FAILURES)
-    assert (journal.JOURNAL, journal.RAWS) == (JOURNAL, RAWS)
+    assert (journal.JOURNAL, journal.SOURCE_VIDEOS) == (JOURNAL, SOURCE_VIDEOS)
 
 
 async def test_checking_for_an_active_run_does_not_block_a_run(

@@ -150,8 +150,8 @@ def _merged(out: Path) -> hdtf_async.Merged:
 
 def _listed(out: Path) -> tuple[set[str], set[str]]:
     """Return the clips that are listed as existing, and as missing."""
-    there = {line["file_name"].removesuffix(".mp4") for line in _lines(out / METADATA)}
-    return there, {line["clip"] for line in _lines(out / FAILURES)}
+    existing = {line["file_name"].removesuffix(".mp4") for line in _lines(out / METADATA)}
+    return existing, {line["clip"] for line in _lines(out / FAILURES)}
 
 
 STEMS = {f"RD_Speaker{number}_000" for number in range(ROWS)}
@@ -176,19 +176,19 @@ def test_clips_of_absent_shards_are_listed_as_missing(
     assert main.main(["merge", "--out", str(out)]) == ExitCode.PASSING
     output = capsys.readouterr().out
     assert "Shards 1/4 and 3/4 have not started" in output
-    there, missing = _listed(out)
-    assert there | missing == STEMS
-    assert not there & missing
+    existing, missing = _listed(out)
+    assert existing | missing == STEMS
+    assert not existing & missing
     merged = _merged(out)
     assert merged.absent == absent
-    assert (merged.clips, merged.missing.total()) == (len(there), len(missing))
+    assert (merged.clips, merged.missing.total()) == (len(existing), len(missing))
     assert merged.missing[Reason.NOT_TRIED] == sum(place(youtube_id, 4) in {1, 3} for youtube_id in IDS)
     reports = [anyio.run(partial(load, out, source, Most(), shard=shard)) for shard in absent]
     assert (reports[0].absent, reports[1].absent) == ((Shard(3, 4),), ())
     assert reports[1].exit_code in {ExitCode.DONE, ExitCode.GIVEN_UP}
     assert _merged(out).exit_code == ExitCode.GIVEN_UP
-    there, missing = _listed(out)
-    assert there | missing == STEMS
+    existing, missing = _listed(out)
+    assert existing | missing == STEMS
 
 
 def test_merge_after_all_shards_were_killed(tmp_path: Path, source: Path) -> None:
@@ -221,8 +221,8 @@ def test_a_directory_resumes_with_another_number_of_shards(
     assert reports[-1].exit_code == ExitCode.GIVEN_UP
     merged = _merged(out)
     assert (merged.absent, merged.unended, merged.exit_code) == ((), 0, ExitCode.GIVEN_UP)
-    there, missing = _listed(out)
-    assert there | missing == STEMS
+    existing, missing = _listed(out)
+    assert existing | missing == STEMS
 
 
 def _cut_off_the_end(journal: Path) -> None:

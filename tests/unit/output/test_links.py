@@ -22,7 +22,7 @@ from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.shards import Shard
 from hdtf_async.output import atomic, locks, manifests, partials
 from hdtf_async.output.directory import merge_journals, open_directory, read_known, run_record
-from hdtf_async.output.journal import JOURNAL, RAWS, name_of
+from hdtf_async.output.journal import JOURNAL, SOURCE_VIDEOS, name_of
 from hdtf_async.output.manifests import CARD, FAILURES, METADATA
 from hdtf_async.report.page import REPORT
 
@@ -60,7 +60,7 @@ def _seen(directory: Path) -> dict[str, object]:
 def out(tmp_path: Path) -> Path:
     """An output directory that others may write to."""
     path = tmp_path / "clips"
-    (path / RAWS).mkdir(parents=True)
+    (path / SOURCE_VIDEOS).mkdir(parents=True)
     path.chmod(0o777)
     return path
 
@@ -89,7 +89,7 @@ def test_a_temporary_name_is_unpredictable(
 async def test_a_download_does_not_follow_a_link_of_its_name(out: Path, elsewhere: Path) -> None:
     """The link is deleted; its target is neither emptied nor changed in mode."""
     async with open_directory(out) as directory:
-        (out / RAWS / _private_name()).symlink_to(elsewhere)
+        (out / SOURCE_VIDEOS / _private_name()).symlink_to(elsewhere)
         async with directory.private_directory(VIDEO) as private:
             assert not private.is_symlink()
             assert stat.S_IMODE(private.stat().st_mode) == 0o700
@@ -103,7 +103,7 @@ async def test_downloads_in_writable_directories_are_not_resumed(
 ) -> None:
     """A private directory is created again if others could write to it."""
     async with open_directory(out) as directory:
-        left = out / RAWS / _private_name()
+        left = out / SOURCE_VIDEOS / _private_name()
         left.mkdir()
         (left / "raw.mp4.part").symlink_to(elsewhere / "file")
         left.chmod(mode)
@@ -115,7 +115,7 @@ async def test_downloads_in_writable_directories_are_not_resumed(
 async def test_a_directory_of_another_user_is_not_touched(out: Path) -> None:
     """Another user's download was interrupted: this user's starts in a separate directory."""
     async with open_directory(out) as directory:
-        left = out / RAWS / _private_name()
+        left = out / SOURCE_VIDEOS / _private_name()
         left.mkdir(mode=0o700)
         (left / "raw.mp4.part").write_bytes(b"half")
         os.chown(left, SOMEBODY, SOMEBODY)
@@ -128,7 +128,7 @@ async def test_a_directory_of_another_user_is_not_touched(out: Path) -> None:
 
 def test_a_link_in_place_of_a_private_directory_is_not_emptied(out: Path, elsewhere: Path) -> None:
     """Other users can create it at any time if they may rename in the directory."""
-    private = out / RAWS / _private_name()
+    private = out / SOURCE_VIDEOS / _private_name()
     private.symlink_to(elsewhere)
     assert not partials.tidy(private)
     assert private.is_symlink()
@@ -219,33 +219,33 @@ async def _run_once(out: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-async def test_a_users_own_links_keep_working(finished: Finished, tmp_path: Path, keep: bool) -> None:
+async def test_a_users_own_links_keep_working(small: Finished, tmp_path: Path, keep: bool) -> None:
     """The directory, the one of source videos, and videos in it may be links to a larger disk."""
     large = tmp_path / "large"
     for name in ("clips", "videos", "shared"):
         (large / name).mkdir(parents=True)
-    for raw in (finished.out / RAWS).glob("*.*"):
+    for raw in (small.out / SOURCE_VIDEOS).glob("*.*"):
         if not raw.name.endswith(".txt"):
             _link(large / "videos" / raw.name, large / "shared" / raw.name)
             (large / "shared" / raw.name).write_bytes(raw.read_bytes())
-    _link(large / "clips" / RAWS, large / "videos")
+    _link(large / "clips" / SOURCE_VIDEOS, large / "videos")
     out = _link(tmp_path / "out", large / "clips")
     shared = _seen(large / "shared")
-    options = replace(finished.options, videos=("Radio1",), keep_raw=keep, no_report=True)
+    options = replace(small.options, videos=("Radio1",), keep_raw=keep, no_report=True)
     report = await hdtf_async.download(out, options)
     assert report.done
     assert not report.failed
     assert _seen(large / "shared") == shared
-    assert (large / "clips" / RAWS).is_symlink()
+    assert (large / "clips" / SOURCE_VIDEOS).is_symlink()
     for stem in report.done:
-        assert (out / f"{stem}.mp4").read_bytes() == (finished.out / f"{stem}.mp4").read_bytes()
+        assert (out / f"{stem}.mp4").read_bytes() == (small.out / f"{stem}.mp4").read_bytes()
 
 
 @as_root
 async def test_source_videos_are_not_redirected_by_other_users(out: Path, elsewhere: Path) -> None:
     """A link is followed if it belongs to this user, to root, or to the owner of the directory."""
-    (out / RAWS).rmdir()
-    link = _link(out / RAWS, elsewhere)
+    (out / SOURCE_VIDEOS).rmdir()
+    link = _link(out / SOURCE_VIDEOS, elsewhere)
     os.lchown(link, SOMEBODY, SOMEBODY)
     with pytest.raises(StoreError, match="of other users"):
         async with open_directory(out):

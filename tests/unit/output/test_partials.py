@@ -16,7 +16,7 @@ import anyio
 import pytest
 import scenarios
 from block_runs import lay_out
-from shared import exported
+from shared import QUICK, exported
 
 import hdtf_async
 from hdtf_async import Options, demo
@@ -119,10 +119,10 @@ def test_forgotten_downloads_are_deleted(tmp_path: Path) -> None:
 
 def test_only_the_named_download_is_forgotten(tmp_path: Path) -> None:
     """Video and audio are two downloads."""
-    picture = ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION)
-    sound = ResumeToken.of("sound", "CPCoMyuBRM0", replace(RENDITION, format_id="140", ext="m4a"))
-    left(tmp_path, picture)
-    left(tmp_path, sound)
+    video = ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION)
+    audio = ResumeToken.of("sound", "CPCoMyuBRM0", replace(RENDITION, format_id="140", ext="m4a"))
+    left(tmp_path, video)
+    left(tmp_path, audio)
     forget(tmp_path, "sound")
     assert tidy(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"raw.promise.json", "raw.mp4.part"}
@@ -133,7 +133,7 @@ def test_only_the_named_download_is_forgotten(tmp_path: Path) -> None:
 async def test_a_killed_yt_dlp_leaves_nothing_that_counts_as_complete(tmp_path: Path) -> None:
     """Killed twenty times during a download: each source video is the expected one in the end."""
     footage = tmp_path / "footage"
-    await scenarios.draw(footage)
+    await scenarios.render(footage)
     right = (footage / scenarios.FILM.youtube_id / f"{scenarios.H264}.mp4").read_bytes()
     answers = lay_out(tmp_path, footage, 20, Answer(bandwidth=len(right) // 2))
     out, chance = tmp_path / "clips", Random(1)  # noqa: S311 - not for security
@@ -188,7 +188,7 @@ async def test_an_interrupted_run_resumes_with_the_same_bytes(
     slow = Answer(bandwidth=size // 3)
     async with demo.stand_in(footage, {film.youtube_id: slow}) as site:
         options = replace(
-            finished.options, videos=("Radio1",), yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))
+            finished.options, videos=("Radio1",), yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)), **QUICK
         )
         with exported(site.environment):
             async with hdtf_async.running(tmp_path, options) as run:

@@ -41,7 +41,7 @@ async def test_the_next_worker_resumes_from_the_records_of_the_one_that_died(tmp
         one = ledger(tmp_path, f"worker {number}")
         async with one.resuming("RD_a") as before:
             assert timeless(before) == [RAW, FAILED][:number]
-            assert one.known.raws.get("id", []) == before[:1]
+            assert one.known.source_videos.get("id", []) == before[:1]
             with one.gathering() as made:
                 if record is not None:
                     await one.append([record])
@@ -99,7 +99,7 @@ async def test_the_next_run_adds_what_is_left(tmp_path: Path) -> None:
     (tmp_path / WORKERS / "RD_b.jsonl").write_text("none of ours\n")
     (tmp_path / WORKERS / "RD_c.jsonl").symlink_to(tmp_path / "elsewhere")
     async with open_directory(tmp_path) as directory:
-        assert timeless(directory.known.raws["id"]) == [RAW]
+        assert timeless(directory.known.source_videos["id"]) == [RAW]
         assert timeless([directory.known.failures["RD_a_000"]]) == [FAILED]
         assert not (tmp_path / WORKERS).exists()
     lines = [json.loads(line) for line in (tmp_path / JOURNAL).read_text().splitlines()]

@@ -65,7 +65,9 @@ def printed(message: Message, *, cause: str = "") -> str:
     if cause:
         held = [*PLACEHOLDER.finditer(text)]
         text = f"{text[: held[-1].start()]}{cause}{text[held[-1].end() :]}" if held else f"{text}: {cause}"
-    around = next(form for who, form in PRINTED if re.fullmatch(who, f"{message.file} {message.kind}"))
+    around = next(
+        template for who, template in PRINTED if re.fullmatch(who, f"{message.file} {message.kind}")
+    )
     caused = f" (caused by TransportError('{cause}'))" if cause else ""
     return around.replace("{caused}", caused).replace("{text}", PLACEHOLDER.sub("X1", text))
 
@@ -158,15 +160,15 @@ def test_every_row_of_the_tables_is_about_a_real_message() -> None:
         for message in real
     ]
     rows = [row for name in TABLES for row in getattr(messages, name)]
-    assert [form.pattern for _, form in rows if not any(map(form.search, plain))] == []
+    assert [pattern.pattern for _, pattern in rows if not any(map(pattern.search, plain))] == []
 
 
 def test_the_table_is_complete() -> None:
     """Every message has a reason, or a note why it cannot end the download of a YouTube video."""
     counts = Counter(row.message for row in ROWS)
     assert [message for message, count in counts.items() if count > 1] == []
-    known = {*Reason, "cause", "-"}
-    assert [row for row in ROWS if row.reason not in known or (row.reason == "-") != bool(row.note)] == []
+    reasons = {*Reason, "cause", "-"}
+    assert [row for row in ROWS if row.reason not in reasons or (row.reason == "-") != bool(row.note)] == []
     assert {version for row in ROWS for version in row.versions} == {"2026.08.19", "2026.10.26"}
 
 

@@ -64,18 +64,18 @@ STORY: list[Event] = [
 
 def told(events: list[Event], every: float = 0.0) -> RunProgress:
     """Return the progress after these events, emitted at equal intervals."""
-    picture = RunProgress()
+    progress = RunProgress()
     for number, event in enumerate(events):
-        picture.add(event, number * every)
-    return picture
+        progress.add(event, number * every)
+    return progress
 
 
 def test_a_video_that_was_ready_twice_does_not_exceed_the_total() -> None:
     """As if its worker was lost: the bar could not display it."""
-    picture = RunProgress()
+    progress = RunProgress()
     for event in (replace(STARTED, videos=1), *[RawReady("RD_A", "youtube", 1000, 2.0)] * 2):
-        picture.add(event, 1.0)
-    assert (picture.tally.videos_over, picture.tally.plan.videos) == (1, 1)
+        progress.add(event, 1.0)
+    assert (progress.tally.videos_over, progress.tally.plan.videos) == (1, 1)
 
 
 def test_progress_counts_finished_and_running_work() -> None:
@@ -90,10 +90,10 @@ def test_progress_counts_finished_and_running_work() -> None:
         ClipFailed("RD_B_000", Reason.PRIVATE, "", with_video=True), RawReady("RD_C", "kept", 5, 0.1),
         EncodeStarted("RD_C_000", 40.0), ClipFailed("RD_C_000", Reason.CLIP_WRONG, "x", with_video=False),
     ]  # fmt: skip
-    picture = told([*STORY, *end])
-    assert (picture.tally.videos_over, picture.tally.clips_over, picture.failed) == (3, 4, 3)
-    assert (picture.tally.downloads.running, picture.tally.encodes.running) == ({}, {})
-    assert picture.lanes(0)[0].state == ["1.0 kB"]
+    progress = told([*STORY, *end])
+    assert (progress.tally.videos_over, progress.tally.clips_over, progress.failed) == (3, 4, 3)
+    assert (progress.tally.downloads.running, progress.tally.encodes.running) == ({}, {})
+    assert progress.lanes(0)[0].state == ["1.0 kB"]
 
 
 def test_a_lane_without_work_is_not_shown() -> None:
@@ -105,23 +105,23 @@ def test_a_lane_without_work_is_not_shown() -> None:
 
 def test_late_progress_of_finished_work_is_ignored() -> None:
     """Slow readers may get it."""
-    picture = told(
+    progress = told(
         [
             *STORY,
             ClipFailed("RD_A_000", Reason.STALLED, "", with_video=False),
             EncodeProgress("RD_A_000", 6.0),
         ]
     )
-    assert picture.tally.encodes.running == {}
+    assert progress.tally.encodes.running == {}
 
 
 def test_a_closed_lane_shows_a_countdown_until_it_opens() -> None:
     """In minutes and seconds."""
-    picture = told([*STORY, LaneClosed(Reason.REFUSED, "", 600.0, 0)])
-    assert picture.lanes(2.0)[0].paused == ["refused: retry in 9:58"]
-    assert picture.lanes(601.0)[0].paused == ["refused: test download"]
-    picture.add(LaneOpened(600.0), 600.0)
-    assert picture.lanes(601.0)[0].paused == []
+    progress = told([*STORY, LaneClosed(Reason.REFUSED, "", 600.0, 0)])
+    assert progress.lanes(2.0)[0].paused == ["refused: retry in 9:58"]
+    assert progress.lanes(601.0)[0].paused == ["refused: test download"]
+    progress.add(LaneOpened(600.0), 600.0)
+    assert progress.lanes(601.0)[0].paused == []
 
 
 def test_a_cluster_shows_its_workers_and_the_eta_from_all_of_them() -> None:
@@ -157,10 +157,10 @@ def course(*, wide: bool = False, pace: float = 0.0, seconds: float = 40.0, upto
             (end, EncodeStarted(f"{name}0", 10.0)),
             (end, ClipDone(f"{name}0", f"{name}0.mp4", 10.0, 9, 5.0, 0.0)),
         ]  # fmt: skip
-    picture = RunProgress()
+    progress = RunProgress()
     for now, event in events[:upto]:
-        picture.add(event, now)
-    return picture
+        progress.add(event, now)
+    return progress
 
 
 def test_the_slower_lane_determines_the_eta() -> None:
@@ -174,20 +174,20 @@ def test_the_slower_lane_determines_the_eta() -> None:
 
 def test_half_a_download_counts_as_half() -> None:
     """Its bytes and its seconds: the estimate changes continuously between two videos."""
-    picture = course()
-    picture.add(DownloadStarted("E", "E", 1, 100), 160.0)
-    picture.add(DownloadProgress("E", 250, 500, None), 180.0)
-    assert picture.network_left(180.0) == 220.0
+    progress = course()
+    progress.add(DownloadStarted("E", "E", 1, 100), 160.0)
+    progress.add(DownloadProgress("E", 250, 500, None), 180.0)
+    assert progress.network_left(180.0) == 220.0
 
 
 def test_the_eta_includes_the_pace_and_a_cool_down() -> None:
     """Downloads do not start faster than the pace, and none starts while the lane is closed."""
     assert course(seconds=1.0, pace=12.0).network_left(4.0) == 6 * 12.0
-    picture = course()
-    picture.add(LaneClosed(Reason.REFUSED, "", 600.0, 0), 160.0)
-    assert picture.network_left(260.0) == 500.0 + 240.0
-    picture.add(LaneOpened(700.0), 860.0)
-    assert picture.network_left(860.0) == 240.0
+    progress = course()
+    progress.add(LaneClosed(Reason.REFUSED, "", 600.0, 0), 160.0)
+    assert progress.network_left(260.0) == 500.0 + 240.0
+    progress.add(LaneOpened(700.0), 860.0)
+    assert progress.network_left(860.0) == 240.0
 
 
 def test_there_is_no_eta_at_the_start() -> None:
@@ -200,14 +200,14 @@ def test_there_is_no_eta_at_the_start() -> None:
 
 def test_a_run_with_only_encodes_left_needs_no_download_rate() -> None:
     """And one with nothing left is finished."""
-    picture = course()
+    progress = course()
     for name in "EFGHIJ":
-        picture.add(RawReady(name, "kept", 1, 0.0), 160.0)
-    assert picture.left(160.0) == 30.0
+        progress.add(RawReady(name, "kept", 1, 0.0), 160.0)
+    assert progress.left(160.0) == 30.0
     for name in "EFGHIJ":
-        picture.add(ClipFailed(f"{name}0", Reason.CLIP_WRONG, "", with_video=False), 160.0)
-    assert picture.left(160.0) == 0.0
-    assert "left" not in picture.end_words(160.0)
+        progress.add(ClipFailed(f"{name}0", Reason.CLIP_WRONG, "", with_video=False), 160.0)
+    assert progress.left(160.0) == 0.0
+    assert "left" not in progress.end_words(160.0)
 
 
 class Telling(scale.Fake):
@@ -239,12 +239,12 @@ def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: f
     """After a tenth of the videos it is within a third, whichever lane is slower, in virtual time."""
     works = scale.whole_dataset()
     world = scale.World(works, 1)
-    picture = RunProgress()
+    progress = RunProgress()
     said: list[tuple[float, int, float | None]] = []
 
     async def go() -> None:
         events = EventBus()
-        events.subscribe(lambda event: picture.add(event, anyio.current_time()))
+        events.subscribe(lambda event: progress.add(event, anyio.current_time()))
         lanes = Lanes(anyio.CapacityLimiter(regime.downloads), anyio.CapacityLimiter(regime.cpus))
         clips = [clip for work in works for clip in work.clips]
         events.emit(
@@ -266,13 +266,13 @@ def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: f
             while True:
                 await anyio.sleep(30)
                 now = anyio.current_time()
-                said.append((now, picture.tally.videos_over, picture.left(now)))
+                said.append((now, progress.tally.videos_over, progress.left(now)))
 
         async with anyio.create_task_group() as beside:
             beside.start_soon(watch)
             await pipeline.run(plan.in_order(works))
             beside.cancel_scope.cancel()
-        said.append((anyio.current_time(), picture.tally.videos_over, picture.left(anyio.current_time())))
+        said.append((anyio.current_time(), progress.tally.videos_over, progress.left(anyio.current_time())))
 
     virtual_time.run(go)
     end, over, left = said[-1]

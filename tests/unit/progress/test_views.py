@@ -148,10 +148,12 @@ async def test_bars_show_everything_in_80_columns() -> None:
     """Both lines are complete, with counts, times, bytes, a closed lane and failures."""
     screen = Screen()
     screen.feed(await shown(BUSY, lambda pen: bars(pen, columns(80), "error")))
-    drawn = screen.lines[-2:]
-    assert max(map(len, drawn)) < 80
-    assert re.fullmatch(r"videos +1/3 +\|.{12}\| refused: retry in 10:00, 00:00<\?, 1\.0 kB", drawn[0])
-    assert re.fullmatch(r"clips +2/4 +\|.{12}\| 00:00<\?, 2 failed, 5\.0 s of 1\.0 min, 1 running", drawn[1])
+    bars_shown = screen.lines[-2:]
+    assert max(map(len, bars_shown)) < 80
+    assert re.fullmatch(r"videos +1/3 +\|.{12}\| refused: retry in 10:00, 00:00<\?, 1\.0 kB", bars_shown[0])
+    assert re.fullmatch(
+        r"clips +2/4 +\|.{12}\| 00:00<\?, 2 failed, 5\.0 s of 1\.0 min, 1 running", bars_shown[1]
+    )
 
 
 async def test_bars_show_the_most_important_in_40_columns() -> None:

@@ -41,10 +41,10 @@ def test_overlapping_bars_of_a_timeline_have_separate_rows() -> None:
         waits=[Span("RD_A_000", 105, 105.5), Span("RD_A_001", 105, 109)],
         closed=[Span("", 108, 110, reason="refused")],
     )
-    size, drawn = shapes(charts.timeline(run))
+    size, found = shapes(charts.timeline(run))
     assert size == "0 0 1000 152"
     ticks = ["933.33", "800.0", "666.67", "533.33", "400.0", "266.67", "133.33", "0.0"]
-    assert drawn == [
+    assert found == [
         *(("tick", x, "") for x in ticks),
         ("name", "0", "12", "downloads"),
         ("closed", "533.33", "18", "133.34", "24", "downloads paused for 2.0 s (refused)"),
@@ -67,8 +67,8 @@ def test_overlapping_bars_of_a_timeline_have_separate_rows() -> None:
 def test_short_bars_are_visible_and_many_rows_are_low() -> None:
     """From thirteen rows on; an empty lane has one row."""
     run = Run({}, 0.0, 1000.0, downloads=[Span(f"RD_{n}", 0, 0.1) for n in range(13)])
-    size, drawn = shapes(charts.timeline(run))
-    bars = [shape for shape in drawn if shape[0] == "bar done"]
+    size, found = shapes(charts.timeline(run))
+    bars = [shape for shape in found if shape[0] == "bar done"]
     assert [bar[1:5] for bar in bars] == [("0.0", str(18 + 7 * n), "1.0", "5") for n in range(13)]
     assert size == f"0 0 1000 {18 + 13 * 7 + 6 + 18 + 12 + 6 + 18 + 24 + 6 + 20}"
     run.downloads.pop()
@@ -92,8 +92,8 @@ def test_short_bars_are_visible_and_many_rows_are_low() -> None:
 )
 def test_a_time_axis_has_ten_marks_at_most(seconds: float, first: str, last: str, marks: int) -> None:
     """At round times, in seconds, minutes or hours; labels that would not fit are omitted."""
-    _, drawn = shapes(charts.timeline(Run({}, 50.0, 50.0 + seconds)))
-    label = [shape[-1] for shape in drawn if shape[0] == "mark"]
+    _, found = shapes(charts.timeline(Run({}, 50.0, 50.0 + seconds)))
+    label = [shape[-1] for shape in found if shape[0] == "mark"]
     assert (len(label), label[-1]) == (marks, last)
     assert label[:2] == ["0:00", first][: len(label)]
 
@@ -130,8 +130,8 @@ def test_the_depth_is_listed_where_it_changes() -> None:
 
 def columns(values: list[float]) -> list[tuple[str, int]]:
     """Return the label and the height of each column of a histogram."""
-    _, drawn = shapes(charts.histogram(values, "Rate", "fps"))
-    labels = [shape[-1].removesuffix(" clips").split(" fps: ") for shape in drawn if shape[0] == "column"]
+    _, found = shapes(charts.histogram(values, "Rate", "fps"))
+    labels = [shape[-1].removesuffix(" clips").split(" fps: ") for shape in found if shape[0] == "column"]
     return [(what, int(number)) for what, number in labels]
 
 
@@ -179,20 +179,20 @@ def test_ranges_are_one_two_or_five_of_a_power_of_ten(largest: float, step: floa
 
 def test_a_histogram_is_as_high_as_its_highest_column() -> None:
     """Each has its count above and its value below; of many values every other one."""
-    size, drawn = shapes(charts.histogram([25.0, 25.0, 30.0], "Rate", "<fps>"))
+    size, found = shapes(charts.histogram([25.0, 25.0, 30.0], "Rate", "<fps>"))
     assert size == "0 0 320 146"
-    assert drawn[:4] == [
+    assert found[:4] == [
         ("column", "1.0", "14.0", "27.1", "110.0", "25 to 25.5 <fps>: 2 clips"),
         ("count", "14.5455", "10", "2"),
         ("value", "14.5455", "138", "25"),
         ("column", "30.1", "124.0", "27.1", "0.0", "25.5 to 26 <fps>: 0 clips"),
     ]
-    assert drawn[-3:] == [
+    assert found[-3:] == [
         ("column", "291.9", "69.0", "27.1", "55.0", "30 to 30.5 <fps>: 1 clips"),
         ("count", "305.445", "65", "1"),
         ("value", "305.445", "138", "30"),
     ]
-    assert [shape[-1] for shape in drawn if shape[0] == "value"] == ["25", "26", "27", "28", "29", "30"]
+    assert [shape[-1] for shape in found if shape[0] == "value"] == ["25", "26", "27", "28", "29", "30"]
     _, few = shapes(charts.histogram([float(n) for n in range(1, 7)] * 2, "Rate", "fps"))
     assert [shape[-1] for shape in few if shape[0] == "value"] == ["1", "2", "3", "4", "5", "6"]
     assert {shape[1:3] for shape in few if shape[0] == "count"} == {

@@ -35,7 +35,7 @@ def line(number: int, **more: object) -> dict[str, Any]:
     } | more
 
 
-def there(*lines: dict[str, Any]) -> dict[str, ClipRecord]:
+def records_of(*lines: dict[str, Any]) -> dict[str, ClipRecord]:
     """Return the records of clips, by the stems of the clips."""
     return {record["file_name"].removesuffix(".mp4"): ClipRecord(record) for record in lines}
 
@@ -68,31 +68,37 @@ REFUSED = {"file": "RD_video_url.txt", "line": 7, "subset": "RD", "words": "no a
     ("found", "verdict", "well"),
     [
         (ReportData({}), "No clips yet.", False),
-        (ReportData(there(line(1))), "All 1 clips are done.", True),
-        (ReportData(there(line(1)), missing=[lost(1)]), "1 of 2 clips are done.", False),
+        (ReportData(records_of(line(1))), "All 1 clips are done.", True),
+        (ReportData(records_of(line(1)), missing=[lost(1)]), "1 of 2 clips are done.", False),
         (ReportData({}, missing=[lost(1)]), "0 of 1 clips are done.", False),
         (
-            ReportData(there(line(1)), refused=[REFUSED]),
+            ReportData(records_of(line(1)), refused=[REFUSED]),
             "All 1 clips are done. 1 invalid table row skipped.",
             False,
         ),
         (
-            ReportData(there(line(1)), refused=[REFUSED, REFUSED | {"rows": 3}, REFUSED | {"rows": "x"}]),
+            ReportData(
+                records_of(line(1)), refused=[REFUSED, REFUSED | {"rows": 3}, REFUSED | {"rows": "x"}]
+            ),
             "All 1 clips are done. 5 invalid table rows skipped.",
             False,
         ),
         (
-            ReportData(there(line(1)), absent=(Shard(1, 2),)),
+            ReportData(records_of(line(1)), absent=(Shard(1, 2),)),
             "1 of 1 clips are done. Shard 1/2 has not started: start it, or run once without --shard.",
             False,
         ),
         (
-            ReportData(there(line(1)), runs=[run(), run(end={"stopped": "disk full\nhow so"})]),
+            ReportData(records_of(line(1)), runs=[run(), run(end={"stopped": "disk full\nhow so"})]),
             "All 1 clips are done. The latest run stopped early: disk full",
             True,
         ),
-        (ReportData(there(line(1)), runs=[run(end={"stopped": "x"}), run()]), "All 1 clips are done.", True),
-        (ReportData(there(line(1)), runs=[run(end={"stopped": 3})]), "All 1 clips are done.", True),
+        (
+            ReportData(records_of(line(1)), runs=[run(end={"stopped": "x"}), run()]),
+            "All 1 clips are done.",
+            True,
+        ),
+        (ReportData(records_of(line(1)), runs=[run(end={"stopped": 3})]), "All 1 clips are done.", True),
     ],
 )
 def test_the_verdict_says_whether_all_clips_exist(found: ReportData, verdict: str, *, well: bool) -> None:
@@ -103,7 +109,7 @@ def test_the_verdict_says_whether_all_clips_exist(found: ReportData, verdict: st
 
 def test_counts_are_at_the_head() -> None:
     """Untried clips are no failures, and invalid figures are ignored."""
-    lines = there(line(1), line(2, bytes=None, duration="long"), line(3, youtube_id="0" * 10 + "1"))
+    lines = records_of(line(1), line(2, bytes=None, duration="long"), line(3, youtube_id="0" * 10 + "1"))
     missing = [lost(1), lost(2), lost(3, Reason.NOT_TRIED)]
     assert content.of(ReportData(lines, missing, fetched=5_000))["counts"] == [
         ("clips", "3"),
@@ -194,7 +200,7 @@ FORM = {"fps": "25", "size": 512, "preset": "superfast", "crf": 20, "audio": "aa
 def test_the_methods_paragraph_lists_the_steps_of_each_clip(form: dict[str, Any], steps: str | None) -> None:
     """In the order of the steps."""
     newest = Run({"form": form}, 0, 1)
-    paragraph = content.methods(ReportData(there(line(1)), runs=[Run({"form": FORM}, 0, 0), newest]))
+    paragraph = content.methods(ReportData(records_of(line(1)), runs=[Run({"form": FORM}, 0, 0), newest]))
     expected = steps or (
         "kept as the whole frame, converted to 25 fps,"
         " encoded as H.264 (x264, preset None, CRF None) with audio"
@@ -204,7 +210,7 @@ def test_the_methods_paragraph_lists_the_steps_of_each_clip(form: dict[str, Any]
 
 def test_the_methods_paragraph_names_tools_corrections_and_missing_clips() -> None:
     """With every version that was used for the clips, and the most frequent reason first."""
-    lines = there(line(1), line(2, duration=3590.0, fps=29.97), line(3, versions="none"))
+    lines = records_of(line(1), line(2, duration=3590.0, fps=29.97), line(3, versions="none"))
     found = ReportData(lines, [lost(1, "age"), lost(2), lost(3)])
     paper = content._PAPER
     assert content.methods(found) == (
@@ -223,7 +229,7 @@ def test_the_methods_paragraph_names_tools_corrections_and_missing_clips() -> No
 @pytest.mark.parametrize("rates", [6, 7])
 def test_a_few_frame_rates_are_named(rates: int) -> None:
     """Up to six."""
-    paragraph = content.methods(ReportData(there(*(line(n, fps=20.0 + n) for n in range(rates)))))
+    paragraph = content.methods(ReportData(records_of(*(line(n, fps=20.0 + n) for n in range(rates)))))
     named = " (20, 21, 22, 23, 24, 25 fps)" if rates == 6 else ""
     assert f"kept at its original frame rate{named}, encoded" in paragraph
 
@@ -241,7 +247,7 @@ def test_settings_are_those_of_the_newest_run() -> None:
 def test_a_tile_has_the_figures_of_its_clip() -> None:
     """Its image only if it is one of those that are shown; its link is escaped."""
     key = f"{1:064d}"
-    lines = there(line(1), line(22, file_name="RD_R dio_000.mp4"))
+    lines = records_of(line(1), line(22, file_name="RD_R dio_000.mp4"))
     lines["RD_Radio3_000"] = ClipRecord({"subset": "WRA"})
     tiles = content.of(ReportData(lines, pictures={key: "abc", "f" * 64: "other"}))["tiles"]
     assert tiles[0] == {
@@ -260,7 +266,7 @@ def test_a_tile_has_the_figures_of_its_clip() -> None:
 def test_clips_at_the_start_of_an_interval_have_an_image_first() -> None:
     """Six hundred at most; and only where file name and hash are valid."""
     pieces = [line(number, segment=number % 2) for number in range(700)]
-    found = content.pictured(there(*pieces))
+    found = content.pictured(records_of(*pieces))
     assert len(found) == content.MOST_PICTURES == 600
     assert [tile.segment for tile in found] == [0] * 350 + [1] * 250
     wrong = {
@@ -305,13 +311,13 @@ def test_missing_clips_are_grouped_by_reason_and_by_video() -> None:
 
 def test_subsets_and_speakers_are_those_of_all_clips() -> None:
     """For the filters of the page; a name that consists of digits is valid."""
-    page = content.of(ReportData(there(line(1), line(2)), [lost(1), lost(2, name="12")]))
+    page = content.of(ReportData(records_of(line(1), line(2)), [lost(1), lost(2, name="12")]))
     assert (page["subsets"], page["speakers"]) == (["RD", "WDA"], ["12", "Radio", "Speaker"])
 
 
 def test_histograms_show_length_side_rate_and_size() -> None:
     """Of the existing clips."""
-    histograms = dict(content.of(ReportData(there(line(1))))["histograms"])
+    histograms = dict(content.of(ReportData(records_of(line(1))))["histograms"])
     values = {name: svg.partition("<title>")[2].partition("</title>")[0] for name, svg in histograms.items()}
     assert values == {
         "Duration (seconds)": "10 seconds: 1 clips",

@@ -283,9 +283,9 @@ def test_the_main_job_ends_with_a_report_of_all_clips(finished: Finished) -> Non
     links = [unquote(each["href"] or "") for each in whole.all("a") if each.get("title")]
     assert sorted(links) == sorted(f"{stem}.mp4" for stem in finished.report.done)
     assert all((finished.out / link).exists() for link in links)
-    pictures = [each["src"] or "" for each in whole.all("img")]
-    assert len(pictures) == len(links)
-    assert all(picture.startswith("data:image/jpeg;base64,/9j/") for picture in pictures)
+    images = [each["src"] or "" for each in whole.all("img")]
+    assert len(images) == len(links)
+    assert all(image.startswith("data:image/jpeg;base64,/9j/") for image in images)
     assert figures(html)["clips"] == "10"
     assert figures(html)["failed"] == "0"
     outside = [each for tag, each in whole.tags if tag in {"script", "link", "iframe", "object"} and each]
@@ -322,24 +322,24 @@ async def test_a_finished_run_writes_the_report_that_a_killed_one_did_not(
 ) -> None:
     """It may be missing, or older than the journal; an up-to-date one is not changed."""
     out = copied(finished, tmp_path)
-    drawing = out / "report.html"
+    path = out / "report.html"
     if killed == "before the first report":
-        drawing.unlink()
+        path.unlink()
     if killed == "before a newer one":
-        os.utime(drawing, (0, 0))
-    before = drawing.stat().st_mtime_ns if drawing.exists() else None
+        os.utime(path, (0, 0))
+    before = path.stat().st_mtime_ns if path.exists() else None
     journal = (out / "_journal.jsonl").read_bytes()
     report = await hdtf_async.download(out, finished.options)
-    assert report.page == (None if killed == "not at all" else drawing)
-    assert (drawing.stat().st_mtime_ns == before) == (killed == "not at all")
-    after = drawing.stat().st_mtime_ns
+    assert report.page == (None if killed == "not at all" else path)
+    assert (path.stat().st_mtime_ns == before) == (killed == "not at all")
+    after = path.stat().st_mtime_ns
     assert (await hdtf_async.download(out, finished.options)).page is None
-    assert drawing.stat().st_mtime_ns == after
-    assert drawing.read_bytes() == (finished.out / "report.html").read_bytes()
+    assert path.stat().st_mtime_ns == after
+    assert path.read_bytes() == (finished.out / "report.html").read_bytes()
     assert (out / "_journal.jsonl").read_bytes() == journal
 
 
-async def drawn(out: Path, tool: Callable[[], Path] = bundled_ffmpeg) -> str:
+async def written_report(out: Path, tool: Callable[[], Path] = bundled_ffmpeg) -> str:
     """Write a report and return it."""
     await page.write(out, tool=tool, encodes=anyio.CapacityLimiter(2))
     return (out / "report.html").read_text("utf-8")
@@ -353,10 +353,10 @@ async def test_a_clip_without_an_image_is_listed(
     (out / "report.html").unlink()
     clip = out / "RD_Radio1_000.mp4"
     clip.write_bytes(b"#EXTM3U\nfile:///etc/passwd\n".ljust(clip.stat().st_size))
-    html = await drawn(out)
+    html = await written_report(out)
     assert (html.count("<img "), html.count("data-picture="), html.count("no image")) == (9, 10, 1)
     monkeypatch.setattr(thumbnails, "make", pytest.fail)
-    assert await drawn(out) == html
+    assert await written_report(out) == html
 
 
 async def test_without_ffmpeg_the_report_has_no_images_until_it_is_installed(
@@ -370,8 +370,8 @@ async def test_without_ffmpeg_the_report_has_no_images_until_it_is_installed(
         raise Failure(Reason.TOOL_MISSING, "none here")
 
     for tool in (none, lambda: tmp_path / "not there"):
-        assert "data-picture=" not in await drawn(out, tool)
-    assert (await drawn(out)).count("<img ") == 10
+        assert "data-picture=" not in await written_report(out, tool)
+    assert (await written_report(out)).count("<img ") == 10
 
 
 async def test_a_report_can_be_written_during_a_run(finished: Finished, tmp_path: Path) -> None:
@@ -382,7 +382,7 @@ async def test_a_report_can_be_written_during_a_run(finished: Finished, tmp_path
         await directory.append(run_record(versions={}, form={}))
         directory.note({"type": "download_started", "video": "RD_Late", "youtube_id": "x", "attempt": 1})
         await directory.append()
-        html = await drawn(out)
+        html = await written_report(out)
     assert "A run is active" in html
     assert "RD_Late: " in html
     assert {path.name for path in out.iterdir()} == before

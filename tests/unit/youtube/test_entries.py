@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from format_tables import STORYBOARD, picture, sound
+from format_tables import STORYBOARD, audio_entry, video_entry
 
 from hdtf_async.youtube import entries
 from hdtf_async.youtube.entries import Source
@@ -37,7 +37,7 @@ LONG = "x" * 100
 )
 def test_an_entry_may_offer_nothing_to_download(changed: dict[str, Any], why: str | None) -> None:
     """Then it is no format at all."""
-    assert entries.why_absent(picture("136", 720) | changed) == why
+    assert entries.why_absent(video_entry("136", 720) | changed) == why
     assert entries.why_absent(STORYBOARD) == "a storyboard"
 
 
@@ -49,7 +49,7 @@ def test_an_entry_may_offer_nothing_to_download(changed: dict[str, Any], why: st
 def test_a_format_id_is_one_word(format_id: str, *, safe: bool) -> None:
     """It is an argument of yt-dlp, where other characters are operators."""
     assert entries.is_safe(format_id) is safe
-    assert entries.why_unsafe(picture(format_id, 720)) == (None if safe else "unsafe format id")
+    assert entries.why_unsafe(video_entry(format_id, 720)) == (None if safe else "unsafe format id")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,9 @@ def test_a_format_id_is_one_word(format_id: str, *, safe: bool) -> None:
 )
 def test_every_address_of_an_entry_is_remote(changed: dict[str, Any], *, safe: bool) -> None:
     """Otherwise a downloader would open a local file."""
-    assert entries.why_unsafe(picture("136", 720) | changed) == (None if safe else "URL is not http or https")
+    assert entries.why_unsafe(video_entry("136", 720) | changed) == (
+        None if safe else "URL is not http or https"
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,14 +95,14 @@ def test_every_address_of_an_entry_is_remote(changed: dict[str, Any], *, safe: b
 )
 def test_a_format_may_be_copy_protected(value: object, *, protected: bool, perhaps: bool) -> None:
     """For some yt-dlp only knows it after the download."""
-    entry = picture("136", 720) | {"has_drm": value}
+    entry = video_entry("136", 720) | {"has_drm": value}
     assert (entries.is_protected(entry), entries.may_be_protected(entry)) == (protected, perhaps)
 
 
 def test_audio_alone_has_no_video_codec() -> None:
     """Where it is unknown, there may be video."""
-    assert entries.is_audio_only(sound("140"))
-    assert not entries.is_audio_only(picture("136", 720))
+    assert entries.is_audio_only(audio_entry("140"))
+    assert not entries.is_audio_only(video_entry("136", 720))
     assert not entries.is_audio_only({})
 
 

@@ -18,12 +18,12 @@ from format_tables import (
     VP9,
     WIDTHS,
     Entry,
+    audio_entry,
     chosen,
     hls,
-    hls_sound,
+    hls_audio,
     ladder,
-    picture,
-    sound,
+    video_entry,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,25 +42,25 @@ R, E, B = Resolution.REFERENCE, Resolution.EXACT, Resolution.BEST
         pytest.param(USUAL, 720, R, "136", id="H.264 at the reference height"),
         pytest.param(USUAL, 1080, E, "137", id="H.264 at exactly the reference height"),
         pytest.param(UHD, 720, B, "313", id="the highest, VP9 before AV1"),
-        pytest.param(USUAL, 360, R, "134", id="picture alone before both in one"),
-        pytest.param(UHD, 2160, R, "313", id="VP9 where H.264 does not reach"),
+        pytest.param(USUAL, 360, R, "134", id="video-only before muxed"),
+        pytest.param(UHD, 2160, R, "313", id="VP9 above the heights of H.264"),
         pytest.param(
             [
-                picture("9", 720, tbr=900),
-                picture("8", 720, "vp9", tbr=950),
-                picture("7", 720, "av01", tbr=990),
+                video_entry("9", 720, tbr=900),
+                video_entry("8", 720, "vp9", tbr=950),
+                video_entry("7", 720, "av01", tbr=990),
             ],
             720,
             R,
             "9",
-            id="H.264 before more bits",
+            id="H.264 before a higher bitrate",
         ),
         pytest.param(
-            [picture("8", 720, "vp9", tbr=950), picture("7", 720, "av01", tbr=990)],
+            [video_entry("8", 720, "vp9", tbr=950), video_entry("7", 720, "av01", tbr=990)],
             720,
             R,
             "8",
-            id="VP9 before more bits",
+            id="VP9 before a higher bitrate",
         ),
         pytest.param([*SOUNDS, *ladder(VP9, "vp9", 1080)], 720, R, "247", id="VP9 only"),
         pytest.param([*SOUNDS, *ladder(AV1, "av01", 1080)], 720, E, "398", id="AV1 only"),
@@ -68,155 +68,197 @@ R, E, B = Resolution.REFERENCE, Resolution.EXACT, Resolution.BEST
             [*ladder(VP9, "vp9", 720), *ladder(AV1, "av01", 720)], 720, R, "247", id="VP9 before AV1"
         ),
         pytest.param(
-            [*ladder(H264, "avc1", 480), picture("248", 1080, "vp9")], 720, R, "248", id="nearest above"
+            [*ladder(H264, "avc1", 480), video_entry("248", 1080, "vp9")], 720, R, "248", id="nearest above"
         ),
         pytest.param(
-            [picture("135", 480), picture("137", 1080), picture("313", 2160, "vp9")],
+            [video_entry("135", 480), video_entry("137", 1080), video_entry("313", 2160, "vp9")],
             720,
             R,
             "137",
             id="not higher than needed",
         ),
-        pytest.param(ladder(H264, "avc1", 480), 1080, R, "135", id="else the best below"),
-        pytest.param([MUXED], 1080, R, "18", id="else both in one"),
-        pytest.param(USUAL, 714, R, "136", id="714 lines are 720"),
-        pytest.param(USUAL, 714, E, "136", id="714 lines are 720, even exactly"),
-        pytest.param([picture("136", 718), picture("135", 480)], 720, E, "136", id="718 lines are 720"),
-        pytest.param([picture("137", 1088), picture("136", 720)], 1080, E, "137", id="1088 lines are 1080"),
+        pytest.param(ladder(H264, "avc1", 480), 1080, R, "135", id="otherwise the best below"),
+        pytest.param([MUXED], 1080, R, "18", id="otherwise muxed"),
+        pytest.param(USUAL, 714, R, "136", id="714 counts as 720"),
+        pytest.param(USUAL, 714, E, "136", id="714 counts as exactly 720"),
         pytest.param(
-            [picture("136", 714), picture("247", 720, "vp9")], 720, R, "247", id="the nearer of two"
+            [video_entry("136", 718), video_entry("135", 480)], 720, E, "136", id="718 counts as 720"
         ),
-        pytest.param(USUAL, 700, R, "136", id="700 lines are scaled to 720"),
+        pytest.param(
+            [video_entry("137", 1088), video_entry("136", 720)], 1080, E, "137", id="1088 counts as 1080"
+        ),
+        pytest.param(
+            [video_entry("136", 714), video_entry("247", 720, "vp9")], 720, R, "247", id="the nearer of two"
+        ),
+        pytest.param(USUAL, 700, R, "136", id="700 is scaled to 720"),
         pytest.param(UHD, 0, R, "313", id="unknown height: the highest"),
         pytest.param(UHD, 0, E, "313", id="unknown height: exactly the highest"),
         pytest.param(
-            [picture("136", 720), picture("298", 720, fps=60, tbr=5000)],
+            [video_entry("136", 720), video_entry("298", 720, fps=60, tbr=5000)],
             720,
             R,
             "136",
-            id="30 before 60 frames",
+            id="30 fps before 60 fps",
         ),
         pytest.param(
-            [picture("298", 720, fps=60), picture("247", 720, "vp9")], 720, R, "247", id="30 in VP9 before 60"
+            [video_entry("298", 720, fps=60), video_entry("247", 720, "vp9")],
+            720,
+            R,
+            "247",
+            id="30 fps in VP9 before 60 fps",
         ),
         pytest.param(
-            [picture("298", 720, fps=60), picture("135", 480)], 720, R, "298", id="60 where there is no 30"
+            [video_entry("298", 720, fps=60), video_entry("135", 480)],
+            720,
+            R,
+            "298",
+            id="60 fps without 30 fps",
         ),
         pytest.param(
-            [picture("137", 1080), picture("137-sr", 1080, format_note="1080p, AI-upscaled", tbr=9000)],
+            [
+                video_entry("137", 1080),
+                video_entry("137-sr", 1080, format_note="1080p, AI-upscaled", tbr=9000),
+            ],
             1080,
             R,
             "137",
-            id="no AI-upscaled twin",
+            id="no AI-upscaled copy",
         ),
         pytest.param(
-            [picture("134", 360), picture("137-sr", 1080, format_note="1080p")],
+            [video_entry("134", 360), video_entry("137-sr", 1080, format_note="1080p")],
             1080,
             R,
             "134",
             id="no -sr by its id",
         ),
         pytest.param(
-            [picture("134", 360), picture("137", 1080, format_note="1080p, AI-upscaled")],
+            [video_entry("134", 360), video_entry("137", 1080, format_note="1080p, AI-upscaled")],
             1080,
             B,
             "134",
-            id="none by its note",
+            id="no upscaled format by its note",
         ),
         pytest.param(
-            [picture("313", 2160, "vp9"), picture("337", 2160, "vp9", dynamic_range="HDR10", vcodec="vp9.2")],
+            [
+                video_entry("313", 2160, "vp9"),
+                video_entry("337", 2160, "vp9", dynamic_range="HDR10", vcodec="vp9.2"),
+            ],
             2160,
             R,
             "313",
-            id="no high dynamic range where there is standard range",
+            id="standard before high dynamic range",
         ),
         pytest.param(
-            [picture("298", 720, fps=60), picture("334", 721, "vp9", dynamic_range="HLG", vcodec="vp9.2")],
+            [
+                video_entry("298", 720, fps=60),
+                video_entry("334", 721, "vp9", dynamic_range="HLG", vcodec="vp9.2"),
+            ],
             721,
             R,
             "298",
-            id="standard range, though it has more frames and is a line further off",
+            id="standard range with a higher frame rate and a less exact height",
         ),
         pytest.param(
-            [picture("136", 720), picture("335", 1080, "vp9", dynamic_range="HDR10", vcodec="vp9.2")],
+            [video_entry("136", 720), video_entry("335", 1080, "vp9", dynamic_range="HDR10", vcodec="vp9.2")],
             1080,
             E,
             "335",
-            id="high dynamic range where nothing else has the height",
+            id="high dynamic range if no other format has the height",
         ),
         pytest.param(
-            [picture("335", 1080, "vp9", dynamic_range="HDR10"), picture("334", 720, dynamic_range="DV")],
+            [
+                video_entry("335", 1080, "vp9", dynamic_range="HDR10"),
+                video_entry("334", 720, dynamic_range="DV"),
+            ],
             720,
             R,
             "334",
-            id="high dynamic range where there is nothing else",
+            id="only high dynamic range",
         ),
+        pytest.param([hls("300", 720), hls("301", 1080)], 720, R, "300", id="only HLS"),
         pytest.param(
-            [hls("300", 720), hls("301", 1080)], 720, R, "300", id="HLS where there is nothing else"
-        ),
-        pytest.param(
-            [hls("270", 1080, acodec="none", tbr=9000), picture("137", 1080)],
+            [hls("270", 1080, acodec="none", tbr=9000), video_entry("137", 1080)],
             1080,
             R,
             "137",
             id="one file before HLS",
         ),
         pytest.param(
-            [picture("136-dashy", 720, protocol="http_dash_segments", tbr=9000), picture("136", 720)],
+            [video_entry("136-dashy", 720, protocol="http_dash_segments", tbr=9000), video_entry("136", 720)],
             720,
             R,
             "136",
-            id="one file before pieces",
+            id="one file before fragments",
         ),
         pytest.param(
-            [picture("136", 720, tbr=900.0), picture("22-1", 720, tbr=1500.5)], 720, R, "22-1", id="more bits"
+            [video_entry("136", 720, tbr=900.0), video_entry("22-1", 720, tbr=1500.5)],
+            720,
+            R,
+            "22-1",
+            id="the higher bitrate",
         ),
         pytest.param(
-            [picture("136", 1280, width=720), picture("137", 1920, width=1080)], 720, E, "136", id="portrait"
+            [video_entry("136", 1280, width=720), video_entry("137", 1920, width=1080)],
+            720,
+            E,
+            "136",
+            id="portrait",
         ),
         pytest.param(
-            [picture("137", 1080, has_drm=True), picture("136", 720)], 1080, R, "136", id="no copy protection"
-        ),
-        pytest.param(
-            [picture("137", 1080, has_drm="maybe"), picture("136", 720)],
+            [video_entry("137", 1080, has_drm=True), video_entry("136", 720)],
             1080,
             R,
             "136",
-            id="what may be copy protected comes last",
+            id="no DRM",
         ),
         pytest.param(
-            [picture("137", 1080, has_drm="maybe"), picture("136", 720)],
+            [video_entry("137", 1080, has_drm="maybe"), video_entry("136", 720)],
+            1080,
+            R,
+            "136",
+            id="possible DRM last",
+        ),
+        pytest.param(
+            [video_entry("137", 1080, has_drm="maybe"), video_entry("136", 720)],
             1080,
             E,
             "137",
-            id="what may be copy protected where nothing else will do",
+            id="possible DRM if no other format is suitable",
         ),
         pytest.param(
-            [picture("137", 1080, url="file:///etc/passwd"), picture("136", 720)],
+            [video_entry("137", 1080, url="file:///etc/passwd"), video_entry("136", 720)],
             1080,
             R,
             "136",
             id="no local file",
         ),
         pytest.param(
-            [picture("137", 1080, format_note="1080p, DAMAGED"), picture("136", 720)],
+            [video_entry("137", 1080, format_note="1080p, DAMAGED"), video_entry("136", 720)],
             1080,
             R,
             "136",
             id="not damaged",
         ),
         pytest.param(
-            [picture("137", 1080, ext="3gp"), picture("136", 720)], 1080, R, "136", id="a file we read"
-        ),
-        pytest.param(
-            [picture("137", 1080, protocol="sabr"), picture("136", 720)], 1080, R, "136", id="a way we know"
-        ),
-        pytest.param(
-            [picture("137", 1080), picture("137", 1080), picture("136", 720)],
+            [video_entry("137", 1080, ext="3gp"), video_entry("136", 720)],
             1080,
             R,
             "136",
-            id="an id of its own",
+            id="a supported container",
+        ),
+        pytest.param(
+            [video_entry("137", 1080, protocol="sabr"), video_entry("136", 720)],
+            1080,
+            R,
+            "136",
+            id="a supported protocol",
+        ),
+        pytest.param(
+            [video_entry("137", 1080), video_entry("137", 1080), video_entry("136", 720)],
+            1080,
+            R,
+            "136",
+            id="a unique id",
         ),
     ],
 )
@@ -232,19 +274,19 @@ def test_the_format_for_each_kind_of_offer(
     ("formats", "reference_height", "policy", "parts"),
     [
         pytest.param(
-            [picture("136", 720), picture("135", 480)],
+            [video_entry("136", 720), video_entry("135", 480)],
             700,
             E,
             ["136 (height 720 instead of 700)", "135 (height 480"],
-            id="700 lines exactly",
+            id="exactly 700",
         ),
         pytest.param(
             [
-                picture("137-sr", 1080),
-                picture("136", 720, has_drm=True),
-                picture("134", 360, format_note="DAMAGED"),
-                picture("133", 240) | {"height": None},
-                picture("+1", 144),
+                video_entry("137-sr", 1080),
+                video_entry("136", 720, has_drm=True),
+                video_entry("134", 360, format_note="DAMAGED"),
+                video_entry("133", 240) | {"height": None},
+                video_entry("+1", 144),
             ],
             720,
             R,
@@ -255,7 +297,7 @@ def test_the_format_for_each_kind_of_offer(
                 "133 (unknown height)",
                 "#4 (unsafe format id)",
             ],
-            id="each for its own reason",
+            id="different reasons",
         ),
     ],
 )
@@ -274,35 +316,49 @@ def test_no_acceptable_format_is_a_failure_with_all_causes(
     ("info", "reason"),
     [
         pytest.param({}, Reason.UPDATE_NEEDED, id="no table"),
-        pytest.param({"formats": []}, Reason.UPDATE_NEEDED, id="nothing"),
+        pytest.param({"formats": []}, Reason.UPDATE_NEEDED, id="empty table"),
         pytest.param({"formats": [STORYBOARD]}, Reason.UPDATE_NEEDED, id="storyboards"),
         pytest.param({"formats": [STORYBOARD, *SOUNDS]}, Reason.UPDATE_NEEDED, id="audio alone"),
         pytest.param(
-            {"formats": [STORYBOARD, picture("136", 720, url=None)]}, Reason.UPDATE_NEEDED, id="no address"
-        ),
-        pytest.param(
-            {"formats": [STORYBOARD, picture("136", 720, protocol="sabr"), sound("140", protocol="sabr")]},
+            {"formats": [STORYBOARD, video_entry("136", 720, url=None)]},
             Reason.UPDATE_NEEDED,
-            id="a protocol that is unknown",
+            id="no address",
         ),
-        pytest.param({"formats": [STORYBOARD], "_has_drm": True}, Reason.DRM, id="all left out for DRM"),
         pytest.param(
-            {"formats": [STORYBOARD, picture("136", 720, has_drm=True), sound("140", has_drm=True)]},
+            {
+                "formats": [
+                    STORYBOARD,
+                    video_entry("136", 720, protocol="sabr"),
+                    audio_entry("140", protocol="sabr"),
+                ]
+            },
+            Reason.UPDATE_NEEDED,
+            id="an unknown protocol",
+        ),
+        pytest.param({"formats": [STORYBOARD], "_has_drm": True}, Reason.DRM, id="all omitted for DRM"),
+        pytest.param(
+            {
+                "formats": [
+                    STORYBOARD,
+                    video_entry("136", 720, has_drm=True),
+                    audio_entry("140", has_drm=True),
+                ]
+            },
             Reason.DRM,
             id="all DRM protected",
         ),
         pytest.param(
             {"formats": [STORYBOARD, *SOUNDS], "_has_drm": True},
             Reason.UPDATE_NEEDED,
-            id="video left out for DRM, and audio not",
+            id="video omitted for DRM, audio not",
         ),
         pytest.param(
-            {"formats": [STORYBOARD, picture("136", 720, has_drm=True), picture("137-sr", 1080)]},
+            {"formats": [STORYBOARD, video_entry("136", 720, has_drm=True), video_entry("137-sr", 1080)]},
             Reason.FORMAT_UNAVAILABLE,
-            id="some DRM protected, some refused",
+            id="some DRM protected, some rejected",
         ),
         pytest.param(
-            {"formats": [STORYBOARD, picture("136", 720, url="file:///etc/passwd")]},
+            {"formats": [STORYBOARD, video_entry("136", 720, url="file:///etc/passwd")]},
             Reason.FORMAT_UNAVAILABLE,
             id="a local file",
         ),
@@ -335,10 +391,10 @@ def test_only_http_urls_reach_a_downloader(field: str, address: object) -> None:
     }
     changed = fields.get(field, {field: address})
     formats = [
-        picture("137", 1080) | changed,
-        picture("136", 720),
-        sound("140") | changed,
-        sound("139", "low"),
+        video_entry("137", 1080) | changed,
+        video_entry("136", 720),
+        audio_entry("140") | changed,
+        audio_entry("139", "low"),
     ]
     choice = chosen(formats, 1080, audio=True)
     relative = field == "fragment_path" and address in ("//h/x", "/etc/passwd")
@@ -351,15 +407,15 @@ def test_only_http_urls_reach_a_downloader(field: str, address: object) -> None:
 def test_invalid_fragments_are_refused(fragments: object) -> None:
     """Unsupported values could be anything."""
     formats = [
-        picture("137", 1080, fragments=fragments),
-        picture("136", 720, fragments=[{"url": "HTTP://h/"}]),
+        video_entry("137", 1080, fragments=fragments),
+        video_entry("136", 720, fragments=[{"url": "HTTP://h/"}]),
     ]
     assert chosen(formats, 1080).video.format_id == "136"
 
 
 def test_refused_formats_are_listed_with_the_choice() -> None:
     """A run can report that it ignored upscaled video."""
-    choice = chosen([STORYBOARD, picture("137-sr", 1080), picture("137", 1080)], 1080)
+    choice = chosen([STORYBOARD, video_entry("137-sr", 1080), video_entry("137", 1080)], 1080)
     assert choice.refused == (("sb0", "a storyboard"), ("137-sr", "AI-upscaled"))
 
 
@@ -379,79 +435,91 @@ def test_a_finished_broadcast_is_a_video(status: object) -> None:
 
 
 DUBBED = [
-    sound("251-0", "German (DE) dubbed-auto, medium", ext="webm", language="de", language_preference=-1),
-    sound("140-0", "German (DE) dubbed-auto, medium", language="de", language_preference=-1),
-    sound("140-1", "English (US) original (default), medium", language="en", language_preference=10),
-    sound(
+    audio_entry(
+        "251-0", "German (DE) dubbed-auto, medium", ext="webm", language="de", language_preference=-1
+    ),
+    audio_entry("140-0", "German (DE) dubbed-auto, medium", language="de", language_preference=-1),
+    audio_entry("140-1", "English (US) original (default), medium", language="en", language_preference=10),
+    audio_entry(
         "251-1", "English (US) original (default), medium", ext="webm", language="en", language_preference=10
     ),
-    sound("140-2", "English descriptive, medium", language="en-desc", language_preference=-10),
+    audio_entry("140-2", "English descriptive, medium", language="en-desc", language_preference=-10),
 ]
 
 
 @pytest.mark.parametrize(
     ("sounds", "format_id"),
     [
-        pytest.param(SOUNDS, "251", id="more bits of the same quality"),
-        pytest.param([sound("251", ext="webm", abr=118.0), SOUNDS[2]], "140", id="more bits of AAC"),
-        pytest.param([sound("251", ext="webm"), SOUNDS[2]], "140", id="AAC of as many bits"),
-        pytest.param(SOUNDS[1:2], "251", id="Opus where there is no AAC"),
+        pytest.param(SOUNDS, "251", id="the higher bitrate of equal quality"),
         pytest.param(
-            [sound("599", "ultralow", abr=31.0), sound("251", ext="webm", abr=125.0)],
+            [audio_entry("251", ext="webm", abr=118.0), SOUNDS[2]], "140", id="the higher bitrate of AAC"
+        ),
+        pytest.param([audio_entry("251", ext="webm"), SOUNDS[2]], "140", id="AAC of equal bitrate"),
+        pytest.param(SOUNDS[1:2], "251", id="Opus without AAC"),
+        pytest.param(
+            [audio_entry("599", "ultralow", abr=31.0), audio_entry("251", ext="webm", abr=125.0)],
             "251",
-            id="Opus before the least AAC",
+            id="Opus before the lowest AAC",
         ),
         pytest.param(
-            [sound("139", "low", abr=48.8), sound("249", "low", ext="webm", abr=50.0), SOUNDS[2]],
+            [audio_entry("139", "low", abr=48.8), audio_entry("249", "low", ext="webm", abr=50.0), SOUNDS[2]],
             "140",
-            id="the better quality before more bits",
+            id="quality before bitrate",
         ),
         pytest.param(
-            [sound("139", "low", abr=200.0), sound("251", ext="webm", abr=125.0)],
+            [audio_entry("139", "low", abr=200.0), audio_entry("251", ext="webm", abr=125.0)],
             "251",
-            id="yt-dlp's quality before bits",
+            id="yt-dlp's quality before bitrate",
         ),
         pytest.param(
-            [sound("140", abr=None, tbr=120.0), sound("251", ext="webm", abr=None, tbr=130.0)],
+            [audio_entry("140", abr=None, tbr=120.0), audio_entry("251", ext="webm", abr=None, tbr=130.0)],
             "251",
-            id="the bitrate of the whole where that of the audio is unknown",
+            id="the total bitrate if that of the audio is unknown",
         ),
         pytest.param(
-            [sound("140", abr=130.0, tbr=100.0), sound("251", ext="webm", abr=120.0, tbr=200.0)],
+            [audio_entry("140", abr=130.0, tbr=100.0), audio_entry("251", ext="webm", abr=120.0, tbr=200.0)],
             "140",
-            id="the bitrate of the audio before that of the whole",
+            id="the audio bitrate before the total",
         ),
-        pytest.param([hls_sound("233"), hls_sound("234")], "234", id="the higher one of HLS"),
+        pytest.param([hls_audio("233"), hls_audio("234")], "234", id="the higher of two HLS formats"),
         pytest.param(
-            [hls_sound("233-0", language="en"), hls_sound("234-0", language="en")],
+            [hls_audio("233-0", language="en"), hls_audio("234-0", language="en")],
             "234-0",
-            id="the higher one of HLS, numbered",
+            id="the higher of two numbered HLS formats",
         ),
         pytest.param(
-            [sound("140", has_drm="maybe"), sound("139", "low", abr=48.8)],
+            [audio_entry("140", has_drm="maybe"), audio_entry("139", "low", abr=48.8)],
             "139",
-            id="what may be copy protected comes last",
+            id="possible DRM last",
         ),
         pytest.param(DUBBED, "140-1", id="the original of dubbed tracks"),
         pytest.param([*DUBBED[:2], DUBBED[3]], "251-1", id="the original before AAC"),
         pytest.param(
             [
-                sound("140-0", "de", language_preference=-1),
-                sound("140-1", "en (default)", language_preference=5),
+                audio_entry("140-0", "de", language_preference=-1),
+                audio_entry("140-1", "en (default)", language_preference=5),
             ],
             "140-1",
-            id="the default where no original is marked",
+            id="the default without a marked original",
         ),
         pytest.param(
-            [sound("140-0", "de", abr=130.0), sound("140-1", "en original", abr=129.0)],
+            [audio_entry("140-0", "de", abr=130.0), audio_entry("140-1", "en original", abr=129.0)],
             "140-1",
-            id="the original by its note alone",
+            id="the original by its note",
         ),
         pytest.param(
-            [sound("140-hls", protocol="m3u8_native"), sound("140")], "140", id="one file before HLS"
+            [audio_entry("140-hls", protocol="m3u8_native"), audio_entry("140")],
+            "140",
+            id="one file before HLS",
         ),
-        pytest.param([sound("140-drc", "medium, DRC", abr=130.0), sound("140")], "140", id="full dynamics"),
-        pytest.param([hls_sound("233"), sound("139", "low", abr=48.8)], "139", id="known before unknown"),
+        pytest.param(
+            [audio_entry("140-drc", "medium, DRC", abr=130.0), audio_entry("140")], "140", id="full dynamics"
+        ),
+        pytest.param(
+            [hls_audio("233"), audio_entry("139", "low", abr=48.8)],
+            "139",
+            id="a known before an unknown bitrate",
+        ),
     ],
 )
 def test_the_original_audio_is_a_separate_format(sounds: list[Entry], format_id: str) -> None:
@@ -477,14 +545,16 @@ def test_unrequested_audio_is_not_chosen() -> None:
 )
 def test_without_a_separate_format_the_audio_comes_with_the_video(sounds: list[Entry]) -> None:
     """If the original is only offered together with video, that format is chosen."""
-    choice = chosen([hls("300", 720), picture("136", 720), *sounds], 720, audio=True)
+    choice = chosen([hls("300", 720), video_entry("136", 720), *sounds], 720, audio=True)
     assert choice.audio is None
     assert (choice.video.format_id, choice.video.acodec) == ("300", "mp4a.40.2")
 
 
 def test_the_fields_of_a_format_are_read() -> None:
     """All of them from the chosen entry, except for the duration of the video."""
-    choice = chosen([picture("136", 720, filesize=123_456_789, fps=29.97), sound("140")], 720, audio=True)
+    choice = chosen(
+        [video_entry("136", 720, filesize=123_456_789, fps=29.97), audio_entry("140")], 720, audio=True
+    )
     video, audio = choice.video, choice.audio
     assert (video.format_id, video.ext, video.container) == ("136", "mp4", "mp4_dash")
     assert (video.width, video.height, video.fps) == (1280, 720, 29.97)
@@ -509,7 +579,7 @@ def test_the_fields_of_a_format_are_read() -> None:
 )
 def test_a_size_is_exact_or_a_guess_or_unknown(other: Entry, size: int | None, exact: bool) -> None:
     """Only a single file with a stated size is exact."""
-    video = chosen([picture("136", 720) | other], 720).video
+    video = chosen([video_entry("136", 720) | other], 720).video
     assert (video.size, video.size_is_exact) == (size, exact)
 
 
@@ -534,7 +604,7 @@ def test_a_size_is_exact_or_a_guess_or_unknown(other: Entry, size: int | None, e
 )
 def test_an_unsafe_format_id_is_refused(format_id: object) -> None:
     """The value of yt-dlp's -f must be neither an option nor an expression."""
-    choice = chosen([picture("136", 720) | {"format_id": format_id}, picture("135", 480)], 720)
+    choice = chosen([video_entry("136", 720) | {"format_id": format_id}, video_entry("135", 480)], 720)
     assert choice.video.format_id == "135"
     assert choice.refused == (("#0", "unsafe format id"),)
 
@@ -571,8 +641,8 @@ def test_a_height_is_the_reference_height_within_the_tolerance() -> None:
 
 def test_hdr_can_be_refused_before_the_download() -> None:
     """As if it were not offered, and the message says why."""
-    hdr = picture("335", 1080, "vp9", dynamic_range="HDR10", vcodec="vp9.2")
-    choice = chosen([hdr, picture("136", 720)], 1080, hdr=Hdr.REFUSE)
+    hdr = video_entry("335", 1080, "vp9", dynamic_range="HDR10", vcodec="vp9.2")
+    choice = chosen([hdr, video_entry("136", 720)], 1080, hdr=Hdr.REFUSE)
     assert choice.video.format_id == "136"
     assert choice.refused == (("335", "high dynamic range, and --hdr is refuse"),)
     with pytest.raises(Failure) as failure:
@@ -583,7 +653,7 @@ def test_hdr_can_be_refused_before_the_download() -> None:
 
 OFFERS = st.lists(
     st.builds(
-        picture,
+        video_entry,
         st.integers(1, 400).map(str),
         st.sampled_from([*WIDTHS, 700, 714, 718, 1088]),
         st.sampled_from(list(CODECS)),
@@ -668,7 +738,7 @@ JUNK = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=4,
 )
-FIELDS = [*sorted(picture("136", 720)), "abr", "duration"]
+FIELDS = [*sorted(video_entry("136", 720)), "abr", "duration"]
 HALF_JUNK = st.builds(
     lambda whole, junk: whole | junk,
     st.sampled_from([*USUAL, hls("300", 720)]),
@@ -716,10 +786,10 @@ def test_a_forbidden_source_is_avoided_at_the_same_height() -> None:
     """Another client's URL, or another protocol, is used instead; a lower height is not."""
     media = "https://rr1---sn-x.googlevideo.com/videoplayback?itag=136&c="
     table = [
-        picture("136-0", 720, url=f"{media}WEB"),
-        picture("136-1", 720, url=f"{media}TVHTML5"),
-        picture("232", 720, url="https://manifest.googlevideo.com/x.m3u8", protocol="m3u8_native"),
-        picture("135", 480, url=f"{media}VISIONOS"),
+        video_entry("136-0", 720, url=f"{media}WEB"),
+        video_entry("136-1", 720, url=f"{media}TVHTML5"),
+        video_entry("232", 720, url="https://manifest.googlevideo.com/x.m3u8", protocol="m3u8_native"),
+        video_entry("135", 480, url=f"{media}VISIONOS"),
     ]
     forbidden: set[Source] = set()
     chosen_format = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from format_tables import Entry, chosen, hls, hls_sound, picture, sound
+from format_tables import Entry, audio_entry, chosen, hls, hls_audio, video_entry
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +30,7 @@ def dubbed_table(original: str, default: str, others: list[str]) -> list[Entry]:
         ):  # fmt: skip
             note = ", ".join(filter(None, (f"Language {mark}".strip(), quality)))
             name = f"{itag}-{number}"
-            table.append(sound(name, note, ext=ext, abr=abr) | marked(language, note, preference))
+            table.append(audio_entry(name, note, ext=ext, abr=abr) | marked(language, note, preference))
     return table
 
 
@@ -68,15 +68,15 @@ def track_in(table: list[Entry], entry: Entry) -> Track:
     ("table", "video", "audio", "track"),
     [
         pytest.param(
-            [picture("136", 720), *AUDIO], "136", "140-0", Track("ja", True), id="a dub is the default"
+            [video_entry("136", 720), *AUDIO], "136", "140-0", Track("ja", True), id="a dub is the default"
         ),
         pytest.param(
             [
-                picture("136", 720),
-                sound("599", ext="m4a", abr=31.0)
+                video_entry("136", 720),
+                audio_entry("599", ext="m4a", abr=31.0)
                 | marked("en-US", "English (United States) (default), ultralow", 5),
-                hls_sound("234-0") | marked("ja", "日本語 - original (original)", 10),
-                hls_sound("234-1") | marked("en-US", "American English - dubbed-auto (default)", 5),
+                hls_audio("234-0") | marked("ja", "日本語 - original (original)", 10),
+                hls_audio("234-1") | marked("en-US", "American English - dubbed-auto (default)", 5),
             ],
             "136",
             "234-0",
@@ -85,10 +85,10 @@ def track_in(table: list[Entry], entry: Entry) -> Track:
         ),
         pytest.param(
             [
-                picture("136", 720),
-                sound("251-0", ext="webm") | marked("en", "medium", -1),
-                sound("251-1", ext="webm", abr=147.0) | marked("it", "Italian, medium", -1),
-                sound("251-6", ext="webm", abr=121.0)
+                video_entry("136", 720),
+                audio_entry("251-0", ext="webm") | marked("en", "medium", -1),
+                audio_entry("251-1", ext="webm", abr=147.0) | marked("it", "Italian, medium", -1),
+                audio_entry("251-6", ext="webm", abr=121.0)
                 | marked("en-US", "English (United States) original (default), medium", 10),
             ],
             "136",
@@ -98,8 +98,8 @@ def track_in(table: list[Entry], entry: Entry) -> Track:
         ),
         pytest.param(
             [
-                picture("136", 720),
-                sound("140-7", abr=100.0) | marked("ja", "medium", -1),
+                video_entry("136", 720),
+                audio_entry("140-7", abr=100.0) | marked("ja", "medium", -1),
                 *AUDIO[4:],
                 AUDIO[0],
             ],
@@ -113,7 +113,7 @@ def track_in(table: list[Entry], entry: Entry) -> Track:
             MUXED[:-1], "95-3", None, Track(None, False), id="no language at this height"
         ),
         pytest.param(
-            [picture("136", 720), *MUXED[:9], *AUDIO[8:]],
+            [video_entry("136", 720), *MUXED[:9], *AUDIO[8:]],
             "93-5",
             None,
             Track("en-US", True),
@@ -131,21 +131,25 @@ def track_in(table: list[Entry], entry: Entry) -> Track:
             id="the original inside rather than fewer frames",
         ),
         pytest.param(
-            [picture("136", 720), sound("140"), *MUXED],
+            [video_entry("136", 720), audio_entry("140"), *MUXED],
             "95-5",
             None,
             Track("en-US", True),
             id="the marked one inside rather than an unmarked one alone",
         ),
         pytest.param(
-            [picture("136", 720), sound("140"), *MUXED[:6]],
+            [video_entry("136", 720), audio_entry("140"), *MUXED[:6]],
             "136",
             "140",
             Track(None, False),
             id="an unmarked one alone rather than another height",
         ),
         pytest.param(
-            [picture("136", 720), sound("140", language="de"), sound("251", ext="webm", language="de")],
+            [
+                video_entry("136", 720),
+                audio_entry("140", language="de"),
+                audio_entry("251", ext="webm", language="de"),
+            ],
             "136",
             "140",
             Track("de", None),
@@ -153,9 +157,9 @@ def track_in(table: list[Entry], entry: Entry) -> Track:
         ),
         pytest.param(
             [
-                picture("136", 720),
-                sound("140-0", abr=150.0, language="de"),
-                sound("140-1") | marked("en", "English (default), medium", 5),
+                video_entry("136", 720),
+                audio_entry("140-0", abr=150.0, language="de"),
+                audio_entry("140-1") | marked("en", "English (default), medium", 5),
             ],
             "136",
             "140-1",
@@ -171,9 +175,9 @@ def track_in(table: list[Entry], entry: Entry) -> Track:
         ),
         pytest.param(
             [
-                picture("136", 720),
-                sound("140-0", url=f"{MEDIA}acont%3Ddubbed-auto%3Alang%3Dde-DE", abr=150.0),
-                sound("140-1", url=f"{MEDIA}acont%3Doriginal%3Alang%3Den-US"),
+                video_entry("136", 720),
+                audio_entry("140-0", url=f"{MEDIA}acont%3Ddubbed-auto%3Alang%3Dde-DE", abr=150.0),
+                audio_entry("140-1", url=f"{MEDIA}acont%3Doriginal%3Alang%3Den-US"),
             ],
             "136",
             "140-1",
@@ -192,20 +196,20 @@ def test_the_original_is_chosen_whatever_the_default_is(
 @pytest.mark.parametrize(
     "table",
     [
-        [picture("136", 720), *MUXED[6:9]],
+        [video_entry("136", 720), *MUXED[6:9]],
         [*MUXED[6:9], hls("96", 1080, language="en-US", language_preference=10, has_drm=True)],
         [
-            picture("136", 720),
+            video_entry("136", 720),
             *AUDIO[8:],
-            sound("140-9", protocol="sabr") | marked("ja", "Japanese original", 10),
+            audio_entry("140-9", protocol="sabr") | marked("ja", "Japanese original", 10),
         ],
     ],
     ids=["only HLS dubs", "the original is copy protected", "the original cannot be downloaded"],
 )
 def test_no_dub_is_used_if_the_original_is_unavailable(table: list[Entry]) -> None:
     """Missing audio is a failure with a reason; a dub would be wrong data."""
-    known = [*table, hls("91", 144, language="en-US", language_preference=10, has_drm=True)]
-    assert chosen(known, 720, audio=True).track is None
+    entries = [*table, hls("91", 144, language="en-US", language_preference=10, has_drm=True)]
+    assert chosen(entries, 720, audio=True).track is None
 
 
 def test_without_audio_a_dubbed_video_is_the_last_choice() -> None:
@@ -215,12 +219,12 @@ def test_without_audio_a_dubbed_video_is_the_last_choice() -> None:
     assert choice.video.format_id.startswith("95-")
     assert choice.video.track is not None
     assert choice.video.track.dubbed
-    assert chosen([*MUXED, picture("136", 720)], 720).video.format_id == "136"
+    assert chosen([*MUXED, video_entry("136", 720)], 720).video.format_id == "136"
 
 
 def test_an_exact_height_is_not_given_up_for_the_original() -> None:
     """Then there is no acceptable format, as the failure says."""
-    table = [picture("136", 720), *MUXED[:6], *AUDIO[8:]]
+    table = [video_entry("136", 720), *MUXED[:6], *AUDIO[8:]]
     with pytest.raises(Exception, match="height 360 instead of 720"):
         chosen(table, 720, Resolution.EXACT, audio=True)
 
@@ -228,26 +232,28 @@ def test_an_exact_height_is_not_given_up_for_the_original() -> None:
 @pytest.mark.parametrize(
     "entry",
     [
-        sound("140-drc", "medium"), sound("140-drc-1", "medium"), sound("251-vb", "medium"),
-        sound("251-vb-0", "medium"), sound("140-drc-dashy-2", "medium"), sound("140-0", "medium, DRC"),
-        sound("140-1", "English, medium, DRC, WEB"), sound("251-1", "medium, Voice boost"),
-        sound("251-1", "medium, Voice-Boost"), sound("251-1", url=f"{MEDIA}drc%3D1"),
-        sound("251-1", url=f"{MEDIA}vb%3D1%3Alang%3Den"),
-        hls_sound("234", url=f"{PLAYLIST}clen%3D1%3Bitag%3D140%3Bxtags%3Dlang%253Den%253Adrc%253D1/x"),
+        audio_entry("140-drc", "medium"), audio_entry("140-drc-1", "medium"), audio_entry("251-vb", "medium"),
+        audio_entry("251-vb-0", "medium"), audio_entry("140-drc-dashy-2", "medium"),
+        audio_entry("140-0", "medium, DRC"),
+        audio_entry("140-1", "English, medium, DRC, WEB"), audio_entry("251-1", "medium, Voice boost"),
+        audio_entry("251-1", "medium, Voice-Boost"), audio_entry("251-1", url=f"{MEDIA}drc%3D1"),
+        audio_entry("251-1", url=f"{MEDIA}vb%3D1%3Alang%3Den"),
+        hls_audio("234", url=f"{PLAYLIST}clen%3D1%3Bitag%3D140%3Bxtags%3Dlang%253Den%253Adrc%253D1/x"),
     ],
 )  # fmt: skip
 def test_altered_dynamics_are_the_last_choice_for_every_marking(entry: Entry) -> None:
     """Even if the altered one has a higher bitrate, and the other one a worse quality."""
     assert Marks.of(entry).altered
     better = {"abr": 200.0, "quality": 4.0}
-    assert choose([picture("136", 720), entry | better, sound("139-5", "low")])[1] == "139-5"
-    assert choose([picture("136", 720), entry | better])[1] == entry["format_id"]
+    assert choose([video_entry("136", 720), entry | better, audio_entry("139-5", "low")])[1] == "139-5"
+    assert choose([video_entry("136", 720), entry | better])[1] == entry["format_id"]
 
 
 @pytest.mark.parametrize(
     "entry",
-    [sound("140"), sound("140-1", "English original, medium"), sound("251-sr-1"),
-     hls_sound("234", "Drcha - dubbed"), sound("140", url=f"{MEDIA}drc%3D0%3Avb%3D"), sound("140", "medium", url="https://h/?vb=1&drc=1")],
+    [audio_entry("140"), audio_entry("140-1", "English original, medium"), audio_entry("251-sr-1"),
+     hls_audio("234", "Drcha - dubbed"), audio_entry("140", url=f"{MEDIA}drc%3D0%3Avb%3D"),
+     audio_entry("140", "medium", url="https://h/?vb=1&drc=1")],
 )  # fmt: skip
 def test_plain_tracks_are_not_mistaken_for_altered_ones(entry: Entry) -> None:
     """Only complete markings count."""
@@ -257,37 +263,43 @@ def test_plain_tracks_are_not_mistaken_for_altered_ones(entry: Entry) -> None:
 @pytest.mark.parametrize(
     "entry",
     [
-        sound("140", "English descriptive, medium"), sound("140", language_preference=-10),
-        sound("140", language="en-US-desc"), sound("140", language="desc"),
-        sound("140", url=f"{MEDIA}acont%3Ddescriptive%3Alang%3Den"),
+        audio_entry("140", "English descriptive, medium"), audio_entry("140", language_preference=-10),
+        audio_entry("140", language="en-US-desc"), audio_entry("140", language="desc"),
+        audio_entry("140", url=f"{MEDIA}acont%3Ddescriptive%3Alang%3Den"),
     ],
 )  # fmt: skip
 def test_descriptive_tracks_are_never_used(entry: Entry) -> None:
     """Not even alone, and not if their language is the original."""
     assert Marks.of(entry).descriptive
-    assert chosen([picture("136", 720), entry], 720, audio=True).track is None
-    original = sound("251", ext="webm") | marked("en-US", "English (US) original", 10)
-    assert choose([picture("136", 720), entry, original])[1] == "251"
+    assert chosen([video_entry("136", 720), entry], 720, audio=True).track is None
+    original = audio_entry("251", ext="webm") | marked("en-US", "English (US) original", 10)
+    assert choose([video_entry("136", 720), entry, original])[1] == "251"
 
 
 @pytest.mark.parametrize(
     ("entry", "track"),
     [
-        (hls_sound("233-2") | marked("es", "Español - dubbed", -1), Track("es", False, dubbed=True)),
+        (hls_audio("233-2") | marked("es", "Español - dubbed", -1), Track("es", False, dubbed=True)),
         (
-            hls_sound("233-1") | marked("ja", "日本語 - dubbed-auto (original)", 10),
+            hls_audio("233-1") | marked("ja", "日本語 - dubbed-auto (original)", 10),
             Track("ja", False, dubbed=True),
         ),
-        (sound("140", url=f"{MEDIA}acont%3Dsecondary%3Alang%3Den"), Track("en", False, dubbed=True)),
-        (sound("140", url="https://h/xtags/acont%3Doriginal%3Alang%3Dzh-Hans/n/1"), Track("zh-Hans", True)),
-        (sound("140", language="und"), Track(None, None)),
-        (sound("140", language="en US"), Track(None, None)),
-        (sound("140", language="x" * 500), Track(None, None)),
-        (sound("140", language="\x1b[31m"), Track(None, None)),
-        (sound("140", language=7, language_preference="10", format_note=None, url=[]), Track(None, None)),
-        (sound("140", language_preference=True), Track(None, None)),
-        (sound("140", language_preference=float("nan")), Track(None, None)),
-        (sound("140", language="es-419", language_preference=10**400), Track("es-419", None)),
+        (audio_entry("140", url=f"{MEDIA}acont%3Dsecondary%3Alang%3Den"), Track("en", False, dubbed=True)),
+        (
+            audio_entry("140", url="https://h/xtags/acont%3Doriginal%3Alang%3Dzh-Hans/n/1"),
+            Track("zh-Hans", True),
+        ),
+        (audio_entry("140", language="und"), Track(None, None)),
+        (audio_entry("140", language="en US"), Track(None, None)),
+        (audio_entry("140", language="x" * 500), Track(None, None)),
+        (audio_entry("140", language="\x1b[31m"), Track(None, None)),
+        (
+            audio_entry("140", language=7, language_preference="10", format_note=None, url=[]),
+            Track(None, None),
+        ),
+        (audio_entry("140", language_preference=True), Track(None, None)),
+        (audio_entry("140", language_preference=float("nan")), Track(None, None)),
+        (audio_entry("140", language="es-419", language_preference=10**400), Track("es-419", None)),
     ],
 )
 def test_yt_dlps_fields_of_a_track_are_read(entry: Entry, track: Track) -> None:
@@ -300,10 +312,13 @@ def test_yt_dlps_fields_of_a_track_are_read(entry: Entry, track: Track) -> None:
 )
 def test_several_unmarked_languages_result_in_a_guess(languages: list[str], guessed: bool) -> None:
     """Descriptive tracks do not count; a marked one removes the doubt."""
-    table = [sound("251"), *(sound(f"140-{place}", language=code) for place, code in enumerate(languages))]
-    table.append(sound("140-9", language="fr-desc", language_preference=-10))
+    table = [
+        audio_entry("251"),
+        *(audio_entry(f"140-{place}", language=code) for place, code in enumerate(languages)),
+    ]
+    table.append(audio_entry("140-9", language="fr-desc", language_preference=-10))
     assert track_in(table, table[0]).guessed is guessed
-    table.append(sound("140-10", "French original", language="fr", language_preference=10))
+    table.append(audio_entry("140-10", "French original", language="fr", language_preference=10))
     assert not track_in(table, table[0]).guessed
 
 

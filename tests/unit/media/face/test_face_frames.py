@@ -24,7 +24,7 @@ from sources import SHAPES
 
 from hdtf_async.commands import faces
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Crop, Form, Interval
+from hdtf_async.core.model import Crop, Interval, OutputSettings
 from hdtf_async.media.face import finder
 from hdtf_async.media.face.detector import TIMES
 from hdtf_async.media.face.finder import Finder
@@ -35,14 +35,14 @@ from hdtf_async.media.probe import Prober
 if TYPE_CHECKING:
     from hdtf_async.media.face.people import Frame
 
-FACE = Form(crop=Crop.FACE)
+FACE = OutputSettings(crop=Crop.FACE)
 Faces = list[list[float]]
 JUMP = 500
 """Thousandths of the width."""
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory in which the source videos are rendered, each by the first test that needs it."""
     return tmp_path_factory.mktemp("shapes")
 
@@ -54,17 +54,17 @@ def printed(argv: list[str], size: int) -> list[tuple[int, bytes]]:
     with os.fdopen(read) as times, subprocess.Popen(argv, stdout=subprocess.PIPE, pass_fds=(write,)) as child:
         os.close(write)
         assert child.stdout is not None
-        pictures = []
+        images = []
         while content := child.stdout.read(size):
             line = next(line for line in times if "pts:" in line)
-            pictures.append((int(line.split("pts:")[1].split()[0]), content))
+            images.append((int(line.split("pts:")[1].split()[0]), content))
     assert child.returncode == 0
-    return pictures
+    return images
 
 
-def number_of(picture: bytes, width: int, height: int) -> int:
+def number_of(image: bytes, width: int, height: int) -> int:
     """Return the number that an RGB frame shows."""
-    green = picture[1::3]
+    green = image[1::3]
     return shapes.number_of([green[width * row : width * (row + 1)] for row in range(height)])
 
 
@@ -80,8 +80,8 @@ class _Reader(Finder):
     ) -> list[tuple[int, Faces]]:
         del deadline, stall
         found = []
-        for tick, picture in printed(argv, width * height * 3):
-            number = number_of(picture, width, height)
+        for tick, image in printed(argv, width * height * 3):
+            number = number_of(image, width, height)
             beyond = number >= self.jumps if self.jumps >= 0 else number // 12 % 2
             left = (number + JUMP * beyond) / 1000
             found.append((tick, [[left, 0.4, left + 0.1, 0.6]]))
@@ -92,7 +92,7 @@ async def searched(
     prober: Prober, shape: Shape, within: tuple[float, float], rate: float | None, jumps: int = shapes.FRAMES
 ) -> list[Frame]:
     """Return the frames of a clip that are searched."""
-    form = Form(crop=Crop.FACE, face_rate=rate)
+    form = OutputSettings(crop=Crop.FACE, face_rate=rate)
     cut = await media.planned(prober, shape.path, Interval(*within), form)
     return await _Reader(bundled_ffmpeg(), Path(), jumps=jumps).look(cut, (1000, 1000))
 
@@ -104,10 +104,10 @@ def number(frame: Frame) -> int:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-async def test_the_frames_of_the_clip_are_searched(prober: Prober, drawn: Path, name: str) -> None:
+async def test_the_frames_of_the_clip_are_searched(prober: Prober, videos: Path, name: str) -> None:
     """All of them, each at its own time, for every shape of the source video."""
-    draw, start, end = SHAPES[name]
-    shape = draw(drawn)
+    render, start, end = SHAPES[name]
+    shape = render(videos)
     frames = await searched(prober, shape, (start, end), None)
     assert [number(frame) for frame in frames] == shapes.due(shape, start, end).numbers
     for frame in frames:
@@ -115,9 +115,9 @@ async def test_the_frames_of_the_clip_are_searched(prober: Prober, drawn: Path, 
 
 
 @pytest.mark.parametrize("rate", [1, 2, 3, 5, 12.5, 25, 100])
-async def test_one_frame_of_each_period_is_a_sample(prober: Prober, drawn: Path, rate: float) -> None:
+async def test_one_frame_of_each_period_is_a_sample(prober: Prober, videos: Path, rate: float) -> None:
     """At a varying position in each period, so that no motion can be synchronous; always the same ones."""
-    shape = Shape(shapes.plain(drawn, "film.mp4", H264))
+    shape = Shape(shapes.plain(videos, "film.mp4", H264))
     frames = await searched(prober, shape, (1, 7), rate)
     numbers = [number(frame) for frame in frames]
     assert numbers[0] == 25
@@ -143,10 +143,10 @@ def test_no_motion_is_synchronous_with_the_samples(frequency: float) -> None:
 
 
 async def test_frames_between_two_samples_are_searched_where_a_face_jumps(
-    prober: Prober, drawn: Path
+    prober: Prober, videos: Path
 ) -> None:
     """Ten per second, between the samples before and after, and they do not count as samples."""
-    shape = Shape(shapes.plain(drawn, "film.mp4", H264))
+    shape = Shape(shapes.plain(videos, "film.mp4", H264))
     frames = await searched(prober, shape, (1, 7), 1, jumps=100)
     samples = [frame.second for frame in frames if frame.sampled]
     between = [frame.second for frame in frames if not frame.sampled]
@@ -158,17 +158,17 @@ async def test_frames_between_two_samples_are_searched_where_a_face_jumps(
     assert min(b - a for a, b in pairwise(between)) > 0.09
 
 
-async def test_no_frame_is_searched_twice(prober: Prober, drawn: Path) -> None:
+async def test_no_frame_is_searched_twice(prober: Prober, videos: Path) -> None:
     """Where several consecutive samples are uncertain, those inside are among the frames in between."""
-    shape = Shape(shapes.plain(drawn, "film.mp4", H264))
+    shape = Shape(shapes.plain(videos, "film.mp4", H264))
     frames = await searched(prober, shape, (1, 7), 2, jumps=-1)
     assert len({frame.second for frame in frames}) == len(frames) > 30
     assert sum(frame.sampled for frame in frames) == 12
 
 
-async def test_damage_does_not_end_the_search(prober: Prober, drawn: Path, tmp_path: Path) -> None:
+async def test_damage_does_not_end_the_search(prober: Prober, videos: Path, tmp_path: Path) -> None:
     """The encoder decides: another decoder may find all frames of the clip."""
-    content = bytearray(shapes.plain(drawn, "film.mp4", H264).read_bytes())
+    content = bytearray(shapes.plain(videos, "film.mp4", H264).read_bytes())
     middle = len(content) // 2
     content[middle : middle + 3000] = b"\xff" * 3000
     (tmp_path / "damaged.mp4").write_bytes(content)
@@ -177,9 +177,9 @@ async def test_damage_does_not_end_the_search(prober: Prober, drawn: Path, tmp_p
     assert frames[-1].second > 7
 
 
-async def test_a_source_video_without_frames_in_the_clip_is_reported(prober: Prober, drawn: Path) -> None:
+async def test_a_source_video_without_frames_in_the_clip_is_reported(prober: Prober, videos: Path) -> None:
     """That is different from a clip without a face."""
-    shape = Shape(shapes.plain(drawn, "film.mp4", H264))
+    shape = Shape(shapes.plain(videos, "film.mp4", H264))
     cut = await media.planned(prober, shape.path, Interval(2, 5), FACE)
     beyond = replace(cut, interval=Interval(20, 25), source=None)
     with pytest.raises(Failure) as failed:
@@ -215,10 +215,10 @@ def inner(cell: bytes, width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("name", SHOWN)
-async def test_the_contact_sheet_shows_the_middle_of_the_clip(drawn: Path, name: str) -> None:
+async def test_the_contact_sheet_shows_the_middle_of_the_clip(videos: Path, name: str) -> None:
     """The frame that is displayed at that time, of the stream from which the clip was cut."""
-    draw, start, end = SHAPES[name]
-    shape = draw(drawn)
+    render, start, end = SHAPES[name]
+    shape = render(videos)
     start = max(start, shape.begins)
     number = number_of(inner(await middle(shape.path, start, end, (WIDTH, HEIGHT)), 240, 180), 240, 180)
     second = (start + end) / 2
@@ -244,8 +244,11 @@ async def test_the_contact_sheet_shows_square_pixels(
     scale = min(320 / size[0], 180 / size[1])
     bright = [place // 3 for place in range(0, len(cell), 3) if cell[place] > 128]
     columns, lines = [place % 320 for place in bright], [place // 320 for place in bright]
-    for found, side, room in ((columns, size[0], 320), (lines, size[1], 180)):
-        first, last = (room - side * scale) / 2 + side * scale / 4, (room + side * scale / 2) / 2
+    for found, side, side_of_cell in ((columns, size[0], 320), (lines, size[1], 180)):
+        first, last = (
+            (side_of_cell - side * scale) / 2 + side * scale / 4,
+            (side_of_cell + side * scale / 2) / 2,
+        )
         assert min(found) == pytest.approx(first, abs=2)
         assert max(found) == pytest.approx(last, abs=2)
 

@@ -33,7 +33,7 @@ from hdtf_async import ExitCode, Options
 from hdtf_async.cli.main import main
 from hdtf_async.commands import doctor, faces
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video
+from hdtf_async.core.model import Box, Clip, Crop, Fallback, Interval, OutputSettings, Video
 from hdtf_async.core.preflight import Status
 from hdtf_async.media.face import model_file, people
 from hdtf_async.media.face.detector import Detect, Score, Search, detector, scorer
@@ -67,8 +67,8 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The footage of each motion, named as source videos are."""
     directory = tmp_path_factory.mktemp("films")
     for number, motion in enumerate(astronaut.MOTIONS):
-        astronaut.draw(motion, directory / f"RD_Face{number}.mp4")
-    astronaut.draw(astronaut.Motion("nobody", lambda _second: None), directory / "RD_Face5.mp4")
+        astronaut.render(motion, directory / f"RD_Face{number}.mp4")
+    astronaut.render(astronaut.Motion("nobody", lambda _second: None), directory / "RD_Face5.mp4")
     return directory
 
 
@@ -117,7 +117,7 @@ def score() -> Iterator[Score]:
 
 def planned(raw: Path, rate: float | None = 5.0, seconds: float = astronaut.SECONDS) -> Cut:
     """Return the cut of a whole film."""
-    form = Form(crop=Crop.FACE, face_rate=rate)
+    form = OutputSettings(crop=Crop.FACE, face_rate=rate)
     size = astronaut.WIDTH, astronaut.HEIGHT
     return Cut(raw, "mp4", Interval(0, seconds), Box(0, 0, *size), *size, 150, form, Fraction(1, 12800))
 
@@ -230,20 +230,20 @@ def test_frames_are_no_larger_than_necessary(films: Path) -> None:
 def test_small_faces_are_found_in_parts_of_the_image(detect: Detect, score: Score, height: int) -> None:
     """Down to a twelfth of the image's height; the detector alone finds a fourth of it."""
     for x, y in ((200, 150), (650, 360), (1100, 600)):
-        picture = astronaut.background().copy()
-        astronaut.put(picture, (x, y, height))
+        image = astronaut.background().copy()
+        astronaut.paste_head(image, (x, y, height))
         due = astronaut.marked((x, y, height))
-        assert not any(overlap(found, due) for found in detect(picture))
-        assert max(overlap(found, due) for found in Search(detect, score).faces(picture)) > 0.75
+        assert not any(overlap(found, due) for found in detect(image))
+        assert max(overlap(found, due) for found in Search(detect, score).faces(image)) > 0.75
 
 
 def test_a_face_in_overlapping_parts_is_counted_once(detect: Detect, score: Score) -> None:
     """The image is searched completely, and each of three faces is found once."""
-    picture = astronaut.background().copy()
+    image = astronaut.background().copy()
     places = [(250, 300, 200), (640, 420, 150), (1050, 300, 100)]
     for each in places:
-        astronaut.put(picture, each)
-    found = Search(detect, score).faces(picture)
+        astronaut.paste_head(image, each)
+    found = Search(detect, score).faces(image)
     for each in places:
         assert sum(overlap(region, astronaut.marked(each)) > 0.5 for region in found) == 1
 
@@ -252,18 +252,18 @@ def test_a_small_second_face_does_not_cause_a_search_of_the_whole_image(detect: 
     """It is found at its last position: two searches per image, except for the first and each 25th."""
     called = 0
 
-    def counting(picture: NDArray) -> list[Region]:
+    def counting(image: NDArray) -> list[Region]:
         nonlocal called
         called += 1
-        return detect(picture)
+        return detect(image)
 
     search = Search(counting, score)
     for number in range(12):
-        picture = astronaut.background().copy()
-        astronaut.put(picture, (400 + 5 * number, 330, 290))
-        astronaut.put(picture, (1100, 200 + 3 * number, 80), mirrored=True)
+        image = astronaut.background().copy()
+        astronaut.paste_head(image, (400 + 5 * number, 330, 290))
+        astronaut.paste_head(image, (1100, 200 + 3 * number, 80), mirrored=True)
         called = 0
-        assert len(search.faces(picture)) == 2
+        assert len(search.faces(image)) == 2
         assert number == 0 or called == 2
 
 
@@ -282,10 +282,10 @@ def test_an_intermittent_face_causes_few_searches() -> None:
 
     search = Search(marks, lambda _part: 1.0)
     while now < 25:
-        picture: NDArray = np.zeros((720, 1280, 3), np.uint8)
-        picture[300, 400] = 1 if now < 20 else 0
-        picture[500, 1000] = 2 if now < 20 and now % 2 == 0 else 0
-        search.faces(picture)
+        image: NDArray = np.zeros((720, 1280, 3), np.uint8)
+        image[300, 400] = 1 if now < 20 else 0
+        image[500, 1000] = 2 if now < 20 and now % 2 == 0 else 0
+        search.faces(image)
         now += 1
     searched = [number for number, count in enumerate(calls) if count > 5]
     assert all(later - earlier >= 5 for earlier, later in pairwise(searched[:-5]))
@@ -296,11 +296,11 @@ def test_an_intermittent_face_causes_few_searches() -> None:
 def test_an_upside_down_face_is_ignored(detect: Detect, score: Score, height: int) -> None:
     """The detector finds some of them, but their landmarks would be next to them."""
     for x, y in ((300, 300), (640, 360), (900, 420)):
-        picture = astronaut.background().copy()
-        astronaut.put(picture, (x, y, height))
+        image = astronaut.background().copy()
+        astronaut.paste_head(image, (x, y, height))
         due = astronaut.marked((x, y, height))
-        assert any(overlap(found, due) > 0.7 for found in Search(detect, score).faces(picture))
-        turned = np.ascontiguousarray(picture[::-1, ::-1])
+        assert any(overlap(found, due) > 0.7 for found in Search(detect, score).faces(image))
+        turned = np.ascontiguousarray(image[::-1, ::-1])
         left, top, right, bottom = due.edges
         turned_due = Region(1280 - right, 720 - bottom, 1280 - left, 720 - top)
         assert not any(overlap(found, turned_due) > 0.1 for found in Search(detect, score).faces(turned))
@@ -327,10 +327,10 @@ async def test_the_window_shows_one_side_of_a_cut(
     at: Callable[[float], Place | None], rate: float, tmp_path: Path
 ) -> None:
     """The longer one, 3.6 s of 6: cuts to another position, to an empty slide, or to another size."""
-    raw = astronaut.draw(astronaut.Motion("cut", at), tmp_path / "cut.mp4")
+    raw = astronaut.render(astronaut.Motion("cut", at), tmp_path / "cut.mp4")
     clip = Clip(Video("RD", "A", "aaaaaaaaaaa", 720), 0, Interval(0, 6), Box(0, 0, 2, 2), ZOOM)
     frames = await finder().look(planned(raw, rate), (1280, 720))
-    box, metadata = plan_window(clip, frames, (1280, 720), Form(crop=Crop.FACE))
+    box, metadata = plan_window(clip, frames, (1280, 720), OutputSettings(crop=Crop.FACE))
     longer = astronaut.Motion("longer", lambda second: at(second) if second < 3.6 else None)
     cut_out = Region(box.left, box.top, box.right, box.bottom)
     assert overlap(cut_out, astronaut.due(longer, ZOOM)) > 0.85
@@ -344,7 +344,7 @@ async def test_a_head_that_sways_at_the_sampling_rate_is_inside_the_window(
 ) -> None:
     """One sample per second, and one sway per second to both sides: by up to twice its side."""
     motion = astronaut.Motion("swaying", lambda second: (640 + reach * sin(tau * second), 330, 200))
-    raw = astronaut.draw(motion, tmp_path / "swaying.mp4")
+    raw = astronaut.render(motion, tmp_path / "swaying.mp4")
     frames = await finder().look(planned(raw, 1), (1280, 720))
     found = people.find(frames)
     assert found is not None
@@ -383,8 +383,8 @@ async def test_videos_with_non_square_pixels_have_correct_windows(
     frames, missing = await faces.middles(bundled_ffmpeg(), {own / "RD_Face1.mp4": [shown]}, 1)
     assert missing == []
     cell = np.frombuffer(frames[shown.stem], np.uint8).reshape(180, 320, 3).astype(int)
-    drawn = Image.fromarray(astronaut.picture_of(astronaut.MOTIONS[1], 3)).resize((320, 180))
-    assert abs(cell - np.asarray(drawn)).mean() < 8
+    squeezed = Image.fromarray(astronaut.frame_at(astronaut.MOTIONS[1], 3)).resize((320, 180))
+    assert abs(cell - np.asarray(squeezed)).mean() < 8
 
 
 # Errors
@@ -499,18 +499,18 @@ async def test_the_model_is_downloaded_once_and_verified(
     assert hashlib.sha256(model).hexdigest() == model_file.SHA256
     assert await model_file.cached() is None
     with served(model[:-1] + b"x", tmp_path / "bad") as home, pytest.raises(Failure, match="hash") as failed:
-        await model_file.at_hand(None, home=home)
+        await model_file.available(None, home=home)
     assert failed.value.reason is Reason.TOOL_MISSING
     assert await model_file.cached() is None
     with served(model, tmp_path / "good") as home:
-        fetched = await model_file.at_hand(None, home=home)
+        fetched = await model_file.available(None, home=home)
     assert fetched.is_relative_to(tmp_path / "cache")
     assert fetched.read_bytes() == model
-    assert await model_file.at_hand(None, home=home) == fetched == await model_file.cached()
+    assert await model_file.available(None, home=home) == fetched == await model_file.cached()
     fetched.write_bytes(b"torn")
     assert await model_file.cached() is None
     with pytest.raises(Failure, match="--face-model"):
-        await model_file.at_hand(None, home=home)
+        await model_file.available(None, home=home)
 
 
 async def test_doctor_checks_face_detection(

@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video
+from hdtf_async.core.model import Box, Clip, Crop, Fallback, Interval, OutputSettings, Video
 from hdtf_async.media.face.people import BETWEEN, ROUNDS, Frame, Region, doubtful, find
 from hdtf_async.media.face.window import inside, place, plan_window
 
 SIZE = WIDTH, HEIGHT = 1920, 1080
 CLIP = Clip(Video("RD", "A", "CPCoMyuBRM0", 720), 0, Interval(0, 20), Box(400, 50, 500, 500), 1.2)
-FORM = Form(crop=Crop.FACE)
+FORM = OutputSettings(crop=Crop.FACE)
 FPS = 25
 Scene = Callable[[float], list[Region]]
 
@@ -48,10 +48,10 @@ def searched(scene: Scene, seconds: float, rate: float | None = 5, seed: int = 1
         for second in [chance.choice(every[start : start + period])]
     ]
     for _ in range(ROUNDS if rate < BETWEEN else 0):
-        known, last = {frame.second for frame in samples}, -1.0
+        times, last = {frame.second for frame in samples}, -1.0
         for interval in doubtful(samples):
             for second in every:
-                if interval.start < second < interval.end and second not in known and second - last > 0.099:
+                if interval.start < second < interval.end and second not in times and second - last > 0.099:
                     samples.append(Frame(second, scene(second), sampled=False))
                     last = second
         samples.sort(key=lambda frame: frame.second)
@@ -278,7 +278,7 @@ def test_a_still_face_is_inside_its_window(zoom: float, x: float, y: float, side
 def test_with_the_fallback_the_fraction_is_that_of_the_published_box() -> None:
     """The box is 600 to 1350 horizontally and 76 to 826 vertically: the face of two of ten frames."""
     frames = [Frame(number / 5, [face(950, 450)] if number < 2 else []) for number in range(10)]
-    form = Form(crop=Crop.FACE, face_fallback=Fallback.TABLE)
+    form = OutputSettings(crop=Crop.FACE, face_fallback=Fallback.TABLE)
     _, metadata = plan_window(CLIP, frames, SIZE, form)
     assert (metadata["face_fallback"], metadata["face_inside_share"]) == ("table", 0.2)
 

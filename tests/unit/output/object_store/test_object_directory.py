@@ -129,18 +129,18 @@ def test_many_short_segments_are_joined(sizes: list[int]) -> None:
 def test_many_records_result_in_few_segments() -> None:
     """Records of 1,500 bytes end up in segments of thousands, after three uploads each."""
     sizes: list[int] = []
-    put = 0
+    uploads = 0
     for _ in range(200_000):
         sizes.append(1500)
-        put += 1500
+        uploads += 1500
         number = short(sizes)
         if number:
             joined = sum(sizes[-number:])
             sizes[-number:] = [joined]
-            put += joined
+            uploads += joined
     assert sum(sizes) == 1500 * 200_000
     assert len(sizes) < 200
-    assert put <= 3.1 * sum(sizes)
+    assert uploads <= 3.1 * sum(sizes)
 
 
 def test_source_videos_are_kept_in_a_directory_by_default_but_not_in_a_store() -> None:

@@ -35,7 +35,7 @@ _NOT_READ = frozenset({Reason.RAW_UNREADABLE, Reason.TIMED_OUT})
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
+class SourceVideo:
     """A checked source video, with the metadata of its clips."""
 
     path: Path
@@ -69,7 +69,7 @@ class Raw:
         return replace(self, sound=self.path, sound_format_id=self.format_id)
 
 
-class Raws:
+class SourceVideos:
     """Finds the existing source videos, and probes them before clips are cut."""
 
     def __init__(self, run: RunContext, prober: Prober) -> None:
@@ -79,11 +79,11 @@ class Raws:
         self._own = run.own
         self._events = run.events
 
-    def seems_at_hand(self, work: VideoJob) -> bool:
+    def seems_to_exist(self, work: VideoJob) -> bool:
         """Whether a source video seems to exist, according to file names and the journal alone."""
         return bool(self._own.of(work)) or any(True for _ in (*self._recorded(work), *self._kept(work)))
 
-    async def picture_at_hand(self, work: VideoJob) -> Raw | None:
+    async def existing_video(self, work: VideoJob) -> SourceVideo | None:
         """Return a valid source video without its audio, if there is one; an invalid one is not touched.
 
         An event is emitted for each of the user's own files that is not used, with the cause. Raises
@@ -108,9 +108,9 @@ class Raws:
             await self._not_used(work, path, why)
         return None
 
-    async def _own_video(self, work: VideoJob) -> Raw | None:
+    async def _own_video(self, work: VideoJob) -> SourceVideo | None:
         """Return the first of the user's own files that can be the video. Raises `Failure`."""
-        used: Raw | None = None
+        used: SourceVideo | None = None
         sounds: list[OwnFile] = []
         bad: list[str] = []
         for each in self._own.of(work):
@@ -164,7 +164,7 @@ class Raws:
                 raise
             return False
 
-    async def with_sound_at_hand(self, work: VideoJob, raw: Raw) -> Raw | None:
+    async def with_existing_audio(self, work: VideoJob, raw: SourceVideo) -> SourceVideo | None:
         """Return a source video with the requested audio, if that exists.
 
         Raises `Failure` with ``raw_dir_file`` if the user's own audio file is invalid.
@@ -175,9 +175,9 @@ class Raws:
             return await self._with_own_sound(work, raw)
         for each in raw.beside:
             self._tell_unused(work, each, f"the audio in {raw.path.name} is used")
-        record = self._store.known.raw_there(work.youtube_id, "sound")
+        record = self._store.known.existing_source_video(work.youtube_id, "sound")
         if record is not None and not (raw.own and raw.facts.sound is not None):
-            path = self._store.raws / record["file"]
+            path = self._store.source_videos_path / record["file"]
             try:
                 sound = await self._prober.sound(path, container=path.suffix[1:])
             except Failure as failure:
@@ -198,9 +198,9 @@ class Raws:
         dubbed = raw.track is not None and raw.track.dubbed
         return None if raw.facts.sound is None or dubbed else raw.with_own_sound()
 
-    async def _with_own_sound(self, work: VideoJob, raw: Raw) -> Raw:
+    async def _with_own_sound(self, work: VideoJob, raw: SourceVideo) -> SourceVideo:
         """Return the user's own video with the first valid one of its separate audio files."""
-        found: Raw | None = None
+        found: SourceVideo | None = None
         bad: list[str] = []
         for each in raw.beside:
             if found is not None and found.sound is not None:
@@ -230,16 +230,18 @@ class Raws:
 
     def _recorded(self, work: VideoJob) -> Iterable[tuple[Path, Mapping[str, Any]]]:
         """Yield the source video in the journal, with its record, if it is the requested one."""
-        record = self._store.known.raw_there(work.youtube_id)
+        record = self._store.known.existing_source_video(work.youtube_id)
         asked, got = self._options.resolution, record and record["resolution"]
         # The file shows whether it has the reference height, but not whether that is the best available.
         if record is not None and (asked == got or Resolution.BEST not in (asked, got)):
-            yield self._store.raws / record["file"], record
+            yield self._store.source_videos_path / record["file"], record
 
     def _kept(self, work: VideoJob) -> Iterable[Path]:
         """Yield source videos without a record: another program's, or ours from before a power cut."""
-        if self._store.known.raw_there(work.youtube_id) is None:
-            paths = (self._store.raw_path(video, ending) for video in work.videos for ending in _KEPT)
+        if self._store.known.existing_source_video(work.youtube_id) is None:
+            paths = (
+                self._store.source_video_path(video, ending) for video in work.videos for ending in _KEPT
+            )
             yield from (path for path in paths if path.is_file() and not self._own.owns(path))
 
     async def keep(self, work: VideoJob, path: Path, final: Path, record: Record) -> None:
@@ -256,18 +258,18 @@ class Raws:
         """Give our source video the names of all its rows, and remove the files that it has replaced."""
         ending = raw.suffix[1:]
         for video in work.videos:
-            name = self._store.raw_path(video, ending)
+            name = self._store.source_video_path(video, ending)
             if not self._own.owns(name) and not await run_sync(_same, name, raw):
                 await self._store.link(raw, name)
-        for record in self._store.known.raws.get(work.youtube_id, []):
+        for record in self._store.known.source_videos.get(work.youtube_id, []):
             if record["type"] == kind and record["file"].rpartition(".")[2] != ending:
                 await self.remove(work, record["file"])
 
     async def remove(self, work: VideoJob, file: str) -> None:
         """Remove our source video with the names of all rows. Raises `Failure` with ``not_writable``."""
-        await remove_raw(self._store, file, work.videos, own=self._own)
+        await delete_source_video(self._store, file, work.videos, own=self._own)
 
-    async def discard(self, work: VideoJob, raw: Raw) -> None:
+    async def discard(self, work: VideoJob, raw: SourceVideo) -> None:
         """Stop using an invalid source video: ours is deleted, the user's own is not touched."""
         await self._store.log(work.videos[0], f"{raw.path.name} cannot be decoded and is not used any more\n")
         for path in {raw.path, raw.sound or raw.path}:
@@ -280,11 +282,11 @@ class Raws:
             path, container=container, intervals=[clip.interval for clip in work.clips]
         )
 
-    def raw(self, path: Path, facts: MediaInfo, work: VideoJob, record: Mapping[str, Any]) -> Raw:
+    def raw(self, path: Path, facts: MediaInfo, work: VideoJob, record: Mapping[str, Any]) -> SourceVideo:
         """Return an existing source video, with the data of its record."""
         stems = [clip.stem for clip in work.clips]
         ratio = record.get("stretched_ratio")
-        return Raw(
+        return SourceVideo(
             path,
             path.suffix[1:].lower(),
             facts,
@@ -296,18 +298,23 @@ class Raws:
         )
 
 
-async def remove_raw(store: OutputDirectory, file: str, videos: Iterable[Video], *, own: OwnFiles) -> None:
+async def delete_source_video(
+    store: OutputDirectory, file: str, videos: Iterable[Video], *, own: OwnFiles
+) -> None:
     """Remove a recorded source video, with the names of all rows; never one of the user's own.
 
     Raises `Failure` with ``not_writable``.
     """
     ending = file.rpartition(".")[2]
-    for path in {store.raws / file, *(store.raw_path(video, ending) for video in videos)}:
+    for path in {
+        store.source_videos_path / file,
+        *(store.source_video_path(video, ending) for video in videos),
+    }:
         if not own.owns(path):
             await store.remove(path)
 
 
-async def let_go_of_finished(read: Tables, decided: Plan, store: OutputDirectory, own: OwnFiles) -> None:
+async def delete_finished(read: Tables, decided: Plan, store: OutputDirectory, own: OwnFiles) -> None:
     """Delete the source videos whose clips all exist: a run was killed before it deleted them."""
     over = {clip.video.youtube_id for clip in decided.there} - {
         clip.video.youtube_id for clip in decided.clips
@@ -316,11 +323,11 @@ async def let_go_of_finished(read: Tables, decided: Plan, store: OutputDirectory
     for video in read.videos:
         rows.setdefault(video.youtube_id, []).append(video)
     # Nearly always they are deleted already: one listing shows that without checking each of them.
-    there = await run_sync(lambda: {path.stem for path in store.raws.iterdir()})
-    for youtube_id in sorted(over & store.known.raws.keys()):
+    there = await run_sync(lambda: {path.stem for path in store.source_videos_path.iterdir()})
+    for youtube_id in sorted(over & store.known.source_videos.keys()):
         if not there.isdisjoint(video.stem for video in rows[youtube_id]):
-            for record in store.known.raws[youtube_id]:
-                await remove_raw(store, record["file"], rows[youtube_id], own=own)
+            for record in store.known.source_videos[youtube_id]:
+                await delete_source_video(store, record["file"], rows[youtube_id], own=own)
 
 
 def _same(one: Path, other: Path) -> bool:
