@@ -126,9 +126,9 @@ def finished(site: demo.StandIn, demo_tables: Path, tmp_path_factory: pytest.Tem
 def small(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """Return all clips of the demo again, 64 pixels wide, which are made in little time."""
     out = tmp_path_factory.mktemp("small") / "clips"
-    shutil.copytree(finished.out / "_videos_raw", out / "_videos_raw", copy_function=_Copy())
+    shutil.copytree(finished.out, out, copy_function=_Copy())
     options = replace(finished.options, **QUICK)
-    report = anyio.run(hdtf_async.download, out, replace(options, yt_dlp_args=("--never-asked",)))
+    report = anyio.run(hdtf_async.download, out, replace(options, recut=True, yt_dlp_args=("--never-asked",)))
     return Finished(out, options, report, [])
 
 

@@ -149,7 +149,7 @@ class Encoder:
         """Find the face, and return the cut with its box and the metadata about it."""
         if self.finder is None:
             raise RuntimeError("--crop face requires a face finder")
-        size = cut.looked_at or (raw.facts.width, raw.facts.height)
+        size = cut.frame_size or (raw.facts.width, raw.facts.height)
         frames = await self.finder.look(cut, size)
         # This takes half a second if every frame of a long clip was searched.
         box, told = await run_sync(plan_window, clip, frames, size, self.settings)
@@ -190,7 +190,7 @@ class Encoder:
             raise
 
     def _metadata(self, clip: Clip, raw: SourceVideo, cut: ffmpeg.Cut, facts: MediaInfo) -> Record:
-        source_width, source_height = cut.looked_at or (raw.facts.width, raw.facts.height)
+        source_width, source_height = cut.frame_size or (raw.facts.width, raw.facts.height)
         line: Record = {
             "file_name": f"{clip.stem}.mp4",
             "subset": clip.video.subset,

@@ -192,7 +192,7 @@ def _raise_unless_outside(failure: Failure, cut: Cut, found: damage.Findings | N
     """Raise the failure of an attempt, unless the error is outside the clip."""
     if found is not None and found.damage:
         raise Failure(Reason.RAW_UNREADABLE, found.damage) from None
-    if found is None or cut.source is None or found.frames != cut.source.frames:
+    if found is None or cut.source is None or found.frames < cut.source.frames:
         raise failure
     if isinstance(failure, _OtherFramesError):
         words = f"{failure.words}; another decoder finds all {found.frames} of them"
@@ -249,8 +249,7 @@ class _Clip:
     async def _once(self, run_up: float, frames: _Frames, *, strict: bool) -> tuple[int, str]:
         argv = clip_command(self.ffmpeg, self.cut, self.target, run_up, strict=strict)
         progress = _Progress(self.cut.seconds, self.on_seconds, frames.add)
-        patience = self.cut.begin - self.cut.sought_from(run_up)
-        words = await _run(argv, progress, self.guard, patience)
+        words = await _run(argv, progress, self.guard, self.cut.begin - self.cut.sought_from(run_up))
         return progress.frames, words
 
 
@@ -259,10 +258,7 @@ def _of_size(failure: Failure, cut: Cut) -> Failure:
 
     Some encoders change the size between key frames (AV1, VP9), which the probe does not detect.
     """
-    size = cut.looked_at
-    if failure.reason is not Reason.BOX_DOES_NOT_FIT or cut.source is None or size is None:
-        return failure
-    if cut.box.right > size[0] or cut.box.bottom > size[1]:
+    if failure.reason is not Reason.BOX_DOES_NOT_FIT or cut.source is None or not cut.box_fits:
         return failure
     words = f"the frames change their size; not all of them are {cut.source.width}x{cut.source.height}"
     return Failure(Reason.UNSUPPORTED_SOURCE, words)
@@ -402,9 +398,8 @@ async def _run(argv: list[str], progress: _Progress, guard: Guard, patience: flo
         )
     except FfmpegError as failure:
         if _RESTARTED in failure.words:  # the filters were reinitialised, and started again
-            what = "frames change, or their timestamps go back,"
-            if "[aost#" in failure.words:
-                what = "audio changes its sample rate or channels"
+            video = "frames change, or their timestamps go back,"
+            what = "audio changes its sample rate or channels" if "[aost#" in failure.words else video
             raise Failure(Reason.UNSUPPORTED_SOURCE, f"the {what} within the clip") from None
         raise
     return ended.words

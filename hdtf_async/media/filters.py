@@ -176,11 +176,17 @@ class Cut:
         return self.interval.seconds if self.source is None else self.source.seconds
 
     @property
-    def looked_at(self) -> tuple[int, int] | None:
+    def frame_size(self) -> tuple[int, int] | None:
         """Width and height of the frame to which the box refers, if known."""
         if self.source is None:
             return None
         return self.squared or (self.source.width, self.source.height)
+
+    @property
+    def box_fits(self) -> bool:
+        """Whether the box is inside the frame to which it refers, as far as that is known."""
+        size = self.frame_size
+        return size is not None and self.box.right <= size[0] and self.box.bottom <= size[1]
 
     @property
     def ticked(self) -> Interval:
@@ -235,7 +241,7 @@ def video_filters(cut: Cut, run_up: float = 0.0) -> str:
             whole = Box(0, 0, source.width, source.height)
             chain.append(_crop(whole, (source.width, source.height)))
         chain.append(f"scale={cut.squared[0]}:{cut.squared[1]}:{_SCALER}")
-    chain.append(_crop(cut.box, cut.looked_at))
+    chain.append(_crop(cut.box, cut.frame_size))
     if cut.hdr is not None:
         chain += _to_standard_range(cut)
     to_range = ["out_range=tv"] if cut.full_range and cut.hdr is None else []

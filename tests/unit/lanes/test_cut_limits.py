@@ -27,13 +27,13 @@ def planned(
     shown: Shown = SHOWN,
     *,
     clip: Clip = CLIP,
-    form: OutputSettings | None = None,
+    settings: OutputSettings | None = None,
     raw: dict[str, Any] | None = None,
     **facts: Any,
 ) -> Cut:
     """Plan a cut from a raw at 25 frames per second, or as it is told."""
     source = SourceVideo(Path("raw.mp4"), "mp4", replace(FACTS, **facts), {clip.stem: shown}, "136", None)
-    return plan_cut(clip, replace(source, **raw or {}), form or OutputSettings())
+    return plan_cut(clip, replace(source, **raw or {}), settings or OutputSettings())
 
 
 # The first frame
@@ -249,17 +249,17 @@ def test_the_whole_frame_has_even_sides() -> None:
 
 def test_audio_comes_from_the_video_or_from_a_file_of_its_own() -> None:
     """Each has its own track and clock."""
-    form = OutputSettings(audio=Audio.AAC)
+    settings = OutputSettings(audio=Audio.AAC)
     with pytest.raises(Failure) as failed:
-        planned(settings=form)
+        planned(settings=settings)
     assert failed.value.reason is Reason.NO_SOUND
     inside = AudioInfo("aac", 48000, 2, 0.0, 60.0, 60.0, track=3, zero=1.5)
-    sound = planned(settings=form, raw={"sound": Path("raw.mp4")}, sound=inside, suspect=True).sound
+    sound = planned(settings=settings, raw={"sound": Path("raw.mp4")}, sound=inside, suspect=True).sound
     assert sound is not None
     assert (sound.container, sound.track, sound.zero, sound.suspect) == ("mp4", 3, 1.5, True)
     assert (sound.start, sound.seconds) == (10.0, 2.0)
     beside = {"sound": Path("raw.M4A"), "sound_track": 1, "sound_suspect": True}
-    sound = planned(settings=form, raw=beside, sound=inside).sound
+    sound = planned(settings=settings, raw=beside, sound=inside).sound
     assert sound is not None
     assert (sound.container, sound.track, sound.zero, sound.suspect) == ("m4a", 1, None, True)
     at_rate = planned(settings=OutputSettings(audio=Audio.AAC, fps=Fraction(30)), raw=beside).sound
@@ -288,8 +288,8 @@ def test_the_last_frame_is_on_time_to_a_tick_and_ends_within_half_a_frame(
     last: float, end: float, words: str | None
 ) -> None:
     """Whether the frames are those of the raw or of another rate."""
-    for form in (OutputSettings(), OutputSettings(fps=Fraction(25))):
-        cut, facts = planned(settings=form), replace(RIGHT, last=last, end=end)
+    for settings in (OutputSettings(), OutputSettings(fps=Fraction(25))):
+        cut, facts = planned(settings=settings), replace(RIGHT, last=last, end=end)
         if words is None:
             verify(cut, facts, 50)
         else:
