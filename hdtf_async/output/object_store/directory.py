@@ -12,11 +12,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.to_thread import run_sync
@@ -377,15 +377,9 @@ async def opened_by_worker(
 def for_workers(directory: OutputDirectory, options: Options) -> tuple[Path | Address, Options]:
     """Return where the workers of a run write to, and their options.
 
-    Workers may run in another working directory. They must not start runs on the cluster themselves.
+    They neither read the tables nor start runs on the cluster themselves. All paths are absolute.
     """
-    paths: dict[str, Any] = {
-        each.name: value.absolute()
-        for each in fields(options)
-        if isinstance(value := getattr(options, each.name, None), Path)
-    }
-    paths |= {"source": None, "raw_dirs": tuple(path.absolute() for path in options.raw_dirs)}
-    options = replace(options, dask=None, **paths)
+    options = replace(options, source=None, dask=None)
     if isinstance(directory, ObjectStoreDirectory):
         return directory.bucket.address, replace(options, keep_raw=directory.keeps_raws)
     return directory.out.absolute(), options

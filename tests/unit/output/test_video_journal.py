@@ -156,3 +156,16 @@ def test_a_worker_in_another_directory_is_told(tmp_path: Path) -> None:
     ):
         pass
     assert raised.value.reason is Reason.NOT_READY
+
+
+def test_a_worker_receives_the_records_of_its_video_and_of_no_other(tmp_path: Path) -> None:
+    """Its source videos, and the clips and failures among those that are still to be created."""
+    known = JournalIndex(tmp_path)
+    records: list[dict[str, Any]] = [RAW | {"youtube_id": name} for name in "ab"]
+    records += [{"type": "clip", "clip": f"RD_{name}_000", "metadata": {}, "form": {}} for name in "ab"]
+    records += [FAILED | {"clip": f"RD_{name}_001"} for name in "ab"]
+    for record in records:
+        known.add(record)
+    assert known.about("a", ["RD_a_000", "RD_a_001"]) == records[::2]
+    assert known.about("a", ["RD_a_000"]) == [records[0], records[2]]
+    assert known.about("c", ["RD_c_000"]) == []
