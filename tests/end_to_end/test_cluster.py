@@ -36,6 +36,7 @@ from hdtf_async.core.events import (
     ClipDone,
     Downloaded,
     DownloadStarted,
+    Event,
     LaneClosed,
     RawReady,
     Retrying,
@@ -368,10 +369,8 @@ async def test_workers_of_one_address_keep_one_pace(
     assert media(tmp_path) == media(finished.out)
 
 
-async def refused(
-    workers: Cluster, directory: Path, scope: PaceScope
-) -> tuple[Report, int, list[LaneClosed]]:
-    """Let YouTube refuse every video; return what came of it, how many were asked for, and the closings."""
+async def refused(workers: Cluster, directory: Path, scope: PaceScope) -> tuple[Report, int, list[Event]]:
+    """Let YouTube refuse every video; return the report, how many were requested, and the events."""
     await scenarios.render(directory / "footage")
     answers = block_runs.lay_out(directory, directory / "footage", 12, Answer())
     async with demo.stand_in(directory / "films", answers, Conditions(refusal=Refusal())) as site:
@@ -383,19 +382,22 @@ async def refused(
                 yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)), downloads=4,
             )  # fmt: skip
             async with hdtf_async.running(directory / "clips", options) as run:
-                closings = [event async for event in run if isinstance(event, LaneClosed)]
+                events = [event async for event in run]
             tried = await asked(site, 0)
             workers.end()
-    return run.report, len(tried), closings
+    return run.report, len(tried), events
 
 
 async def test_a_refusal_closes_the_lane_for_the_whole_cluster(workers: Cluster, tmp_path: Path) -> None:
     """One video is refused, and three probes after it, as on one machine: no worker asks by itself."""
-    report, tried, closings = await refused(workers, tmp_path, PaceScope.CLUSTER)
+    report, tried, events = await refused(workers, tmp_path, PaceScope.CLUSTER)
+    closings = [event for event in events if isinstance(event, LaneClosed)]
+    begun = events[: events.index(closings[0])]
     assert report.exit_code is ExitCode.REFUSED
     assert [each.refused_probes for each in closings] == [0, 1, 2, 3]
     assert [each.after for each in closings] == [1, 2, 4, None]
-    assert tried <= 5  # the one more may have begun before the first had its answer
+    # On a busy machine several may have begun before the first was refused.
+    assert tried <= sum(isinstance(event, DownloadStarted) for event in begun) + 3
     # Whether the last probe's worker knows that it was the last one depends on which message is first.
     assert report.not_tried + len(report.failed) == 12
     assert set(report.failed.values()) <= {Reason.REFUSED}
@@ -444,7 +446,7 @@ async def test_a_scheduler_that_dies_in_the_middle_ends_the_run(
         async def kill() -> None:
             made.end_scheduler()
             with anyio.fail_after(10):
-                while descendants(pids):  # noqa: ASYNC110 - other processes send no event
+                while descendants(pids):
                     await anyio.sleep(0.1)
 
         with anyio.fail_after(60):
