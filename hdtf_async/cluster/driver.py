@@ -58,8 +58,7 @@ class _Flight:
     """What is left of it."""
     future: Future = None
     losses: int = 0
-    words: str = ""
-    """How it was lost the last time."""
+    words: str = ""  # how it was lost the last time
 
 
 class Cluster:
@@ -143,7 +142,8 @@ class Cluster:
         known = await self.results.begin(flight.video)
         key = f"hdtf_video-{flight.video.stem}-{self._name}.{next(self._numbers)}"
         task = (workers.process, self._name, key, flight.video, known)
-        flight.future = self._client.submit(*task, key=key, resources={self._name: 1}, pure=False)
+        # Before tasks that wait for the lanes' resources: Dask would begin none that waits after them.
+        flight.future = self._client.submit(*task, key=key, resources={self._name: 1}, priority=1, pure=False)
         try:
             records = await flight.future
         except FutureCancelledError:

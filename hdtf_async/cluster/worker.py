@@ -7,7 +7,6 @@ sentinel ends its children.
 
 from __future__ import annotations
 
-import pickle
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from hdtf_async.core.exceptions import unwrap_exception_group
 from hdtf_async.lanes.video_server import VideoServer, Withdrawn
 
 if TYPE_CHECKING:
-    from distributed import Scheduler, Worker
+    from distributed import Worker
 
     from hdtf_async.core.events import Event
     from hdtf_async.core.jsonlines import Record
@@ -62,13 +61,6 @@ async def tell(run: str, message: object, dask_worker: Worker) -> bool:
     return plugin is not None
 
 
-def grant(run: str, address: str, videos: int, dask_scheduler: Scheduler) -> None:
-    """Let a worker take videos. Dask's own `set_resources` forgets which resources of a worker are in use."""
-    worker = dask_scheduler.workers[address]
-    worker.resources[run] = dask_scheduler.resources.setdefault(run, {})[address] = videos
-    worker.used_resources.setdefault(run, 0)
-
-
 class RunPlugin(VideoServer, WorkerPlugin):  # type: ignore[misc] # Dask's class is untyped
     """Tools and lanes of one run on this worker."""
 
@@ -98,23 +90,19 @@ class RunPlugin(VideoServer, WorkerPlugin):  # type: ignore[misc] # Dask's class
                 # The tasks are coroutines: they use no threads, and shall take none from other tasks.
                 self._worker.state.nthreads += 1 + ready.downloads
                 try:
-                    self._worker.state.available_resources[self._run] = ready.slots
-                    await self._grant(ready.slots)
+                    await self._worker.set_resources(**{self._run: ready.slots})
                     self.events.emit(ready)
                     await anyio.sleep_forever()
                 finally:
                     self._worker.state.nthreads -= 1 + ready.downloads
 
     async def withdraw(self) -> None:
-        """Have Dask send no more videos. Those that wait here already begin, and are rescheduled."""
-        if self._worker.state.total_resources.get(self._run) and self._worker.status.name == "running":
+        """Have Dask send no more videos. Those that wait here already are rescheduled."""
+        total = self._worker.state.total_resources
+        if total.get(self._run) and self._worker.status.name == "running":
+            total[self._run] = 0  # what is available stays, so that those that wait begin
             with suppress(OSError):
-                await self._grant(0)
-
-    async def _grant(self, videos: int) -> None:
-        self._worker.state.total_resources[self._run] = videos
-        words = pickle.dumps((self._run, self._worker.contact_address, videos))
-        await self._worker.scheduler.run_function(function=pickle.dumps(grant), args=words)
+                await self._worker.set_resources()
 
     def _report(self, event: Event) -> None:
         """Let Dask know that this worker takes no more videos, or that it has room for another download."""

@@ -212,6 +212,23 @@ async def test_a_worker_that_declares_no_download_is_not_used(tmp_path: Path) ->
     assert {event.workers for event in events if isinstance(event, WorkersChanged)} == {1}
 
 
+async def test_a_task_of_another_program_that_waits_for_a_lane_does_not_block_videos(tmp_path: Path) -> None:
+    """A worker of Dask starts no task that waits behind one whose resources are in use."""
+    write_tables(tmp_path / "tables", 6, first=1)
+    async with local(1) as (made, client):
+        await next(iter(made.workers.values())).set_resources(downloads=1)
+        others: list[Any] = []
+
+        def take(event: Event) -> None:
+            if isinstance(event, DownloadStarted) and not others:
+                others.append(client.submit(int, "7", resources={"downloads": 1}, pure=False))
+
+        with anyio.fail_after(60):
+            report, _ = await drive(tmp_path / "out", client, take)
+            assert await others[0] == 7
+    assert report.exit_code is ExitCode.DONE
+
+
 async def test_a_malformed_message_does_not_end_a_run(tmp_path: Path) -> None:
     """Anybody on the cluster can send one."""
     write_tables(tmp_path / "tables", 3, first=1)
