@@ -3,11 +3,11 @@
     python benchmarks/mutants.py [--seed 1] [--count 300] [--module lanes.throttle ...] [--results FILE]
 
 The changes are made in a temporary copy of the repository. The tests of a module are those in its mirror,
-``tests/unit/PACKAGE/test_MODULE.py``, and in the test files of the same package that import it; where they do
-not enter the changed function, those in a test file of another package that imports it. They run once
-unchanged, which shows how long each takes and which functions it enters. A change is then followed by the
-tests that enter the changed function, the fastest first, until one fails or they have taken `--budget`
-seconds of CPU.
+``tests/unit/PACKAGE/test_MODULE.py``, and in the test files of the same package that import it (all of them,
+if there is no mirror); where they do not enter the changed function, those in a test file of another package
+that imports it. They run once unchanged, which shows how long each takes and which functions it enters. A
+change is then followed by the tests that enter the changed function, the fastest first, until one fails or
+they have taken `--budget` seconds of CPU.
 Each change has a process of its own, forked from this one, which has imported pytest and others already.
 
 Outcomes are appended to `--results`, from which the same command goes on. It ends with 1 if less than
@@ -221,7 +221,12 @@ def tests_of(root: Path, module: str) -> tuple[list[str], list[str]]:
     own = root / "tests/unit" / package.replace(".", "/") / f"test_{name}.py"
     files = (root / "tests/unit").rglob("test_*.py")
     related = [path for path in sorted(files) if path == own or _imports(path, module)]
-    near = [str(path.relative_to(root)) for path in related if path.parent == own.parent]
+    # Without a test file of its own, the module is tested by those of its package.
+    near = [
+        str(path.relative_to(root))
+        for path in (related if own.exists() else sorted(own.parent.glob("test_*.py")))
+        if path.parent == own.parent
+    ]
     return near, [str(path.relative_to(root)) for path in related if path.parent != own.parent]
 
 

@@ -1,17 +1,25 @@
-"""Compare the time of a run with that of its slower lane, with the real tools.
+"""How near a run comes to the time of its slower lane, where nothing of the tools is simulated.
 
     python benchmarks/overlap.py [--videos 40] [--runs 3] [--regime NAME] [--footage DIR]
+    python benchmarks/overlap.py --small [--runs 3] [--line NAME] [--footage DIR]
 
-There are three bandwidths: a slow one, so that the network is the bottleneck; a fast one, so that the CPUs
-are; and one with which both lanes take about as long. With each the whole job is run, and then each lane
-separately: the network lane with clips that are only copied, the encode lane with existing source videos. No
-run can end before
+Three lines are tried: one that is slow, so that the network decides; one that is fast, so that the CPUs do;
+and one on which both lanes take about as long. For each the whole job is run, and then its lanes by
+themselves: the network lane with clips that are only copied into place, the encode lane from videos that
+already exist. No run can end before
 
-- the network lane plus the shortest encode after it;
-- the shortest download plus the encode lane after it;
+- the network lane and, after it, the shortest encode;
+- the shortest download and, after it, the encode lane;
 - the CPU seconds of all processes, divided by the CPUs.
 
 The largest of the three is the bound.
+
+With `--small`, eight longer videos are downloaded over lines that are limited in total, per connection, or
+both. There the bound is the larger of
+
+- the time at which the first video can exist, and after it the CPU seconds of all processes, divided by the
+  CPUs;
+- the time that all bytes take on the line, and after it the shortest encode.
 """
 
 from __future__ import annotations
@@ -25,7 +33,7 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -35,6 +43,7 @@ import anyio
 import hdtf_async
 from hdtf_async import Options, demo
 from hdtf_async.demo import Answer, Conditions, Fault
+from hdtf_async.events import RawReady
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
@@ -46,9 +55,20 @@ if TYPE_CHECKING:
 
     from benchmark_job import Video
 
+    from hdtf_async import Report
+
 LINES = {"network-bound": 2_500_000, "balanced": 7_000_000, "CPU-bound": 25_000_000}
 """Regime to total bandwidth in bytes per second."""
 CONNECTION = 4_000_000
+SMALL_LINES: dict[str, tuple[int, int | None]] = {
+    "total and connection": (12_500_000, 5_000_000),
+    "total": (12_500_000, None),
+    "connection": (100_000_000, 5_000_000),
+}
+"""What is limited, to bytes per second in total and per connection."""
+SMALL_VIDEOS = 8
+SMALL_PARTS = 8
+"""Parts of 28 seconds per video, which make 39 to 65 MB."""
 LATENCY = 0.05
 
 
@@ -62,6 +82,20 @@ class Came:
     """CPU seconds of the supervisor alone."""
     shortest_download: float
     shortest_encode: float
+    first: float
+    """Seconds until the first source video existed."""
+    bytes: int
+    """Size of all source videos."""
+
+
+async def timed(out: Path, options: Options) -> tuple[Report, float]:
+    """Run the job; return its report, and the seconds until the first source video existed."""
+    begun, first = time.monotonic(), 0.0
+    async with hdtf_async.running(out, options) as run:
+        async for event in run:
+            if isinstance(event, RawReady) and not first:
+                first = time.monotonic() - begun
+    return run.report, first
 
 
 def one_run(what: str, directory: Path) -> Came:
@@ -82,8 +116,10 @@ def one_run(what: str, directory: Path) -> Came:
             raw_dirs=(directory / "whole" / "_videos_raw",),
             yt_dlp_args=("--never-asked",),
         )
+    if what == "alone":
+        options = replace(options, videos=(told["alone"],))
     begun = time.monotonic()
-    report = anyio.run(hdtf_async.download, out, options)
+    report, first = anyio.run(timed, out, options)
     seconds = time.monotonic() - begun
     if report.exit_code:
         raise SystemExit(f"{what}: {report}")
@@ -96,6 +132,8 @@ def one_run(what: str, directory: Path) -> Came:
         supervisor,
         min((record["took"] for record in records if record["type"] == "raw"), default=0.0),
         min(record["took"] for record in records if record["type"] == "clip"),
+        first,
+        sum(record["bytes"] for record in records if record["type"] == "raw"),
     )
 
 
@@ -116,17 +154,55 @@ def write_copying_ffmpeg(path: Path, clips: Path) -> None:
 
 async def regime(name: str, videos: Sequence[Video], said: argparse.Namespace, directory: Path) -> str:
     """Run one regime and return its row."""
+    came, site_cpu = await runs_over(
+        (LINES[name], CONNECTION), ("whole", "network", "encodes"), videos, said, directory
+    )
+    return row(name, came, site_cpu)
+
+
+async def small(name: str, videos: Sequence[Video], said: argparse.Namespace, directory: Path) -> str:
+    """Run the small job over one line and return its row."""
+    total, connection = SMALL_LINES[name]
+    came, site_cpu = await runs_over((total, connection), ("whole", "alone"), videos, said, directory)
+    whole, alone = came["whole"], came["alone"]
+    seconds, first = median(one.seconds for one in whole), median(one.first for one in alone)
+    cpu = median(one.cpu for one in whole) + site_cpu
+    last = median(one.shortest_encode for one in whole)
+    one = min(total, connection or total)
+    starting = first - alone[0].bytes / one
+    bounds = {
+        "first + CPUs": first + cpu / (os.cpu_count() or 1),
+        "network": starting + whole[0].bytes / min(total, one * len(videos)) + last,
+    }
+    which = max(bounds, key=lambda bound: bounds[bound])
+    spread = "  ".join(f"{one.seconds:.1f}" for one in whole)
+    return (
+        f"{name:22}{seconds:9.1f}{first:8.1f}{median(one.first for one in whole):8.1f}"
+        f"{bounds['first + CPUs']:13.1f}{bounds['network']:9.1f}{seconds / bounds[which]:8.3f}  {spread}"
+    )
+
+
+async def runs_over(
+    line: tuple[int, int | None],
+    kinds: Sequence[str],
+    videos: Sequence[Video],
+    said: argparse.Namespace,
+    directory: Path,
+) -> tuple[dict[str, list[Came]], float]:
+    """Run each kind of job several times; return what they took, and the mock server's CPU seconds."""
     fault = Fault(latency=LATENCY)
-    answer = Answer(bandwidth=CONNECTION, media=(fault,), player=(fault,))
+    answer = Answer(bandwidth=line[1], media=(fault,), player=(fault,))
     answers = {video.youtube_id: answer for video in videos}
-    came: dict[str, list[Came]] = {"whole": [], "network": [], "encodes": []}
+    came: dict[str, list[Came]] = {kind: [] for kind in kinds}
     site_cpu: list[float] = []
-    async with demo.stand_in(said.footage, answers, Conditions(bandwidth=LINES[name])) as site:
+    parts = SMALL_PARTS if said.small else 1
+    async with demo.stand_in(said.footage, answers, Conditions(bandwidth=line[0])) as site:
         os.environ.update(site.environment)
         for number in range(said.runs):
-            run = directory / f"{name} {number}"
-            write_tables(run / "tables", videos)
-            (run / "job.json").write_text(json.dumps({"arguments": site.yt_dlp_args}), encoding="utf-8")
+            run = directory / f"{line} {number}"
+            write_tables(run / "tables", videos, parts)
+            job = {"arguments": site.yt_dlp_args, "alone": videos[1].name}
+            (run / "job.json").write_text(json.dumps(job), encoding="utf-8")
             write_copying_ffmpeg(run / "copying_ffmpeg", run / "whole")
             for what, runs in came.items():
                 before = cpu_seconds_of(site.pid)
@@ -136,7 +212,7 @@ async def regime(name: str, videos: Sequence[Video], said: argparse.Namespace, d
                 if what == "whole":
                     site_cpu.append(cpu_seconds_of(site.pid) - before)
             shutil.rmtree(run)
-    return row(name, came, median(site_cpu))
+    return came, median(site_cpu)
 
 
 def row(name: str, came: dict[str, list[Came]], site_cpu: float) -> str:
@@ -163,6 +239,16 @@ def row(name: str, came: dict[str, list[Came]], site_cpu: float) -> str:
 async def benchmark(said: argparse.Namespace, directory: Path) -> None:
     """Run all regimes and print the table."""
     said.footage = said.footage or directory / "footage"
+    if said.small:
+        videos = await prepare(said.footage, SMALL_VIDEOS, SMALL_PARTS)
+        print(
+            f"{SMALL_VIDEOS} videos of one clip each, {os.cpu_count()} CPUs, medians of {said.runs}; seconds"
+        )
+        titles = f"{'limited':22}{'makespan':>9}{'alone':>8}{'first':>8}{'first + CPUs':>13}{'network':>9}"
+        print(f"{titles}{'ratio':>8}  runs")
+        for name in said.line or SMALL_LINES:
+            print(await small(name, videos, said, directory), flush=True)
+        return
     videos = await prepare(said.footage, said.videos)
     print(
         f"{said.videos} videos of one clip each, {os.cpu_count()} CPUs, medians of {said.runs}; seconds\n"
@@ -179,8 +265,12 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=40)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--regime", choices=LINES, action="append", help="only this one; repeatable")
+    parser.add_argument("--small", action="store_true", help="eight longer videos over other lines")
+    parser.add_argument(
+        "--line", choices=SMALL_LINES, action="append", help="with --small: only this one; repeatable"
+    )
     parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
-    parser.add_argument("--one", choices=("whole", "network", "encodes"), help=argparse.SUPPRESS)
+    parser.add_argument("--one", choices=("whole", "network", "encodes", "alone"), help=argparse.SUPPRESS)
     parser.add_argument("--dir", type=Path, help=argparse.SUPPRESS)
     said = parser.parse_args()
     if said.one:

@@ -194,6 +194,10 @@ class Fake:
     async def release(self, work: VideoJob, *, keep: bool) -> None:
         """Do nothing."""
 
+    def estimate(self, clip: Clip, _raw: None) -> Callable[[], float]:
+        """Return the seconds of its encode."""
+        return lambda: self._world.cpu[clip.stem]
+
     async def cut(self, clip: Clip, _raw: None) -> None:
         """Use a CPU for the time of the encode."""
         await anyio.sleep(self._world.cpu[clip.stem])

@@ -26,17 +26,14 @@ from hdtf_async.core.steps import steps
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.source_videos import delete_finished
-from hdtf_async.lanes.toolchain import open_toolchain
 from hdtf_async.lanes.user_videos import find_user_videos
-from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import atomic, manifests
 from hdtf_async.output.directory import run_record
+from hdtf_async.output.location import merge_shards, open_location, options_for, parse_location
 from hdtf_async.output.manifests import failure_record, refused_record
-from hdtf_async.output.object_store.directory import merge_shards, open_location, options_for, parse_location
 from hdtf_async.output.other_settings import refuse_other_settings, refuse_settings_of_shards
 from hdtf_async.progress.views import with_progress
-from hdtf_async.report import history, page
+from hdtf_async.report import outdated
 from hdtf_async.report.result import Report
 
 if TYPE_CHECKING:
@@ -51,7 +48,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.shards import Merged
     from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.output.directory import OutputDirectory
-    from hdtf_async.output.object_store.client import Address
+    from hdtf_async.output.location import Address
 
 
 LAST_MANIFESTS = 0.5
@@ -104,17 +101,6 @@ async def merge(out: str | PathLike[str]) -> Merged:
     """
     require_asyncio()
     return await merge_shards(parse_location(out))
-
-
-def local_directory(out: str | PathLike[str]) -> Path:
-    """Return the path of a directory. Raises `OptionsError` for the URL of an object store."""
-    place = parse_location(out)
-    if not isinstance(place, Path):
-        raise OptionsError(
-            "--out: expected a directory, as this command does not read object stores: copy the files it"
-            " needs first, for example with `rclone copy` or `aws s3 sync` (docs/scale.md)"
-        )
-    return place
 
 
 @asynccontextmanager
@@ -192,6 +178,8 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
             await _record_impossible(decided, directory, events)
             await _record_refused(report.refused, options, directory)
             if not options.keeps_raws:
+                from hdtf_async.lanes.source_videos import delete_finished  # noqa: PLC0415 - rarely needed
+
                 await delete_finished(read, decided, directory, own)
             if decided.work:
                 report.stopped = await carry_out(decided, run, scheduler)
@@ -221,7 +209,7 @@ async def _end(report: Report, run: RunContext, records: list[Record], *, has_ru
             await run.directory.append(*records)
         if run.options.shard is not None:
             report.absent = await run.directory.absent()
-        with _as_failure(run.directory.out / page.REPORT):
+        with _as_failure(run.directory.out / outdated.REPORT):
             report.page = await _drawn(run, has_run=has_run)
     except Failure as trouble:
         report.stopped = report.stopped or trouble
@@ -264,11 +252,15 @@ async def _begin(read: Tables, run: RunContext, *, clips: int, work: bool) -> li
 async def _drawn(run: RunContext, *, has_run: bool) -> Path | None:
     """Write the report if the run has done something or it is outdated; return its path, or None."""
     options, directory, known = run.options, run.directory, run.directory.known
-    if options.no_report or options.shard is not None or len(known.clips) + len(known.failures) > page.MOST:
+    clips = len(known.clips) + len(known.failures)
+    if options.no_report or options.shard is not None or clips > outdated.MOST:
         return None
     told = bool(known.clips or known.failures or known.run)
-    if not has_run and not (told and await run_sync(page.is_behind, directory.out)):
+    if not has_run and not (told and await run_sync(outdated.is_behind, directory.out)):
         return None
+    from hdtf_async.media.ffmpeg import find_ffmpeg  # noqa: PLC0415 - not for a finished directory
+    from hdtf_async.report import page  # noqa: PLC0415
+
     tool = None if run.finish.is_set() else partial(find_ffmpeg, options)  # the run should end soon
     return await page.write(directory.out, tool=tool, encodes=run.lanes.encodes, locks=directory.locks)
 
@@ -400,6 +392,9 @@ async def _engine(
     decided: plan.Plan, run: RunContext, scheduler: str | Client | None
 ) -> AsyncIterator[_Engine]:
     """Prepare the lanes, and record the start of a run. Raises `Failure`."""
+    from hdtf_async.lanes.toolchain import open_toolchain  # noqa: PLC0415 - not for a finished directory
+    from hdtf_async.report import history  # noqa: PLC0415
+
     options, directory, events = run.options, run.directory, run.events
     if scheduler is not None:
         if find_spec("distributed") is None:

@@ -1,40 +1,25 @@
-"""What the commands do: a coroutine for each, which prints the result and returns the exit code."""
+"""What the commands do: a coroutine for each, which prints the result and returns the exit code.
+
+Each coroutine imports what its command needs, so that ``--help``, an error message or a run on a finished
+directory does not load all others.
+"""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
-import tempfile
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import anyio
-from anyio.to_thread import run_sync
-
-from hdtf_async.cli import summaries
 from hdtf_async.cli.parser import made, origins, set_elsewhere
 from hdtf_async.cli.terminal import complain, say, say_json
-from hdtf_async.cli.views import view_for
-from hdtf_async.commands import census, doctor, export, faces, live, repair
-from hdtf_async.commands.plan import plan_summary, plan_to_json
-from hdtf_async.core import preflight, shards
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.failures import ExitCode, Failure
-from hdtf_async.core.job import Running
 from hdtf_async.core.options import Options, Printing
-from hdtf_async.core.recipes import RECIPES
-from hdtf_async.dataset import plan, tables
-from hdtf_async.lanes import user_videos
-from hdtf_async.media.ffmpeg import find_ffmpeg
-from hdtf_async.output.directory import read_known
-from hdtf_async.output.journal import JournalIndex
-from hdtf_async.progress.views import show
-from hdtf_async.report import page
-from hdtf_async.run import merge, running
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -42,6 +27,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.cli.signals import Stopping
     from hdtf_async.core.failures import Reason
+    from hdtf_async.core.job import Running
 
 R = TypeVar("R")
 """Result of a job."""
@@ -68,6 +54,8 @@ class Call:
 
 async def run_main(call: Call, stopping: Stopping) -> int:
     """Run the main command, as the shard that a batch system asks for."""
+    from hdtf_async.core import shards
+
     options = call.options
     if options.shard is None:
         try:
@@ -83,6 +71,9 @@ async def run_main(call: Call, stopping: Stopping) -> int:
 
 async def _run(out: Path | str, call: Call, stopping: Stopping) -> int:
     """Run the main command to its end and print its result."""
+    from hdtf_async.cli import summaries
+    from hdtf_async.run import running
+
     report = await _watched(running(out, call.options), call.printing, stopping)
     if call.has_summary:
         say(summaries.summary(report, out))
@@ -95,6 +86,14 @@ async def _run(out: Path | str, call: Call, stopping: Stopping) -> int:
 
 async def run_plan(call: Call, _stopping: Stopping) -> int:
     """Print what a run would do."""
+    from anyio.to_thread import run_sync
+
+    from hdtf_async.commands.plan import plan_summary, plan_to_json
+    from hdtf_async.dataset import plan, tables
+    from hdtf_async.lanes import user_videos
+    from hdtf_async.output.directory import read_known
+    from hdtf_async.output.journal import JournalIndex
+
     said, options = call.said, call.options
     read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
     plan.require_known(read, options)
@@ -114,6 +113,9 @@ async def run_plan(call: Call, _stopping: Stopping) -> int:
 
 async def run_doctor(call: Call, _stopping: Stopping) -> int:
     """Print whether this machine is ready for a run."""
+    from hdtf_async.commands import doctor, live
+    from hdtf_async.core import preflight
+
     signs = await doctor.examine(call.options, call.said.out)
     if call.said.live:
         signs += await live.examine(call.options, signs, partial(print, file=sys.stderr, flush=True))
@@ -129,6 +131,9 @@ async def run_doctor(call: Call, _stopping: Stopping) -> int:
 
 async def run_census(call: Call, stopping: Stopping) -> int:
     """Query YouTube for the videos, and print how many are available."""
+    from hdtf_async.cli import summaries
+    from hdtf_async.commands import census
+
     out = call.said.out
     taken = await _watched(census.running(out, call.options, fresh=call.said.fresh), call.printing, stopping)
     if call.has_summary:
@@ -140,6 +145,9 @@ async def run_census(call: Call, stopping: Stopping) -> int:
 
 async def run_check(call: Call, stopping: Stopping) -> int:
     """Compare the clips with their records, and print the differences."""
+    from hdtf_async.cli import summaries
+    from hdtf_async.commands import repair
+
     said = call.said
     job = repair.running(said.out, call.options, deep=said.deep, repair=said.repair)
     check = await _watched(job, call.printing, stopping)
@@ -156,6 +164,8 @@ async def run_check(call: Call, stopping: Stopping) -> int:
 
 async def run_merge(call: Call, _stopping: Stopping) -> int:
     """Write the manifests from the journals of all shards."""
+    from hdtf_async.run import merge
+
     merged = await merge(call.said.out)
     say(f"{call.said.out}: {merged.words}")
     return merged.exit_code
@@ -163,6 +173,11 @@ async def run_merge(call: Call, _stopping: Stopping) -> int:
 
 async def run_report(call: Call, _stopping: Stopping) -> int:
     """Write report.html."""
+    import anyio
+
+    from hdtf_async.media.ffmpeg import find_ffmpeg
+    from hdtf_async.report import page
+
     lane = anyio.CapacityLimiter(call.options.width_of_encode_lane)
     say(f"{await page.write(call.said.out, tool=partial(find_ffmpeg, call.options), encodes=lane)}")
     return ExitCode.DONE
@@ -170,6 +185,9 @@ async def run_report(call: Call, _stopping: Stopping) -> int:
 
 async def run_export(call: Call, _stopping: Stopping) -> int:
     """Export the clips of a directory."""
+    from hdtf_async.commands import export
+    from hdtf_async.core.recipes import RECIPES
+
     said = call.said
     told = (lambda _: None) if said.quiet else say
     done = await export.export(said.out, said.to, said.recipe, call.options, told=told)
@@ -180,13 +198,19 @@ async def run_export(call: Call, _stopping: Stopping) -> int:
 
 async def run_faces(call: Call, _stopping: Stopping) -> int:
     """Print the table of face windows, and write their image."""
+    from hdtf_async.commands import faces
+
     say(await faces.made(call.said.out, call.options))
     return ExitCode.DONE
 
 
 async def run_demo(call: Call, stopping: Stopping) -> int:
     """Start the mock server and run the main command as a user would."""
-    from hdtf_async import demo  # noqa: PLC0415 - only needed for the demo
+    import tempfile
+
+    from anyio.to_thread import run_sync
+
+    from hdtf_async import demo
 
     out, quiet = call.said.out, call.printing.quiet
     with tempfile.TemporaryDirectory(prefix="hdtf-demo-") as temporary:
@@ -205,12 +229,18 @@ async def run_demo(call: Call, stopping: Stopping) -> int:
 
 
 def _nothing_left(out: Path, options: Options) -> bool:
+    from hdtf_async.dataset import plan, tables
+    from hdtf_async.output.directory import read_known
+
     known, read = read_known(out), tables.read(options.source)
     return not plan.make(read, options, there=known.all_there(), failed=known.failures).work
 
 
 async def _watched(job: AbstractAsyncContextManager[Running[R]], printing: Printing, stopping: Stopping) -> R:
     """Show a job's events until they end, and return its result."""
+    from hdtf_async.cli.views import view_for
+    from hdtf_async.progress.views import show
+
     async with job as events:
         stopping.gently = events.finish
         await show(events, view_for(printing))
@@ -222,6 +252,8 @@ def _end_briefly(
 ) -> None:
     """Print one line on stderr if a command without a summary has not done everything."""
     if printing.quiet and (missing or stopped):
+        from hdtf_async.cli import summaries
+
         complain(summaries.quiet_summary(code, missing, stopped))
     elif stopped is not None:
         complain(f"{stopped} {stopped.reason.advice.remedy}")

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from hdtf_async.cli import actions
 from hdtf_async.cli.parser import (
     Parser,
+    Version,
     add,
     add_recipe,
     anywhere,
     days,
 )
-from hdtf_async.commands import census, export, faces, repair
+from hdtf_async.commands import constants
 from hdtf_async.core.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, Printing
 from hdtf_async.core.recipes import RECIPES
-from hdtf_async.core.system import own_version
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -47,7 +47,7 @@ class Command:
 
 
 def _main_options(parser: Parser) -> None:
-    parser.add_argument("--version", action="version", version=f"hdtf_async {own_version()}")
+    parser.add_argument("--version", action=Version, help="show the version and exit")
     parser.add_out("output directory or s3:// URL (required)", needed="the output directory", kind=anywhere)
     add(parser, Options)
     add(parser, Printing)
@@ -71,10 +71,10 @@ def _doctor_options(parser: Parser) -> None:
 def _census_options(parser: Parser) -> None:
     parser.add_out("directory for census.csv (required)", needed="the directory for census.csv")
     parser.add_argument(
-        "--fresh", metavar="DAYS", type=days, default=census.FRESH,
-        help=f"reuse answers younger than this ({census.FRESH.days})",
+        "--fresh", metavar="DAYS", type=days, default=constants.FRESH,
+        help=f"reuse answers younger than this ({constants.FRESH.days})",
     )  # fmt: skip
-    add(parser, Options, groups=(WHICH, NETWORK, TOOLS), without=census.IDLE)
+    add(parser, Options, groups=(WHICH, NETWORK, TOOLS), without=constants.IDLE_IN_CENSUS)
     add(parser, Printing)
 
 
@@ -82,7 +82,7 @@ def _check_options(parser: Parser) -> None:
     _add_out_of_a_run(parser)
     parser.add_argument("--deep", action="store_true", help="decode every clip")
     parser.add_argument("--repair", action="store_true", help="re-create corrupt and missing clips")
-    add(parser, Options, groups=(NETWORK, ENCODE, DISK, TOOLS), without=repair.IDLE)
+    add(parser, Options, groups=(NETWORK, ENCODE, DISK, TOOLS), without=constants.IDLE_IN_CHECK)
     add(parser, Printing)
 
 
@@ -104,7 +104,7 @@ def _export_options(parser: Parser) -> None:
     _add_out_of_a_run(parser)
     parser.add_argument("--to", metavar="DIR2", type=Path, required=True, help="export directory (required)")
     parser.add_argument("--quiet", "-q", action="store_true", help="print errors only")
-    add(parser, Options, without={option.name for option in fields(Options)} - export.OPTIONS)
+    add(parser, Options, without={option.name for option in fields(Options)} - constants.USED_BY_EXPORT)
 
 
 def _faces_options(parser: Parser) -> None:
@@ -196,7 +196,7 @@ COMMANDS = (
         example="faces --out DIR",
         line="compare face crops with published boxes",
         description="Compare the crop windows of clips made with --crop face with the published boxes"
-        f" (intersection over union); DIR/{faces.SHEET} shows both on a frame of each clip.",
+        f" (intersection over union); DIR/{constants.SHEET} shows both on a frame of each clip.",
         options=_faces_options,
         run=actions.run_faces,
     ),

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NoReturn
 from hdtf_async.cli.actions import Call
 from hdtf_async.cli.command_table import COMMANDS, MAIN
 from hdtf_async.cli.parser import Parser
-from hdtf_async.cli.signals import fault, until_signal
 from hdtf_async.cli.terminal import complain, say
 from hdtf_async.core.exceptions import FormError, OptionsError, StoreError, TableError, UnknownVideoError
 from hdtf_async.core.failures import ExitCode, Failure
@@ -41,6 +40,8 @@ def main(argv: Sequence[str]) -> int:
         parser = Parser(command.name, command.description, usage=command.usage, epilog=command.epilog)
         command.options(parser)
         call = Call.of(parser.read(words, by_name))
+        from hdtf_async.cli.signals import until_signal
+
         return until_signal(partial(_run, command, call), resumes=command.resumes)
     except (TableError, FormError, OptionsError, UnknownVideoError) as error:
         code, message = ExitCode.USAGE, str(error)
@@ -55,6 +56,8 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - internal error: print one line, and how to get the traceback
         if {"debug", "--log-level=debug"} & {*words, os.environ.get("HDTF_ASYNC_LOG_LEVEL")}:
             say(traceback.format_exc(), error=True)
+        from hdtf_async.cli.signals import fault
+
         code = ExitCode.LOCAL
         message = fault(error)
     complain(message)

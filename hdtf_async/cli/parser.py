@@ -20,9 +20,9 @@ from hdtf_async.core.failures import ExitCode
 from hdtf_async.core.options import Options, Printing, flag_of
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.redact import without_secrets
+from hdtf_async.core.system import own_version
 from hdtf_async.core.text import printable, shown
-from hdtf_async.output.object_store.directory import parse_location
-from hdtf_async.run import local_directory
+from hdtf_async.output.location import local_directory, parse_location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -107,6 +107,18 @@ class _Help(argparse.RawDescriptionHelpFormatter):
             else f" {action.metavar}"
         )
         return ", ".join([*short, name]) + takes
+
+
+class Version(argparse.Action):
+    """Prints the version and exits; looks it up only then, because that takes 10 ms."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **others: Any) -> None:  # noqa: ANN401 - argparse's
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, **others)
+
+    def __call__(self, *_: object) -> NoReturn:
+        """Print it."""
+        say(f"hdtf_async {own_version()}")
+        raise SystemExit(int(ExitCode.DONE))
 
 
 def here(text: str) -> Path:

@@ -8,7 +8,6 @@ directory: it could name executables, and another user may have created it.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -85,6 +84,8 @@ _Said = tuple[str, object, str, Path | None]
 
 
 def _in_file(path: Path) -> Iterator[_Said]:
+    import tomllib  # noqa: PLC0415 - few users have such a file
+
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST + 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hdtf_async.commands.census import Availability
 from hdtf_async.core.failures import Reason
 from hdtf_async.core.text import count, in_bytes, in_hours, shown
 from hdtf_async.progress.messages import sentence, shortened
@@ -71,6 +70,8 @@ def quiet_summary(code: ExitCode, missing: Counter[Reason], stopped: Failure | N
 
 def census_summary(census: Census, out: object) -> str:
     """Return a summary of a census."""
+    from hdtf_async.commands.census import Availability  # noqa: PLC0415 - no other summary needs a census
+
     exact = census.videos[Availability.REFERENCE]
     lines = [
         f"{exact + census.videos[Availability.OTHER]} of {census.videos.total()} videos are available,"

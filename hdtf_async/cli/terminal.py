@@ -7,7 +7,7 @@ import sys
 from typing import TextIO
 
 from hdtf_async.core.text import fold, printable_lines
-from hdtf_async.progress.writer import size_of
+from hdtf_async.progress.terminal_size import size_of
 
 
 def say(text: str, *, error: bool = False, indent: int = 2) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.commands.constants import FRESH
 from hdtf_async.core.events import DownloadStarted, RunStarted, VideoAsked
 from hdtf_async.core.failures import Action, ExitCode, Failure, Reason
 from hdtf_async.core.job import to_end, under_way
@@ -36,16 +37,17 @@ from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
 from hdtf_async.lanes.toolchain import throttle_for
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output.directory import open_directory, run_record
+from hdtf_async.output.location import local_directory
 from hdtf_async.process.guard import guarding
 from hdtf_async.report.result import exit_code_of
-from hdtf_async.run import LAST_MANIFESTS, local_directory, read_tables
+from hdtf_async.run import LAST_MANIFESTS, read_tables
 from hdtf_async.youtube import formats
 from hdtf_async.youtube.formats import Choice
 from hdtf_async.youtube.javascript import JavaScript, private_cache
 from hdtf_async.youtube.ytdlp import SAMPLE, YtDlp
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from os import PathLike
 
@@ -57,15 +59,11 @@ if TYPE_CHECKING:
     from hdtf_async.output.directory import OutputDirectory
 
 CENSUS = "census.csv"
-FRESH = timedelta(days=7)
-"""Age from which on a video is queried again."""
 COLUMNS = (
     "subset", "name", "youtube_id", "reference_height", "clips", "availability", "height", "fps", "format_id",
     "codec", "bytes", "seconds", "reason", "what_to_do", "asked",
 )  # fmt: skip
 """Of the CSV. Height in pixels, duration of the video in seconds, `asked` in UTC."""
-IDLE = frozenset({"limit_rate", "stall_timeout", "least_speed", "raw_dirs", "face_model"})
-"""Options that a census, which downloads nothing, does not use."""
 
 
 class Availability(StrEnum):
@@ -242,6 +240,9 @@ class _Asking:
 
     async def release(self, work: VideoJob, *, keep: bool) -> None:
         pass
+
+    def estimate(self, _clip: Clip, _raw: None) -> Callable[[], float]:
+        return lambda: 0.0
 
     async def cut(self, clip: Clip, raw: None) -> None:
         pass

@@ -35,7 +35,7 @@ from hdtf_async.output import atomic, locks
 from hdtf_async.output.directory import read_known
 from hdtf_async.output.journal import JOURNAL, SOURCE_VIDEOS, shard_of
 from hdtf_async.output.manifests import CARD, FAILURES, LISTS, LOCK, METADATA
-from hdtf_async.report.page import REPORT
+from hdtf_async.report.outdated import REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

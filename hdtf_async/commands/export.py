@@ -34,8 +34,8 @@ from hdtf_async.media import stills
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import atomic, directory
 from hdtf_async.output.atomic import os_errors_as_failures
+from hdtf_async.output.location import local_directory
 from hdtf_async.process.guard import guarding
-from hdtf_async.run import local_directory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from hdtf_async.process.guard import Guard
 
 MANIFEST = "_export.jsonl"
-OPTIONS = {"source", "corrections", "split", "split_seed", "encodes", "ffmpeg"}
-"""Fields of `Options` that an export uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,8 @@ async def export(  # noqa: PLR0913 - the options of the command
     """Export the clips of the directory `out` to `to`, in the layout of a recipe.
 
     The recipes are ``musetalk``, ``hallo``, ``latentsync``, ``wav2lip`` and ``real3dportrait``. Only the
-    options in `OPTIONS` are used; without a split, that of `out` is used, otherwise the default. `told` is
-    called with each directory of frames that was created.
+    options in `constants.USED_BY_EXPORT` are used; without a split, that of `out` is used, otherwise the
+    default. `told` is called with each directory of frames that was created.
 
     Raises `FormError` if the settings of the clips do not fit the recipe, `StoreError` if another file is in
     the way, `TableError`, `OptionsError`, and `Failure` for a local error.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.commands.constants import SHEET
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import StoreError, unwrap_exception_group
 from hdtf_async.core.failures import Failure, Reason
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     from hdtf_async.media.ffmpeg import Cut
     from hdtf_async.output.journal import JournalIndex
 
-SHEET = "faces.jpg"
-"""The image's name in the output directory."""
 _CELL, _TITLE, _GAP = (320, 180), 14, 4
 _WINDOW, _PUBLISHED, _WORDS, _GROUND = (90, 220, 120), (255, 170, 60), (230, 230, 230), (24, 24, 24)
 _DEADLINE = 120.0

@@ -23,7 +23,7 @@ from hdtf_async.core.events import CheckEnded, RunStarted
 from hdtf_async.core.exceptions import OptionsError, unwrap_exception_group
 from hdtf_async.core.failures import ExitCode, Failure, Reason
 from hdtf_async.core.job import to_end, under_way
-from hdtf_async.core.model import Box, Clip, Interval, OutputSettings, Tables, Video
+from hdtf_async.core.model import Box, Clip, Interval, Tables, Video
 from hdtf_async.core.options import Options, flag_of
 from hdtf_async.dataset import plan
 from hdtf_async.lanes.context import RunContext
@@ -34,9 +34,10 @@ from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import atomic
 from hdtf_async.output.directory import open_directory, read_known
 from hdtf_async.output.journal import JOURNAL
+from hdtf_async.output.location import local_directory
 from hdtf_async.process.guard import guarding
 from hdtf_async.report.result import Report, exit_code_of
-from hdtf_async.run import carry_out, local_directory, started
+from hdtf_async.run import carry_out, started
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -48,12 +49,6 @@ if TYPE_CHECKING:
     from hdtf_async.core.job import Running
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.output.journal import JournalIndex
-
-OUTPUT_SETTINGS = frozenset(option.name for option in fields(OutputSettings))
-"""Options that a repair takes from the journal, and that cannot be set."""
-IDLE = OUTPUT_SETTINGS | {"retry_failed", "recut", "split", "split_seed", "scratch", "no_report"}
-"""Options that a check does not use: it works on a directory and writes no report, and a repair knows which
-clips to re-create and how they are split."""
 
 
 @dataclass(slots=True)

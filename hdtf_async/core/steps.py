@@ -14,8 +14,6 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
-from anyio.from_thread import check_cancelled
-
 T = TypeVar("T")
 EVERY = 1000
 """Iterations between two checks: they take some milliseconds."""
@@ -25,6 +23,8 @@ _SORTED_AT_ONCE = 50_000
 
 def checkpoint() -> None:
     """Raise the cancellation of the task that waits for this thread, if it was cancelled."""
+    from anyio.from_thread import check_cancelled  # noqa: PLC0415 - --help needs no event loop
+
     with suppress(RuntimeError):  # not a thread of anyio
         check_cancelled()
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
 from math import ceil
 from pathlib import Path
 
@@ -72,7 +70,9 @@ def _limit(group: Path) -> float | None:
 
 def own_version() -> str:
     """Return the version of this package; ``unknown`` if it is not installed."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - takes 10 ms
+
     try:
-        return version_of("hdtf-async")
+        return version("hdtf-async")
     except PackageNotFoundError:
         return "unknown"

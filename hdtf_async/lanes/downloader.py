@@ -140,8 +140,9 @@ class Downloader:
             self._tell_chosen(work, choice)
             attempt = _Attempt(work, info, directory, permit)
             arrived: dict[str, Path] = {}
-            for name, rendition in wanted.items():
-                arrived[name] = await self._fetch(attempt, name, rendition)
+            async with permit.transfer():
+                for name, rendition in wanted.items():
+                    arrived[name] = await self._fetch(attempt, name, rendition)
         except Failure as failure:
             if failure.reason is Reason.FORBIDDEN and not failure.advanced and name:
                 self._forbidding.setdefault(wanted[name].source, Counter())[work.youtube_id] += 1
@@ -232,10 +233,16 @@ class Downloader:
         least = work.least_bytes if name == PICTURE else 0
         await self._reserve(work, max(0, (rendition.size or least) - had))
 
+        reported = had
+
         def on_progress(progress: ytdlp.Progress) -> None:
+            nonlocal reported
             if progress.bytes > had:
                 attempt.permit.succeeded()
             total = progress.total or rendition.size
+            left = None if total is None else total - progress.bytes
+            attempt.permit.received(progress.bytes - reported, left)
+            reported = progress.bytes
             self._still_to_come[work.stem] = max(0, (total or least) - progress.bytes)
             self._events.emit(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
 

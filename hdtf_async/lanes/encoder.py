@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import wave
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -18,13 +19,14 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Crop, Deinterlace, Hdr, Interval
 from hdtf_async.dataset import geometry
 from hdtf_async.dataset.plan import fingerprint, row
+from hdtf_async.lanes.order import EncodeCosts, Workload
 from hdtf_async.media import ffmpeg, interlace
 from hdtf_async.media.face.window import plan_window
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.youtube import tracks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from hdtf_async.core.events import EventBus
@@ -75,6 +77,16 @@ class Encoder:
     guard: Guard = UNGUARDED
     finder: Finder | None = None
     """Required if clips are cropped to the face."""
+    costs: EncodeCosts = field(default_factory=EncodeCosts)
+    """What the clips of this run have taken."""
+
+    def estimate(self, clip: Clip, raw: SourceVideo) -> Callable[[], float]:
+        """Return a function that estimates the seconds that a clip takes; 0 if it is impossible."""
+        try:
+            work = Workload.of(plan_cut(clip, raw, self.settings))
+        except Failure:
+            work = Workload(0, 0)
+        return partial(self.costs.expected, work)
 
     async def cut(self, clip: Clip, raw: SourceVideo) -> None:
         """Encode, verify, publish and record one clip, in this order.
@@ -123,6 +135,7 @@ class Encoder:
             await self.store.publish_beside(wav if beside else None, clip)
             await self.store.publish(temporary, final)
         took = anyio.current_time() - begun
+        self.costs.learn(Workload.of(wanted), took)
         metadata = ClipRecord.from_json(
             self._metadata(clip, raw, wanted, facts)
             | face

@@ -7,14 +7,16 @@ import math
 import random
 from collections import deque
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Self
 
 import anyio
 
+from hdtf_async.lanes.order import longest
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from hdtf_async.core.options import Options
     from hdtf_async.dataset.plan import VideoJob
@@ -32,10 +34,13 @@ class Lanes:
     """One token per download."""
     encodes: anyio.CapacityLimiter
     """One token per CPU-bound child process."""
+    waiting: EncodeQueue = field(init=False, repr=False, compare=False)
+    """Clips that wait for a token of the encode lane."""
 
     def __post_init__(self) -> None:
         if math.isinf(self.network.total_tokens) or math.isinf(self.encodes.total_tokens):
             raise ValueError("a lane needs a limiter with a finite number of tokens")
+        object.__setattr__(self, "waiting", EncodeQueue(self.encodes))
 
     @classmethod
     def of(cls, options: Options) -> Self:
@@ -52,6 +57,65 @@ class Lanes:
         is a source video on the disk: one per download, and two per encode to choose from.
         """
         return int(self.network.total_tokens + 2 * self.encodes.total_tokens)
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    """A clip that waits for a token."""
+
+    expected: Callable[[], float]
+    """Returns the seconds that it will take, as far as is known at that time."""
+    token: object | None = None
+    """The token, once it has one."""
+
+
+class EncodeQueue:
+    """Hands each token of a limiter to the clip that is expected to take longest, of those that wait.
+
+    One that waits acquires a token for all. The limiter may also serve other work.
+    """
+
+    def __init__(self, tokens: anyio.CapacityLimiter) -> None:
+        self._tokens = tokens
+        self._clips: list[_Waiting] = []
+        self._is_acquiring = False
+        self._news = anyio.Event()
+
+    async def acquire(self, expected: Callable[[], float]) -> object:
+        """Wait for a token and return it."""
+        clip = _Waiting(expected)
+        self._clips.append(clip)
+        try:
+            while clip.token is None:
+                if self._is_acquiring:
+                    await self._news.wait()
+                else:
+                    await self._acquire_for_longest()
+        except BaseException:
+            if clip.token is not None:
+                self.release(clip.token)
+            raise
+        finally:
+            if clip in self._clips:
+                self._clips.remove(clip)
+        return clip.token
+
+    async def _acquire_for_longest(self) -> None:
+        token = object()
+        self._is_acquiring = True
+        try:
+            await self._tokens.acquire_on_behalf_of(token)
+        finally:
+            self._is_acquiring = False
+            self._news.set()
+            self._news = anyio.Event()
+        chosen = longest(self._clips, lambda clip: clip.expected())
+        chosen.token = token
+        self._clips.remove(chosen)
+
+    def release(self, token: object) -> None:
+        """Give a token back."""
+        self._tokens.release_on_behalf_of(token)
 
 
 class BandwidthLimiter:

@@ -82,6 +82,9 @@ class NetworkLane(Protocol[A, R]):
 class EncodeLane(Protocol[R_contra]):
     """The work of the encode lane on one clip; implemented by `encoder.Encoder`."""
 
+    def estimate(self, clip: Clip, raw: R_contra) -> Callable[[], float]:
+        """Return a function that estimates the seconds a clip takes, from what is known when it is called."""
+
     async def cut(self, clip: Clip, raw: R_contra) -> None:
         """Encode, verify, publish and record one clip."""
 
@@ -236,7 +239,7 @@ class Pipeline(Generic[A, R]):
         return verdict
 
     async def cut_all(self, work: VideoJob, raw: R) -> None:
-        """Create all clips of a video, as encode tokens become available."""
+        """Create all clips of a video, as encode tokens become available: the longest ones first."""
         came: dict[Clip, Failure | None] = {}
         async with anyio.create_task_group() as clips:
             for clip in work.clips:
@@ -251,16 +254,16 @@ class Pipeline(Generic[A, R]):
     async def one_clip(self, work: VideoJob, clip: Clip, raw: R, came: dict[Clip, Failure | None]) -> None:
         """Create one clip, with as many attempts as the table allows, and store the result."""
         attempt = 0
-        while await self._encode_token():
+        while (token := await self._encode_token(clip, raw)) is not None:
             attempt += 1
-            came[clip] = failed = await self.encode(clip, raw)
+            came[clip] = failed = await self.encode(clip, raw, token)
             if failed is None or not await self._is_tried_again(clip, failed, attempt):
                 break
         failed = came.get(clip)
         if failed is not None and not _is_unread(failed):
             await self.clips_failed(replace(work, clips=(clip,)), failed)
 
-    async def encode(self, clip: Clip, raw: R) -> Failure | None:
+    async def encode(self, clip: Clip, raw: R, token: object) -> Failure | None:
         """Create one clip under the held encode token, and release it; return why it failed."""
         self._encoding += 1
         try:
@@ -270,7 +273,7 @@ class Pipeline(Generic[A, R]):
             return Failure(Reason.ENCODE_STALLED, failure.words) if _hangs(failure) else failure
         finally:
             self._encoding -= 1
-            self._lanes.encodes.release()
+            self._lanes.waiting.release(token)
         return None
 
     async def _is_tried_again(self, clip: Clip, failed: Failure, attempt: int) -> bool:
@@ -394,11 +397,10 @@ class Pipeline(Generic[A, R]):
         finally:
             self._interruptible.discard(scope)
 
-    async def _encode_token(self) -> bool:
+    async def _encode_token(self, clip: Clip, raw: R) -> object | None:
         with anyio.CancelScope() as scope, self._until_wind_down(scope):
-            await self._lanes.encodes.acquire()
-            return True
-        return False
+            return await self._lanes.waiting.acquire(self._encoder.estimate(clip, raw))
+        return None
 
     @asynccontextmanager
     async def _judged(self, work: VideoJob) -> AsyncIterator[None]:

@@ -16,6 +16,9 @@ second of CPU time to start, so that eight which start together would begin thei
 together, without anything to encode until then. But no video waits long for those before: a pace of
 `LONGEST_ASK` is as good.
 
+After its extraction, a video starts its transfer when `transfers.TransferLimiter` has room for one more. No
+more videos are extracted while as many are waiting for that as there are encode tokens.
+
 With or without a pace, no more videos are extracted at once than fit into memory (`asks_that_fit`), however
 long that takes: a child that the kernel kills for lack of memory fails its video.
 
@@ -38,9 +41,11 @@ from hdtf_async.lanes.streaks import Streaks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
+    from contextlib import AbstractAsyncContextManager
 
     from hdtf_async.core.events import EventBus
     from hdtf_async.core.failures import Failure
+    from hdtf_async.lanes.transfers import TransferLimiter
 
 PROBES = 3
 """Blocked test downloads after which the lane is closed permanently."""
@@ -73,6 +78,14 @@ class Permit:
         """Why the lane is closed, if this attempt is the test download."""
         self.on_available: Callable[[], None] = lambda: None
         """Called when YouTube offers the video."""
+
+    def transfer(self) -> AbstractAsyncContextManager[None]:
+        """Wait until one more transfer may start, and count it until it ends."""
+        return self._throttle.transfer(self)
+
+    def received(self, count: int, left: int | None) -> None:
+        """Register received bytes, and how many remain if known."""
+        self._throttle.received(self, count, left)
 
     def unreached(self) -> None:
         """Register that the attempt did not reach YouTube: the next one need not keep the pace."""
@@ -119,7 +132,9 @@ class Throttle:
         encodes: anyio.CapacityLimiter,
         pacing: Pacing,
         events: EventBus,
+        transfers: TransferLimiter | None = None,
     ) -> None:
+        """Make an open lane. Without `transfers`, all transfers start at once."""
         self.over: Failure | None = None
         """Why no more attempts are admitted, unless the run was asked to stop."""
         self.streaks = Streaks()
@@ -129,6 +144,9 @@ class Throttle:
         self._most_asking = pacing.most_asking
         self._pace = pacing.pace
         self._first_cool_down = self._cool_down = pacing.cool_down
+        self._transfers = transfers
+        self._prepared = 0
+        """Attempts that have their answer and wait for their transfer."""
         self._events = events
         self._begun = -math.inf
         """When the last attempt was admitted, on the loop's clock."""
@@ -220,14 +238,39 @@ class Throttle:
                     self._probe = None
                     self._changed()
 
+    @asynccontextmanager
+    async def transfer(self, permit: Permit) -> AsyncIterator[None]:
+        """Wait until one more transfer may start, and count it until it ends.
+
+        The test download does not wait: all others wait for its answer.
+        """
+        if self._transfers is None:
+            yield
+            return
+        if permit.probed is None and not self._transfers.allows():
+            self._asked(permit)
+            self._prepared += 1
+            try:
+                await self._transfers.wait()
+            finally:
+                self._prepared -= 1
+                self._changed()
+        with self._transfers.running(permit):
+            yield
+
+    def received(self, permit: Permit, count: int, left: int | None) -> None:
+        """Register bytes that an attempt has received, and how many remain if known."""
+        if self._transfers is not None:
+            self._transfers.received(permit, count, left)
+
     async def _enter(self) -> Permit | None:
         # One attempt at a time waits for the pace and then for a token, so that tokens released at the same
         # time do not cause a burst of starts, and an attempt that waits for the pace holds no token.
         async with self._one:
             while not self._ended:
                 with anyio.CancelScope() as self._waiting:
-                    if self._probe is not None or len(self._asking) >= self._most_asking:
-                        await anyio.sleep_forever()  # until there is an answer
+                    if self._probe is not None or len(self._asking) >= self._most_asking or self._is_ahead:
+                        await anyio.sleep_forever()  # until there is an answer, or a transfer starts
                     wait = max(self._pace, LONGEST_ASK) if self._others_ask else self._pace
                     await anyio.sleep_until(max(self._begun + wait, self._opens, self._hour_allows()))
                     await self._network.acquire()
@@ -270,6 +313,11 @@ class Throttle:
     def _others_ask(self) -> bool:
         """Whether unanswered attempts keep the CPUs busy."""
         return len(self._asking) >= self._encodes.total_tokens
+
+    @property
+    def _is_ahead(self) -> bool:
+        """Whether enough videos are extracted: their media URLs expire after a few hours."""
+        return self._prepared >= self._encodes.total_tokens
 
     def _changed(self) -> None:
         """Make waiting attempts check their conditions again."""

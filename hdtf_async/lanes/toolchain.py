@@ -27,6 +27,7 @@ from hdtf_async.lanes.encoder import Encoder
 from hdtf_async.lanes.limits import backoff
 from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
 from hdtf_async.lanes.throttle import HOUR, Pacing, Throttle, asks_that_fit
+from hdtf_async.lanes.transfers import TransferLimiter
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face.finder import open_finder
 from hdtf_async.media.ffmpeg import find_ffmpeg
@@ -180,4 +181,7 @@ def throttle_for(run: RunContext) -> Throttle:
         earlier=[anyio.current_time() - seconds for seconds in ages if seconds < HOUR],
         most_asking=asks_that_fit(available_memory()),
     )
-    return Throttle(run.lanes.network, run.lanes.encodes, pacing, run.events)
+    # With --limit-rate each download gets a part of that rate, so that the total does not grow with them.
+    limited = run.options.limit_rate is not None
+    transfers = None if limited else TransferLimiter(run.lanes.encodes.total_tokens)
+    return Throttle(run.lanes.network, run.lanes.encodes, pacing, run.events, transfers)

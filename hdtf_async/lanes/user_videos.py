@@ -26,7 +26,6 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio
 from hdtf_async.core.options import Options
 from hdtf_async.media.containers import DEMUXERS, SOUND_DEMUXERS
-from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -175,6 +174,8 @@ async def looked_into(own: OwnFiles, works: Iterable[VideoJob]) -> OwnFiles:
 
     A file that cannot be read keeps its classification.
     """
+    from hdtf_async.media.probe import Prober  # noqa: PLC0415 - few runs have such files
+
     found = {each.path: each for work in works for each in own.videos(work)}
     async with Prober() as prober:
         for path, each in found.items():

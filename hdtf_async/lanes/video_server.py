@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.options import Options
     from hdtf_async.dataset.plan import VideoJob
-    from hdtf_async.output.object_store.client import Address
+    from hdtf_async.output.location import Address
 
 PROGRESS_EVERY = 1.0
 """Seconds between two messages of progress. All other events are sent at once."""

@@ -21,7 +21,7 @@ class CompressedRecords(MutableMapping[str, T], Generic[T]):
         self._texts = texts or {}
 
     def __getitem__(self, name: str) -> T:
-        found: T = json.loads(zlib.decompress(self._texts[name]))
+        found: T = json.loads(zlib.decompress(self._texts[name]).decode("ascii"))
         return found
 
     def __setitem__(self, name: str, record: T) -> None:

@@ -8,24 +8,23 @@ from __future__ import annotations
 import math
 import os
 import sys
-import threading
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
-from tqdm import tqdm
 
 from hdtf_async.core.exceptions import unwrap_exception_group
 from hdtf_async.core.text import fold, printable
 from hdtf_async.progress.estimate import RunProgress
 from hdtf_async.progress.messages import message_at
-from hdtf_async.progress.writer import LineWriter, open_writer, size_of
+from hdtf_async.progress.terminal_size import size_of
+from hdtf_async.progress.writer import LineWriter, open_writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
 
-    from _typeshed import SupportsWrite
+    from tqdm import tqdm
 
     from hdtf_async.core.events import Event, EventBus
 
@@ -67,27 +66,6 @@ class View:
         """Wait until everything is written."""
         await self._writer.written()
         self._writer.close()
-
-
-class TerminalBar(tqdm):  # type: ignore[type-arg]  # not generic at runtime
-    """A tqdm bar in a terminal."""
-
-    monitor_interval = 0  # no thread of tqdm's: `Bars` refreshes it
-
-    @staticmethod
-    def status_printer(file: SupportsWrite[str]) -> Callable[[str], None]:
-        """Return a function that draws a line and clears the rest of it.
-
-        tqdm would overwrite the rest with spaces, which wrap if the terminal becomes narrower.
-        """
-
-        def draw(line: str) -> None:
-            file.write(f"\r{line}\x1b[K")
-
-        return draw
-
-
-TerminalBar.set_lock(threading.RLock())  # tqdm's own lock also locks other processes
 
 
 class Bars(View):
@@ -224,6 +202,8 @@ def view_of_stderr(level: str, *, bars: bool = True) -> View:
     """Return bars if stderr is a terminal that can move its cursor, otherwise plain lines."""
     writer = open_writer(sys.stderr)
     if bars and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from hdtf_async.progress.terminal_bar import TerminalBar  # noqa: PLC0415 - 20 ms, only for a terminal
+
         coloured = not os.environ.get("NO_COLOR")
         return Bars(writer, TerminalBar, level, size=partial(size_of, sys.stderr), coloured=coloured)
     return Lines(writer, level)

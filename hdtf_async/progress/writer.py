@@ -102,13 +102,3 @@ def open_writer(file: TextIO) -> LineWriter:
             left = left[os.write(number, left) :]
 
     return LineWriter(write, file.encoding)
-
-
-def size_of(terminal: TextIO) -> os.terminal_size:
-    """Return the size of a terminal; 80 by 24 if it does not know its own."""
-    try:
-        size = os.get_terminal_size(terminal.fileno())
-    except (OSError, ValueError):
-        size = os.terminal_size((80, 24))
-    # A terminal whose size was never set reports 0.
-    return os.terminal_size((size.columns or 80, size.lines or 24))

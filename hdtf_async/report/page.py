@@ -26,11 +26,12 @@ from hdtf_async.core.exceptions import StoreError
 from hdtf_async.core.failures import Failure
 from hdtf_async.media import thumbnails
 from hdtf_async.output import atomic, directory, manifests
-from hdtf_async.output.journal import JOURNAL, journals, read
+from hdtf_async.output.journal import journals, read
 from hdtf_async.output.locks import is_locked
 from hdtf_async.process.guard import UNGUARDED, guarding
 from hdtf_async.report import content, history
 from hdtf_async.report.content import ReportData
+from hdtf_async.report.outdated import REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
 
     from hdtf_async.process.guard import Guard
 
-REPORT = "report.html"
-MOST = 5000
-"""Maximum number of clips for which a run writes it: with more, it would dominate memory."""
 _LARGEST = 64 << 20
 """Maximum bytes of a report whose images are reused; those of a larger one are created again."""
 _LONGEST = 4 * -(-thumbnails.LARGEST // 3)
@@ -49,18 +47,6 @@ _PICTURE = re.compile(
     rf'data-picture="([0-9a-f]{{64}})"'
     rf'(?:><img src="data:image/jpeg;base64,([A-Za-z0-9+/=]{{1,{_LONGEST}}})")?'
 )
-
-
-def is_behind(out: Path) -> bool:
-    """Whether the report is older than the journal: a run was killed at its end, or wrote none.
-
-    Raises `Failure` with ``not_writable`` if the directory cannot be read.
-    """
-    report, journal = out / REPORT, out / JOURNAL
-    with atomic.os_errors_as_failures(report):
-        if not journal.exists():
-            return False
-        return not report.exists() or report.stat().st_mtime_ns < journal.stat().st_mtime_ns
 
 
 async def write(
@@ -84,7 +70,7 @@ async def write(
         await run_sync(atomic.replace, out / REPORT, [html])
         await run_sync(
             partial(os.utime, out / REPORT, follow_symlinks=False)
-        )  # also if nothing has changed: see `is_behind`
+        )  # also if nothing has changed: see `outdated.is_behind`
     return out / REPORT
 
 

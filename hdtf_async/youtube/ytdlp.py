@@ -226,7 +226,7 @@ class YtDlp:
             command = called.adding(
                 *("--load-info-json", "-", "-f", rendition.format_id, "-o", target.name),
                 *(() if rate is None else ("--limit-rate", str(rate))),
-                *("--progress", "--newline", "--progress-delta", "1"),
+                *("--progress", "--newline", "--progress-delta", "0.5"),
                 *("--progress-template", "download:PROG %(progress)j"),
                 *("--print", "after_move:FILE %(filepath)j"),
                 feed=json.dumps(_only(info, rendition.format_id)).encode(),

@@ -17,7 +17,7 @@ import pytest
 from shared import HOSTILE
 
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
-from hdtf_async.report import page
+from hdtf_async.report import outdated, page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def report(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path
             failure = {"type": "failed", "clip": stem, "subset": subset, "name": name, "reason": reason}
             journal.write(json.dumps(failure | {"youtube_id": "demoHead_01", "words": HOSTILE}) + "\n")
     anyio.run(lambda: page.write(out, tool=bundled_ffmpeg, encodes=anyio.CapacityLimiter(1)))
-    return out / page.REPORT
+    return out / outdated.REPORT
 
 
 def look(browser: Any, report: Path, scheme: str, width: int) -> None:

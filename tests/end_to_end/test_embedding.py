@@ -24,7 +24,7 @@ from hdtf_async.commands.census import CENSUS
 from hdtf_async.core.job import under_way
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.output.manifests import METADATA
-from hdtf_async.report.page import REPORT
+from hdtf_async.report.outdated import REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
 import sys
 import threading
 import tracemalloc
@@ -61,6 +62,22 @@ def test_no_step_grows_faster_than_the_rows(tmp_path: Path) -> None:
     # For each of the 16 slots of both queues the video and its clip, and ten for everything else.
     assert 16 < most.tasks <= 2 * 2 * 16 + 10
     assert most.files <= 64
+
+
+def test_a_run_on_a_finished_directory_loads_no_lane_and_no_tool(tmp_path: Path) -> None:
+    """It starts in half the time: neither the toolchain nor the report nor a store's client is imported."""
+    source, out = tmp_path / "tables", tmp_path / "clips"
+    write_tables(source, GONE - 1)
+    anyio.run(load, out, source, Most())
+    arguments = ["--out", f"{out}", "--source", f"{source}"]
+    code = f"import sys; from hdtf_async.cli.main import main; main({arguments}); print(*sys.modules)"
+    for _ in range(2):  # the first one writes the report, which `load` has omitted
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.removeprefix("hdtf_async.") for name in ran.stdout.splitlines()[-1].split()}
+    assert {"run", "output.journal", "lanes.limits"} <= loaded
+    tools = ("media.", "youtube.", "process.", "output.object_store", "tqdm", "jinja2")
+    assert {name for name in loaded if name.startswith(tools)} == {"media.containers"}
+    assert loaded.isdisjoint({"lanes.toolchain", "lanes.pipeline", "lanes.encoder", "report.page"})
 
 
 def test_planning_keeps_little_per_row(tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ from hdtf_async.core.exceptions import AwayError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.core.shards import Merged, Shard
+from hdtf_async.output.location import Address, merge_shards, open_location, parse_location
 from hdtf_async.output.manifests import failure_record
 from hdtf_async.output.object_store import client, directory, lease, segments
-from hdtf_async.output.object_store.directory import merge_shards, open_location, parse_location
 from hdtf_async.output.object_store.segments import SEGMENTS
 
 if TYPE_CHECKING:
@@ -354,7 +354,7 @@ async def test_a_lock_that_is_not_renewed_is_taken_over(
     """By the store's clock; the former owner notices and writes nothing more."""
     monkeypatch.setattr(lease, "LEASE", 1.0)
     monkeypatch.setattr(lease, "has_ended", lambda _told: False)
-    place = client.reached(client.Address(URL))
+    place = client.reached(Address(URL))
     frozen = anyio.Event()
 
     async def never_renewed(_self: lease.Lease) -> None:
@@ -385,7 +385,7 @@ async def test_a_lock_that_is_renewed_is_not_taken_over(
     del front
     monkeypatch.setattr(lease, "LEASE", 2.0)
     monkeypatch.setattr(lease, "has_ended", lambda _told: False)
-    place = client.reached(client.Address(URL))
+    place = client.reached(Address(URL))
     async with lease.held(place, None):
         await anyio.sleep(4)
         with pytest.raises(BusyError):
@@ -500,7 +500,7 @@ async def test_long_segments_are_copied_in_parts(
 async def test_an_object_above_the_size_limit_is_not_read(front: Front) -> None:
     """A lock of gigabytes that another program wrote is ignored."""
     del front
-    place = client.reached(client.Address(URL))
+    place = client.reached(Address(URL))
     await place.write("small", b"12345")
     assert await place.get("small", 5) == b"12345"
     assert await place.get("small", 4) is None
@@ -584,7 +584,7 @@ async def test_a_segment_that_conflicts_with_its_own_upload_is_uploaded_again(fr
 async def test_a_lock_whose_upload_is_cancelled_is_released(front: Front) -> None:
     """It succeeded without an answer: the same program can start again at once."""
     front.seconds = 1.0
-    place = client.reached(client.Address(URL))
+    place = client.reached(Address(URL))
     front.rule = lambda method, _key: Fault.LATE if method == "PUT" else None
 
     async def take() -> None:
@@ -721,7 +721,7 @@ def test_a_killed_run_can_be_continued_on_another_machine(
 async def test_a_missing_clip_is_made_again(front: Front, finished: Finished, short: Options) -> None:
     """A record is ignored if its object is missing or has another size."""
     await hdtf_async.download(URL, short)
-    place = client.reached(client.Address(URL))
+    place = client.reached(Address(URL))
     await place.delete(["RD_Radio1_000.mp4"])
     await place.write("RD_Radio1_001.mp4", b"another one")
     report = await hdtf_async.download(URL, short)
@@ -748,7 +748,7 @@ async def test_audio_files_are_uploaded_with_their_clips(front: Front, short: Op
         "wav",
     }
     assert (await hdtf_async.download(URL, options)).done == []
-    await client.reached(client.Address(URL)).delete(["RD_Radio1_001.wav"])
+    await client.reached(Address(URL)).delete(["RD_Radio1_001.wav"])
     assert (await hdtf_async.download(URL, options)).done == ["RD_Radio1_001"]
 
 
@@ -780,7 +780,7 @@ async def test_small_segments_are_joined(
     monkeypatch.setattr(directory, "_FEW", 2)
     for _ in range(2):
         assert len((await hdtf_async.download(URL, short)).done) in {1, 2}
-        await client.reached(client.Address(URL)).delete(["RD_Radio1_000.mp4"])
+        await client.reached(Address(URL)).delete(["RD_Radio1_000.mp4"])
     assert len([key for key in below(front) if key.startswith(SEGMENTS)]) <= 2
     assert front.counted()["PUT _journal"] > 4
     records = records_in(front)
@@ -796,7 +796,7 @@ async def test_a_large_file_is_uploaded_in_parts(
     monkeypatch.setattr(client, "PART", 5 << 20)
     big = tmp_path / "big"
     big.write_bytes(os.urandom(11 << 20))
-    place = client.reached(client.Address(URL))
+    place = client.reached(Address(URL))
     await place.put(big, "big")
     assert below(front)["big"] == big.read_bytes()
     assert [method for method, _ in front.asked].count("HEAD") == 0

@@ -35,7 +35,7 @@ from hdtf_async.output import atomic, manifests
 from hdtf_async.output.directory import open_directory, read_known
 from hdtf_async.output.journal import JOURNAL, in_order, name_of, read
 from hdtf_async.output.manifests import FAILURES, METADATA
-from hdtf_async.report.page import REPORT
+from hdtf_async.report.outdated import REPORT
 
 if TYPE_CHECKING:
     from shared import Finished

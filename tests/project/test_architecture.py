@@ -156,6 +156,29 @@ def test_a_child_process_imports_only_what_it_needs(module: str) -> None:
     assert packages.isdisjoint({"cli", "commands", "lanes", "public", "report", "run"})
 
 
+@pytest.mark.parametrize("arguments", ["--help", "export --help", "--version", "--otu clips"])
+def test_the_command_line_loads_no_command_before_it_runs(arguments: str) -> None:
+    """Help and error messages appear at once: neither the commands nor asyncio are imported."""
+    code = f"""
+import atexit, sys
+atexit.register(lambda: print(*sys.modules))
+from hdtf_async.cli.main import main
+main({arguments.split()})
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode in {0, 2}, ran.stderr
+    loaded = ran.stdout.split("\n")[-2].split()
+    assert "hdtf_async.cli.command_table" in loaded
+    assert {"anyio", "asyncio", "importlib.metadata", "tomllib"} & {*loaded} <= (
+        {"importlib.metadata"} if arguments == "--version" else set()
+    )
+    packages = {name.split(".")[1] for name in loaded if name.startswith("hdtf_async.")}
+    assert packages <= {"cli", "commands", "core", "output", "progress"}
+    assert {name for name in loaded if name.startswith("hdtf_async.commands.")} == {
+        "hdtf_async.commands.constants"
+    }
+
+
 @pytest.mark.parametrize(
     ("source", "packages"),
     [

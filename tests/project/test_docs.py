@@ -18,7 +18,7 @@ import pytest
 import readme
 from example_events import ONE_OF_EACH
 
-from hdtf_async.cli import main
+from hdtf_async.cli import main, signals
 
 if TYPE_CHECKING:
     from shared import Finished
@@ -99,7 +99,7 @@ def test_command_lines_of_the_docs_are_valid(
     """The real parser accepts it; a command that needs YouTube is not started."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cookies.txt").write_text("# Netscape HTTP Cookie File\n")
-    monkeypatch.setattr(main, "until_signal", lambda _work, **_more: 0)
+    monkeypatch.setattr(signals, "until_signal", lambda _work, **_more: 0)
     # Words in capitals are placeholders.
     arguments = shlex.split(line.replace("[", "").replace("]", ""))[3:]
     try:

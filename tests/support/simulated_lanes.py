@@ -274,6 +274,11 @@ class World:
 
     # The encode lane.
 
+    def estimate(self, clip: Clip, raw: SourceVideo) -> Callable[[], float]:
+        """Return the seconds of the plot."""
+        assert raw.path.name == clip.video.stem
+        return lambda: self.plots[clip.video.stem].cut
+
     async def cut(self, clip: Clip, raw: SourceVideo) -> None:
         """Encode a clip: take the time of the plot, and fail as in the plot."""
         assert raw.path.name == clip.video.stem

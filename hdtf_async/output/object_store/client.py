@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async.core.exceptions import OptionsError, StoreError
+from hdtf_async.core.exceptions import StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
@@ -32,9 +31,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from hdtf_async.output.location import Address
+
 T = TypeVar("T")
 
-SCHEMES = ("s3", "gs", "az", "file")
 LARGEST = 64 << 20
 """Maximum size in bytes of an object that is read into memory."""
 _PIECE = 1 << 20
@@ -48,7 +48,6 @@ TRIES = 3
 REPEATS = 4
 FIRST_WAIT = 2.0
 """Seconds before the second attempt; four times as long before the third."""
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _ENDPOINTS = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
     "gs": ("GOOGLE_BASE_URL",),
@@ -57,45 +56,6 @@ _ENDPOINTS = {
 """Environment variables with the URL of a server, by URL scheme."""
 _PLAIN = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
 """Environment variables that allow unencrypted connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """URL below which an object store keeps the output of a run. Raises `OptionsError` if invalid."""
-
-    url: str
-
-    def __post_init__(self) -> None:
-        """Reject invalid URLs, without repeating what may be a password."""
-        scheme = _SCHEME.match(self.url)
-        if scheme is None or scheme[1] not in SCHEMES:
-            known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-            raise OptionsError(
-                f"--out: expected a directory, or a URL with {known} (got {scheme[1] if scheme else ''}://)"
-            )
-        try:
-            parts = urlsplit(self.url)
-        except ValueError:
-            raise OptionsError("--out: invalid URL") from None
-        if "@" in parts.netloc or parts.query or parts.fragment:
-            raise OptionsError(
-                "--out: expected a bucket URL without credentials, '?' and '#';"
-                " pass credentials in the environment (docs/scale.md)"
-            )
-        if parts.scheme == "file" and (parts.netloc or not parts.path.strip("/")):
-            raise OptionsError("--out file://: expected an absolute path, such as file:///data/clips")
-        if parts.scheme != "file" and not parts.netloc:
-            raise OptionsError(f"--out: expected {parts.scheme}://bucket/prefix")
-        if not {".", ".."}.isdisjoint(parts.path.split("/")):
-            raise OptionsError("--out: expected a URL without . and ..")
-
-    def __str__(self) -> str:
-        return self.url.rstrip("/")
-
-
-def is_address(text: str) -> bool:
-    """Whether a string is the URL of an object store, and not a directory."""
-    return _SCHEME.match(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,17 +23,17 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.divisions import goes_on
-from hdtf_async.core.exceptions import AwayError, OptionsError, StoreError
+from hdtf_async.core.exceptions import AwayError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.options import Options
 from hdtf_async.core.shards import Merged
 from hdtf_async.output import atomic, manifests
 from hdtf_async.output.atomic import os_errors_as_failures
-from hdtf_async.output.directory import OutputDirectory, merge_journals, open_directory, read_known
+from hdtf_async.output.directory import OutputDirectory, open_directory, read_known
 from hdtf_async.output.journal import SOURCE_VIDEOS, Gathered, JournalIndex, journals, name_of, parts
 from hdtf_async.output.locks import WORKERS, locked_by_worker
 from hdtf_async.output.manifests import CARD, FAILURES, LISTS, METADATA
-from hdtf_async.output.object_store.client import Address, is_address, reached
+from hdtf_async.output.object_store.client import reached
 from hdtf_async.output.object_store.client import tag as bucket_tag
 from hdtf_async.output.object_store.lease import at_work, held
 from hdtf_async.output.object_store.segments import Segments, copy_journals, copy_newest
@@ -41,12 +41,12 @@ from hdtf_async.output.video_journal import VideoLedger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-    from os import PathLike
 
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Clip, Video
     from hdtf_async.core.shards import Shard
     from hdtf_async.output.journal import Journal
+    from hdtf_async.output.location import Address
     from hdtf_async.output.object_store.client import Listed, ObjectStoreClient
     from hdtf_async.output.object_store.lease import Lease
 
@@ -55,28 +55,6 @@ _FEW = 16
 """Number of consecutive short segments that are joined when a run ends."""
 _GOODBYE = 60.0
 """Seconds for remaining uploads when a run is cancelled: batch systems do not wait for long."""
-
-
-def parse_location(out: str | PathLike[str] | Address) -> Path | Address:
-    """Return a directory, or the URL of an object store. Raises `OptionsError`.
-
-    The path is absolute: the host program may change its working directory during a run.
-    """
-    if isinstance(out, Address):
-        return out
-    if isinstance(out, str) and is_address(out):
-        return Address(out)
-    try:
-        return Path(out).absolute()
-    except OSError as error:
-        raise OptionsError(
-            f"--out: {out} is relative, and there is no working directory: {error.strerror}"
-        ) from None
-
-
-def options_for(out: Path | Address, options: Options) -> Options:
-    """Return the options for the lanes: scratch keeps no source videos, and no clips for a report."""
-    return options if isinstance(out, Path) else replace(options, keep_raw=False, no_report=True)
 
 
 @dataclass(slots=True)
@@ -293,13 +271,11 @@ async def put_manifests(bucket: ObjectStoreClient, made: Path, before: Listing) 
         before.manifests[name] = tag
 
 
-async def merge_shards(out: Path | Address) -> Merged:
-    """Write the manifests from all journals, as `merge_journals` does; for an object store via scratch.
+async def merge_in_store(out: Address) -> Merged:
+    """Write the manifests from all journals, as `merge_journals` does, via scratch.
 
     Shards may be active meanwhile. Raises `StoreError`, and `Failure`.
     """
-    if isinstance(out, Path):
-        return await merge_journals(out)
     bucket = reached(out)
     async with _scratch(out, Options()) as scratch:
         await copy_journals(bucket, scratch, None)
@@ -325,17 +301,13 @@ async def _not_tried(bucket: ObjectStoreClient, scratch: Path) -> tuple[Record, 
 
 
 @asynccontextmanager
-async def open_location(
-    out: Path | Address, options: Options, videos: Iterable[Video]
+async def open_store(
+    out: Address, options: Options, videos: Iterable[Video]
 ) -> AsyncIterator[OutputDirectory]:
-    """Open a directory, or an object store, for a run with these options; see `open_directory`.
+    """Open an object store for a run with these options; see `open_directory`.
 
     Raises `StoreError`, `BusyError`, and `AwayError` if the store does not respond.
     """
-    if isinstance(out, Path):
-        async with open_directory(out, options.shard, videos) as directory:
-            yield directory
-        return
     bucket = reached(out)
     async with AsyncExitStack() as stack:
         with _told():

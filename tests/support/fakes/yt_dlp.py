@@ -27,7 +27,7 @@ SOLVED = {
 """The plugin's answer if the test challenge is solved."""
 _FETCH = (
     *("--load-info-json", "-", "-f", FREE, "-o", FREE),
-    *("--progress", "--newline", "--progress-delta", "1"),
+    *("--progress", "--newline", "--progress-delta", "0.5"),
     *("--progress-template", "download:PROG %(progress)j", "--print", "after_move:FILE %(filepath)j"),
 )
 _ADDRESS = "https://www.youtube.com/watch?v="

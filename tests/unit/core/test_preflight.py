@@ -136,6 +136,14 @@ def test_a_test_challenge_shows_whether_javascript_works(
     assert ("--yt-dlp-args=--no-js-runtimes" in sign.remedy) is wrong
 
 
+def test_only_the_beginning_of_a_runtimes_message_is_shown() -> None:
+    """Its first 200 characters, without a stack trace."""
+    broken = replace(UNSOLVED, failed=((DENO[0], "x" * 300),))
+    sign = preflight.of_challenge(broken, address_space=None, has_node=False)
+    assert "x" * 200 in sign.words
+    assert "x" * 201 not in sign.words
+
+
 def test_users_of_node_are_not_advised_to_use_it() -> None:
     """And an installed node need not be installed."""
     node = Challenge(True, ("node-22.1.0",), failed=(("node-22.1.0", "boom"),))

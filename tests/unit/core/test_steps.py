@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from anyio.from_thread import check_cancelled
+from anyio import from_thread
 from anyio.to_thread import run_sync
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,7 +76,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> _Watch:
     monkeypatch.setattr(steps, "EVERY", 10)
     monkeypatch.setattr(tables, "EVERY", 10)
     monkeypatch.setattr(steps, "_SORTED_AT_ONCE", 100)
-    monkeypatch.setattr(steps, "check_cancelled", watch.look)
+    monkeypatch.setattr(from_thread, "check_cancelled", watch.look)
     return watch
 
 
@@ -186,7 +186,7 @@ async def test_a_thread_is_cancelled_with_its_task() -> None:
 @pytest.fixture
 def cancels(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, anyio.CancelScope], None]:
     """Return a function that cancels a scope as soon as a loop of a given function checks."""
-    real = check_cancelled
+    real = from_thread.check_cancelled
     when: list[tuple[str, anyio.CancelScope]] = []
 
     def look() -> None:
@@ -201,7 +201,7 @@ def cancels(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, anyio.CancelScope
         real()
 
     monkeypatch.setattr(steps, "EVERY", 10)
-    monkeypatch.setattr(steps, "check_cancelled", look)
+    monkeypatch.setattr(from_thread, "check_cancelled", look)
     return lambda name, scope: when.append((name, scope))
 
 
@@ -254,7 +254,7 @@ async def test_complete_manifests_are_renamed_together(
     known = _known(tmp_path / "out", 50)
     story: list[str] = []
     replace = Path.replace
-    monkeypatch.setattr(steps, "check_cancelled", lambda: story.append("look"))
+    monkeypatch.setattr(from_thread, "check_cancelled", lambda: story.append("look"))
 
     def renamed_to(path: Path, to: Path) -> Path:
         story.append(to.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +43,17 @@ def counted(*events: tuple[float, Event]) -> tuple[Tally, list[Span]]:
     tally = Tally()
     spans = [tally.add(event, at) for at, event in ((0.0, STARTED), *events)]
     return tally, [span for span in spans if span is not None]
+
+
+def test_before_the_first_event_nothing_is_counted() -> None:
+    """Numbers are 0 and collections empty; the plan has no videos, clips or bytes."""
+    tally = Tally()
+    for column in fields(tally):
+        value = getattr(tally, column.name)
+        assert not value or not isinstance(value, int | float | list | dict), column.name
+    plan = tally.plan
+    assert (plan.videos, plan.clips, plan.clip_seconds, plan.there) == (0, 0, 0, 0)
+    assert (plan.least_bytes, plan.pace) == (0, 0)
 
 
 def test_clips_are_counted_by_outcome() -> None:

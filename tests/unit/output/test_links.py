@@ -24,7 +24,7 @@ from hdtf_async.output import atomic, locks, manifests, partials
 from hdtf_async.output.directory import merge_journals, open_directory, read_known, run_record
 from hdtf_async.output.journal import JOURNAL, SOURCE_VIDEOS, name_of
 from hdtf_async.output.manifests import CARD, FAILURES, METADATA
-from hdtf_async.report.page import REPORT
+from hdtf_async.report.outdated import REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

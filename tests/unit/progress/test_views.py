@@ -37,7 +37,8 @@ from hdtf_async.core.options import Printing
 from hdtf_async.core.text import fold
 from hdtf_async.progress.estimate import RunProgress
 from hdtf_async.progress.messages import LEVELS, line_of
-from hdtf_async.progress.views import Bars, Lines, TerminalBar, View, show
+from hdtf_async.progress.terminal_bar import TerminalBar
+from hdtf_async.progress.views import Bars, Lines, View, show
 from hdtf_async.progress.writer import ROOM, LineWriter
 from hdtf_async.report.result import Report
 

@@ -13,8 +13,8 @@ import hdtf_async
 from hdtf_async import ExitCode, Options, OptionsError, StoreError
 from hdtf_async.cli.command_table import COMMANDS
 from hdtf_async.cli.main import main
-from hdtf_async.output.object_store import client, directory
-from hdtf_async.output.object_store.client import Address, is_address
+from hdtf_async.output.location import Address, is_address, options_for, parse_location
+from hdtf_async.output.object_store import client
 from hdtf_async.output.object_store.errors import told
 from hdtf_async.output.object_store.segments import MANY, SHORT, short
 
@@ -80,7 +80,7 @@ def test_messages_of_errors_contain_no_secrets(error: str, message: str) -> None
 @pytest.mark.parametrize("path", ["clips", "./a", "/a/b", "~/x", "a:b", "C:/x"])
 def test_a_path_is_a_directory(path: str) -> None:
     """Anything without a scheme; it is absolute, so that it does not depend on the working directory."""
-    assert directory.parse_location(path) == Path.cwd() / path
+    assert parse_location(path) == Path.cwd() / path
 
 
 def test_without_the_extra_the_message_names_it(
@@ -148,5 +148,5 @@ def test_source_videos_are_kept_in_a_directory_by_default_but_not_in_a_store() -
     assert [Options(keep_raw=choice).keeps_raws for choice in (None, True, False)] == [True, True, False]
     address = Address("s3://bucket/x")
     for choice in (None, True, False):
-        lanes = directory.options_for(address, Options(keep_raw=choice))
+        lanes = options_for(address, Options(keep_raw=choice))
         assert not lanes.keeps_raws, "scratch is let go of"
