@@ -55,7 +55,9 @@ MOST_LATE = 45
 async def frames(prober: Prober, directory: Path) -> int:
     """Print how many frames of how many clips differ from those due."""
     wrong = 0
-    sources = media.rendered(directory)
+    sources = directory / "media"
+    sources.mkdir()
+    media.render(sources)
     print(f"{'raw':48}{'clips':>6}{'due':>6}{'made':>6}{'samples':>9}{'framemd5':>9}{'off, ms':>9}")
     for name, kind in exact_cuts.SOURCE_VIDEOS.items():
         raw = media.decoded(sources / name)

@@ -33,6 +33,11 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _usual)
 
+# Where this variable is set, each of the hundreds of processes that the tests start would compile the
+# program's modules anew, and each test run the tests' modules.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # The duration of an example depends on the machine more than on the tested code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -125,10 +130,18 @@ def finished(site: demo.StandIn, demo_tables: Path, tmp_path_factory: pytest.Tem
 @pytest.fixture(scope="session")
 def small(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """Return all clips of the demo again, 64 pixels wide, which are made in little time."""
-    out = tmp_path_factory.mktemp("small") / "clips"
-    shutil.copytree(finished.out, out, copy_function=_Copy())
     options = replace(finished.options, **QUICK)
-    report = anyio.run(hdtf_async.download, out, replace(options, recut=True, yt_dlp_args=("--never-asked",)))
+
+    def make(directory: Path) -> None:
+        again = replace(options, recut=True, yt_dlp_args=("--never-asked",))
+        shutil.copytree(finished.out, directory / "clips", copy_function=_Copy())
+        report = anyio.run(hdtf_async.download, directory / "clips", again)
+        (directory / "result").write_bytes(pickle.dumps(report))
+
+    once = made_once(tmp_path_factory, "small", make)
+    report = pickle.loads((once / "result").read_bytes())  # noqa: S301 - the tests wrote it
+    out = tmp_path_factory.mktemp("small") / "clips"
+    shutil.copytree(once / "clips", out, copy_function=_Copy())
     return Finished(out, options, report, [])
 
 

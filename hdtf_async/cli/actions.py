@@ -37,14 +37,14 @@ R = TypeVar("R")
 class Call:
     """A command line that was read."""
 
-    said: Namespace
+    arguments: Namespace
     options: Options
     printing: Printing
 
     @classmethod
-    def of(cls, said: Namespace) -> Call:
+    def of(cls, arguments: Namespace) -> Call:
         """Read the options. Raises `OptionsError`."""
-        return cls(said, made(Options, said), made(Printing, said))
+        return cls(arguments, made(Options, arguments), made(Printing, arguments))
 
     @property
     def has_summary(self) -> bool:
@@ -59,14 +59,14 @@ async def run_main(call: Call, stopping: Stopping) -> int:
     options = call.options
     if options.shard is None:
         try:
-            told = shards.from_environment(os.environ)
+            assigned = shards.from_environment(os.environ)
         except ValueError as error:
             raise OptionsError(str(error)) from None
-        if told is not None:
+        if assigned is not None:
             if not call.printing.quiet:
-                complain(f"processing shard {told[0]} (from {told[1]})")
-            options = replace(options, shard=told[0])
-    return await _run(call.said.out, replace(call, options=options), stopping)
+                complain(f"processing shard {assigned[0]} (from {assigned[1]})")
+            options = replace(options, shard=assigned[0])
+    return await _run(call.arguments.out, replace(call, options=options), stopping)
 
 
 async def _run(out: Path | str, call: Call, stopping: Stopping) -> int:
@@ -79,8 +79,8 @@ async def _run(out: Path | str, call: Call, stopping: Stopping) -> int:
         say(summaries.summary(report, out))
     else:
         _end_briefly(call.printing, report.exit_code, report.reasons, report.stopped)
-        for words in report.shards_left_out:
-            complain(words)
+        for message in report.shards_left_out:
+            complain(message)
     return report.exit_code
 
 
@@ -94,20 +94,20 @@ async def run_plan(call: Call, _stopping: Stopping) -> int:
     from hdtf_async.output.directory import read_known
     from hdtf_async.output.journal import JournalIndex
 
-    said, options = call.said, call.options
+    arguments, options = call.arguments, call.options
     read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
     plan.require_known(read, options)
-    known = JournalIndex(Path()) if said.out is None else await run_sync(read_known, said.out)
+    index = JournalIndex(Path()) if arguments.out is None else await run_sync(read_known, arguments.out)
     decided = await run_sync(
-        partial(plan.make, read, options, there=known.all_there(), failed=known.failures)
+        partial(plan.make, read, options, there=index.all_there(), failed=index.failures)
     )
-    own, to_fetch = await user_videos.for_plan(options, decided.work, known)
-    told = plan_to_json(read, decided, options, own, to_fetch)
-    told["settings"] = origins(said)
-    if said.json:
-        say_json(told)
+    own, to_fetch = await user_videos.for_plan(options, decided.work, index)
+    description = plan_to_json(read, decided, options, own, to_fetch)
+    description["settings"] = origins(arguments)
+    if arguments.json:
+        say_json(description)
     else:
-        say(plan_summary(told), indent=9)
+        say(plan_summary(description), indent=9)
     return ExitCode.DONE
 
 
@@ -116,15 +116,15 @@ async def run_doctor(call: Call, _stopping: Stopping) -> int:
     from hdtf_async.commands import doctor, live
     from hdtf_async.core import preflight
 
-    signs = await doctor.examine(call.options, call.said.out)
-    if call.said.live:
+    signs = await doctor.examine(call.options, call.arguments.out)
+    if call.arguments.live:
         signs += await live.examine(call.options, signs, partial(print, file=sys.stderr, flush=True))
-    ready, elsewhere = preflight.is_ready(signs), origins(call.said)
-    if call.said.json:
+    ready, elsewhere = preflight.is_ready(signs), origins(call.arguments)
+    if call.arguments.json:
         say_json({"ready": ready, "settings": elsewhere, "signs": list(map(preflight.to_json, signs))})
     else:
         lines = [f"{'set':>7}  {line}" for line in set_elsewhere(elsewhere)]
-        say("\n".join([*lines, *map(preflight.told, signs)]), indent=9)
+        say("\n".join([*lines, *map(preflight.to_text, signs)]), indent=9)
         say("Ready." if ready else "Not ready.")
     return ExitCode.DONE if ready else ExitCode.LOCAL
 
@@ -134,13 +134,15 @@ async def run_census(call: Call, stopping: Stopping) -> int:
     from hdtf_async.cli import summaries
     from hdtf_async.commands import census
 
-    out = call.said.out
-    taken = await _watched(census.running(out, call.options, fresh=call.said.fresh), call.printing, stopping)
+    out = call.arguments.out
+    result = await _watched(
+        census.running(out, call.options, fresh=call.arguments.fresh), call.printing, stopping
+    )
     if call.has_summary:
-        say(summaries.census_summary(taken, out / census.CENSUS))
+        say(summaries.census_summary(result, out / census.CENSUS))
     else:
-        _end_briefly(call.printing, taken.exit_code, taken.unanswered, taken.stopped)
-    return taken.exit_code
+        _end_briefly(call.printing, result.exit_code, result.unanswered, result.stopped)
+    return result.exit_code
 
 
 async def run_check(call: Call, stopping: Stopping) -> int:
@@ -148,12 +150,12 @@ async def run_check(call: Call, stopping: Stopping) -> int:
     from hdtf_async.cli import summaries
     from hdtf_async.commands import repair
 
-    said = call.said
-    job = repair.running(said.out, call.options, deep=said.deep, repair=said.repair)
+    arguments = call.arguments
+    job = repair.running(arguments.out, call.options, deep=arguments.deep, repair=arguments.repair)
     check = await _watched(job, call.printing, stopping)
     findings = summaries.check_findings(check)
     if call.has_summary:
-        say("\n".join([*findings, summaries.check_summary(check, shlex.quote(str(said.out)))]))
+        say("\n".join([*findings, summaries.check_summary(check, shlex.quote(str(arguments.out)))]))
     else:
         if call.printing.quiet and findings:
             say("\n".join(findings), error=True)
@@ -166,8 +168,8 @@ async def run_merge(call: Call, _stopping: Stopping) -> int:
     """Write the manifests from the journals of all shards."""
     from hdtf_async.run import merge
 
-    merged = await merge(call.said.out)
-    say(f"{call.said.out}: {merged.words}")
+    merged = await merge(call.arguments.out)
+    say(f"{call.arguments.out}: {merged.words}")
     return merged.exit_code
 
 
@@ -179,7 +181,7 @@ async def run_report(call: Call, _stopping: Stopping) -> int:
     from hdtf_async.report import page
 
     lane = anyio.CapacityLimiter(call.options.width_of_encode_lane)
-    say(f"{await page.write(call.said.out, tool=partial(find_ffmpeg, call.options), encodes=lane)}")
+    say(f"{await page.write(call.arguments.out, tool=partial(find_ffmpeg, call.options), encodes=lane)}")
     return ExitCode.DONE
 
 
@@ -188,10 +190,10 @@ async def run_export(call: Call, _stopping: Stopping) -> int:
     from hdtf_async.commands import export
     from hdtf_async.core.recipes import RECIPES
 
-    said = call.said
-    told = (lambda _: None) if said.quiet else say
-    done = await export.export(said.out, said.to, said.recipe, call.options, told=told)
-    if not said.quiet:
+    arguments = call.arguments
+    announce = (lambda _: None) if arguments.quiet else say
+    done = await export.export(arguments.out, arguments.to, arguments.recipe, call.options, announce=announce)
+    if not arguments.quiet:
         say(f"{done.words}\n{RECIPES[done.recipe].use}")
     return ExitCode.DONE
 
@@ -200,7 +202,7 @@ async def run_faces(call: Call, _stopping: Stopping) -> int:
     """Print the table of face windows, and write their image."""
     from hdtf_async.commands import faces
 
-    say(await faces.made(call.said.out, call.options))
+    say(await faces.made(call.arguments.out, call.options))
     return ExitCode.DONE
 
 
@@ -212,7 +214,7 @@ async def run_demo(call: Call, stopping: Stopping) -> int:
 
     from hdtf_async import demo
 
-    out, quiet = call.said.out, call.printing.quiet
+    out, quiet = call.arguments.out, call.printing.quiet
     with tempfile.TemporaryDirectory(prefix="hdtf-demo-") as temporary:
         source = Path(temporary) / "tables"
         await run_sync(demo.write_tables, source)
@@ -232,8 +234,8 @@ def _nothing_left(out: Path, options: Options) -> bool:
     from hdtf_async.dataset import plan, tables
     from hdtf_async.output.directory import read_known
 
-    known, read = read_known(out), tables.read(options.source)
-    return not plan.make(read, options, there=known.all_there(), failed=known.failures).work
+    index, read = read_known(out), tables.read(options.source)
+    return not plan.make(read, options, there=index.all_there(), failed=index.failures).work
 
 
 async def _watched(job: AbstractAsyncContextManager[Running[R]], printing: Printing, stopping: Stopping) -> R:

@@ -35,11 +35,11 @@ def entry() -> NoReturn:
 def main(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     by_name = {command.name: command for command in COMMANDS}
-    command, words = (by_name[argv[0]], argv[1:]) if argv and argv[0] in by_name else (MAIN, argv)
+    command, arguments = (by_name[argv[0]], argv[1:]) if argv and argv[0] in by_name else (MAIN, argv)
     try:
         parser = Parser(command.name, command.description, usage=command.usage, epilog=command.epilog)
         command.options(parser)
-        call = Call.of(parser.read(words, by_name))
+        call = Call.of(parser.read(arguments, by_name))
         from hdtf_async.cli.signals import until_signal
 
         return until_signal(partial(_run, command, call), resumes=command.resumes)
@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         code, message = ExitCode.INTERRUPTED, "interrupted"
     except Exception as error:  # noqa: BLE001 - internal error: print one line, and how to get the traceback
-        if {"debug", "--log-level=debug"} & {*words, os.environ.get("HDTF_ASYNC_LOG_LEVEL")}:
+        if {"debug", "--log-level=debug"} & {*arguments, os.environ.get("HDTF_ASYNC_LOG_LEVEL")}:
             say(traceback.format_exc(), error=True)
         from hdtf_async.cli.signals import fault
 

@@ -67,19 +67,19 @@ class Parser(argparse.ArgumentParser):
         `commands` are names that an error message may suggest, too.
         """
         self._commands = commands
-        said = self.parse_args(argv)
-        if self._out_is_for and said.out is None:
+        arguments = self.parse_args(argv)
+        if self._out_is_for and arguments.out is None:
             self.error(f"--out DIR is required: {self._out_is_for}")
-        said.settings = settings.read(os.environ, said.config, self.offered) if self.offered else {}
-        return said
+        arguments.settings = settings.read(os.environ, arguments.config, self.offered) if self.offered else {}
+        return arguments
 
     def error(self, message: str) -> NoReturn:
         """Print an error and exit with code 2."""
         message = re.sub(r"^argument \S+: (?=--)", "", message)  # our messages name the option themselves
         unknown = message.partition("unrecognized arguments: ")[2].split()
-        known = [*self._option_string_actions, *self._commands]
+        choices = [*self._option_string_actions, *self._commands]
         for word in unknown:
-            near = difflib.get_close_matches(word.split("=")[0], known, n=1)
+            near = difflib.get_close_matches(word.split("=")[0], choices, n=1)
             if near:
                 message += f"; did you mean {near[0]}?"
                 break
@@ -204,11 +204,11 @@ class _Extend(argparse.Action):
     """Collects the values of a repeatable option in one tuple."""
 
     def __call__(
-        self, _parser: object, said: argparse.Namespace, values: object, _name: str | None = None
+        self, _parser: object, arguments: argparse.Namespace, values: object, _name: str | None = None
     ) -> None:
-        so_far = getattr(said, self.dest, ())
+        so_far = getattr(arguments, self.dest, ())
         more = values if isinstance(values, tuple) else (values,)
-        setattr(said, self.dest, (*so_far, *more))
+        setattr(arguments, self.dest, (*so_far, *more))
 
 
 def _parsed(flag: Flag, text: str) -> Any:  # noqa: ANN401 - of the field's type
@@ -218,12 +218,12 @@ def _parsed(flag: Flag, text: str) -> Any:  # noqa: ANN401 - of the field's type
         raise argparse.ArgumentTypeError(f"{flag.names[0]}: {error}") from None
 
 
-def made(what: type[T], said: argparse.Namespace) -> T:
+def made(what: type[T], arguments: argparse.Namespace) -> T:
     """Return the options of the command line, environment, files and recipe; raises `OptionsError`."""
     names = [option.name for option in fields(what)]
-    values = {name: value for name, value in preset(said).items() if name in names}
-    values |= {name: said.settings[name].value for name in names if name in said.settings}
-    return what(**(values | {name: getattr(said, name) for name in names if hasattr(said, name)}))
+    values = {name: value for name, value in preset(arguments).items() if name in names}
+    values |= {name: arguments.settings[name].value for name in names if name in arguments.settings}
+    return what(**(values | {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}))
 
 
 def add_recipe(parser: Parser) -> None:
@@ -232,15 +232,19 @@ def add_recipe(parser: Parser) -> None:
     parser.add_argument("--recipe", metavar="NAME", choices=RECIPES, help=f"preset for a code base: {names}")
 
 
-def preset(said: argparse.Namespace) -> dict[str, Any]:
+def preset(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the options of the recipe, if one was given."""
-    return RECIPES[said.recipe].preset if getattr(said, "recipe", None) else {}
+    return RECIPES[arguments.recipe].preset if getattr(arguments, "recipe", None) else {}
 
 
-def origins(said: argparse.Namespace) -> dict[str, str]:
+def origins(arguments: argparse.Namespace) -> dict[str, str]:
     """Return the origin of each option that is not set on the command line."""
     names = {option.name: flag_of(option).names[0] for what in (Options, Printing) for option in fields(what)}
-    return {names[name]: setting.origin for name, setting in said.settings.items() if not hasattr(said, name)}
+    return {
+        names[name]: setting.origin
+        for name, setting in arguments.settings.items()
+        if not hasattr(arguments, name)
+    }
 
 
 def set_elsewhere(elsewhere: dict[str, str]) -> list[str]:

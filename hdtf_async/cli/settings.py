@@ -43,7 +43,7 @@ class Setting:
 
 
 def read(
-    environ: Mapping[str, str], named: Path | None = None, wanted: Collection[str] | None = None
+    environ: Mapping[str, str], named: Path | None = None, fields: Collection[str] | None = None
 ) -> dict[str, Setting]:
     """Return the settings by field name, optionally only those of the wanted fields.
 
@@ -58,20 +58,20 @@ def read(
         layers.insert(0, _in_file(own))
     found: dict[str, Setting] = {}
     for layer in layers:
-        for key, said, origin, base in layer:
+        for key, value, origin, base in layer:
             name = KEYS[key].name
-            if wanted is None or name in wanted:
-                found[name] = Setting(_value(key, said, origin, base), origin)
+            if fields is None or name in fields:
+                found[name] = Setting(_value(key, value, origin, base), origin)
     return found
 
 
 def users_file(environ: Mapping[str, str]) -> Path | None:
     """Return the path of the user's config file, if the user has a home directory."""
-    told = environ.get("XDG_CONFIG_HOME", "")
+    config_home = environ.get("XDG_CONFIG_HOME", "")
     home = environ.get("HOME", "")
     # The XDG specification says to ignore relative paths; here it would be the working directory.
-    if Path(told).is_absolute():
-        directory = Path(told)
+    if Path(config_home).is_absolute():
+        directory = Path(config_home)
     elif Path(home).is_absolute():
         directory = Path(home) / ".config"
     else:
@@ -79,11 +79,11 @@ def users_file(environ: Mapping[str, str]) -> Path | None:
     return directory / "hdtf_async" / "config.toml"
 
 
-_Said = tuple[str, object, str, Path | None]
+_Entry = tuple[str, object, str, Path | None]
 """A key, its value, its origin, and the directory for relative paths."""
 
 
-def _in_file(path: Path) -> Iterator[_Said]:
+def _in_file(path: Path) -> Iterator[_Entry]:
     import tomllib  # noqa: PLC0415 - few users have such a file
 
     try:
@@ -91,19 +91,19 @@ def _in_file(path: Path) -> Iterator[_Said]:
             text = file.read(LARGEST + 1)
         if len(text) > LARGEST:
             raise ValueError(f"longer than {LARGEST} bytes")  # noqa: TRY301
-        said = tomllib.loads(text.decode("utf-8"))
+        document = tomllib.loads(text.decode("utf-8"))
     except OSError as error:
         raise OptionsError(f"{path}: {error.strerror}") from None
     except ValueError as error:
         raise OptionsError(f"{path}: {error}") from None
-    for written, value in said.items():
+    for written, value in document.items():
         key = written.replace("_", "-")
         if key not in KEYS:
             raise OptionsError(f"{path}: unknown option {shown(written)}{_nearest(key, KEYS)}")
         yield key, value, f"{path}: {written}", path.absolute().parent
 
 
-def _in_environment(environ: Mapping[str, str]) -> Iterator[_Said]:
+def _in_environment(environ: Mapping[str, str]) -> Iterator[_Entry]:
     variables = {f"{PREFIX}{key.replace('-', '_').upper()}": key for key in KEYS}
     for name, value in environ.items():
         if name.startswith(PREFIX):
@@ -112,28 +112,28 @@ def _in_environment(environ: Mapping[str, str]) -> Iterator[_Said]:
             yield variables[name], value, name, None
 
 
-def _value(key: str, said: object, origin: str, base: Path | None) -> object:
+def _value(key: str, value: object, origin: str, base: Path | None) -> object:
     """Return the value of a field, validated as on the command line."""
     option = KEYS[key]
     flag = flag_of(option)
-    if base is not None and flag.is_switch and not isinstance(said, bool):  # TOML has booleans
-        raise OptionsError(f"{origin}: expected {flag.kind.expected} (got {shown(said)})")
+    if base is not None and flag.is_switch and not isinstance(value, bool):  # TOML has booleans
+        raise OptionsError(f"{origin}: expected {flag.kind.expected} (got {shown(value)})")
     try:
-        return flag.read(_placed(said, base) if flag.kind.is_path and base is not None else said)
+        return flag.read(_placed(value, base) if flag.kind.is_path and base is not None else value)
     except OptionsError as error:
         raise OptionsError(f"{origin}: {error}") from None
 
 
-def _placed(said: object, base: Path) -> object:
+def _placed(value: object, base: Path) -> object:
     """Return a path in a file relative to that file, or to the user's home directory."""
-    if isinstance(said, list):
-        return [_placed(each, base) for each in said]
+    if isinstance(value, list):
+        return [_placed(each, base) for each in value]
     try:
-        return base / Path(said).expanduser() if isinstance(said, str) and said else said
+        return base / Path(value).expanduser() if isinstance(value, str) and value else value
     except RuntimeError as error:  # there is no such user
-        raise OptionsError(f"expected a path: {error} (got {shown(said)})") from None
+        raise OptionsError(f"expected a path: {error} (got {shown(value)})") from None
 
 
-def _nearest(word: str, known: Collection[str]) -> str:
-    near = get_close_matches(word, list(known), n=1)
+def _nearest(word: str, names: Collection[str]) -> str:
+    near = get_close_matches(word, list(names), n=1)
     return f"; did you mean {near[0]}?" if near else ""

@@ -277,7 +277,7 @@ async def _write(
 
 
 def _unanswered(
-    videos: Iterable[Video], asked: Mapping[str, Mapping[str, Any]], since: datetime
+    videos: Iterable[Video], answers: Mapping[str, Mapping[str, Any]], since: datetime
 ) -> list[VideoJob]:
     """Return one job for each YouTube video without a recent answer, in table order."""
     time = since.isoformat(timespec="milliseconds")
@@ -285,7 +285,7 @@ def _unanswered(
     for video in steps(videos):
         rows.setdefault(video.youtube_id, []).append(video)
     works = (plan.VideoJob(tuple(group), ()) for group in steps(rows.values()))
-    return [work for work in works if not _is_answered(asked.get(work.youtube_id), time)]
+    return [work for work in works if not _is_answered(answers.get(work.youtube_id), time)]
 
 
 def _is_answered(record: Mapping[str, Any] | None, since: str) -> bool:
@@ -293,8 +293,8 @@ def _is_answered(record: Mapping[str, Any] | None, since: str) -> bool:
 
     An answer that needs action may have changed: the user may have acted.
     """
-    known = {Availability.REFERENCE, Availability.OTHER, Availability.GONE}
-    return record is not None and record["time"] >= since and _availability(record, 0) in known
+    conclusive = {Availability.REFERENCE, Availability.OTHER, Availability.GONE}
+    return record is not None and record["time"] >= since and _availability(record, 0) in conclusive
 
 
 def _availability(record: Mapping[str, Any] | None, reference_height: int) -> Availability:
@@ -310,12 +310,12 @@ def _availability(record: Mapping[str, Any] | None, reference_height: int) -> Av
 
 
 def _rows(
-    videos: Iterable[Video], read: Tables, asked: Mapping[str, Mapping[str, Any]]
+    videos: Iterable[Video], read: Tables, answers: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     clips = Counter(clip.video for clip in steps(read.clips))
     rows: list[dict[str, Any]] = []
     for video in steps(videos):
-        record = asked.get(video.youtube_id)
+        record = answers.get(video.youtube_id)
         reason = (record or {}).get("reason")
         rows.append(
             {

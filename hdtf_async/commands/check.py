@@ -59,7 +59,7 @@ _MOMENT = 2.0
 _LINE_LIMIT = 1 << 20
 """Maximum bytes of one line of a manifest that are read at once; none of this program's is longer."""
 _SHOWN_KEYS = 5
-_LONGEST_WORDS = 200
+_LONGEST_MESSAGE = 200
 _NEAR = 1e-3
 """Tolerance for numbers that were rounded by different versions of PyAV."""
 
@@ -68,7 +68,7 @@ _NEAR = 1e-3
 class Seen:
     """The findings in a directory."""
 
-    known: JournalIndex
+    index: JournalIndex
     """The index of its journal."""
     clips: dict[str, list[Found]] = field(default_factory=dict)
     """Stem of each clip that differs from its record to what is corrupt or missing."""
@@ -83,45 +83,45 @@ class Seen:
         return [*chain.from_iterable(self.clips[stem] for stem in sorted(self.clips)), *self.beside]
 
 
-async def look(clips: Clips, *, held: bool) -> Seen:
+async def look(clips: Clips, *, locked: bool) -> Seen:
     """Compare a directory with its journal.
 
     `held` means that the caller holds the directory's lock. Raises `Failure` if that is impossible: a tool is
     missing or does not work.
     """
-    known = clips.known
-    seen = Seen(known)
-    if not held:
-        seen.at_work = await run_sync(locks.is_held, known.out)
+    index = clips.index
+    seen = Seen(index)
+    if not locked:
+        seen.at_work = await run_sync(locks.is_held, index.out)
     seen.clips = await clips.all()
-    foreign = set(await run_sync(_foreign, known))
-    if not held:
-        seen.at_work = seen.at_work or await run_sync(locks.is_held, known.out)
+    foreign = set(await run_sync(_foreign, index))
+    if not locked:
+        seen.at_work = seen.at_work or await run_sync(locks.is_held, index.out)
         if seen.at_work:
             await anyio.sleep(_MOMENT)
-        now = await run_sync(read_known, known.out)
+        now = await run_sync(read_known, index.out)
         foreign.intersection_update(await run_sync(_foreign, now))
         seen.clips = {
             stem: found
             for stem, found in seen.clips.items()
-            if known.clips.get(stem) == now.clips.get(stem) and not (seen.at_work and stem in now.replaced)
+            if index.clips.get(stem) == now.clips.get(stem) and not (seen.at_work and stem in now.replaced)
         }
-        seen.known = now
+        seen.index = now
     if not seen.at_work:
-        seen.beside += await run_sync(_metadata, seen.known)
+        seen.beside += await run_sync(_metadata, seen.index)
     seen.beside += sorted(foreign, key=lambda found: found.file)
     return seen
 
 
-def unlisted(known: JournalIndex) -> dict[str, object]:
+def unlisted(index: JournalIndex) -> dict[str, object]:
     """Return the stem of each clip with other settings than the newest run's, with its fingerprint.
 
     The metadata correctly omit it.
     """
     return {
         stem: ClipRecord.of(record).fingerprint
-        for stem, record in known.clips.items()
-        if any(record["form"].get(key) != known.settings[key] for key in known.settings)
+        for stem, record in index.clips.items()
+        if any(record["form"].get(key) != index.settings[key] for key in index.settings)
     }
 
 
@@ -129,7 +129,7 @@ def unlisted(known: JournalIndex) -> dict[str, object]:
 class Clips:
     """Compares clips with their records."""
 
-    known: JournalIndex
+    index: JournalIndex
     tool: Path | None
     """The ffmpeg that also decodes every clip; None to skip that."""
     lanes: Lanes
@@ -140,7 +140,7 @@ class Clips:
         """Return what is corrupt or missing, by the stem of the clip. Raises `Failure`."""
         found: dict[str, list[Found]] = {}
         trouble: list[Failure] = []
-        stems = iter(sorted({*self.known.clips, *self.known.replaced}))
+        stems = iter(sorted({*self.index.clips, *self.index.replaced}))
 
         async def one_after_the_other(prober: Prober, scope: anyio.CancelScope) -> None:
             try:
@@ -148,7 +148,7 @@ class Clips:
                     flaws = await self.one(stem, prober)
                     if flaws:
                         found[stem] = flaws
-                    record = self.known.clips.get(stem) or self.known.replaced[stem]
+                    record = self.index.clips.get(stem) or self.index.replaced[stem]
                     self.events.emit(ClipChecked(stem, seconds_of(record), not flaws))
             except Failure as failure:
                 trouble.append(failure)
@@ -170,30 +170,32 @@ class Clips:
         """Return the problems of one clip and its WAV file, or that they are missing."""
         if not names_a_file(stem):
             return [Found(shown(stem), WRONG, "invalid file name in the record")]
-        if stem in self.known.replaced:
-            there = await run_sync((self.known.out / f"{stem}.mp4").exists)
-            words = "its record was withdrawn for re-creation, which has not finished"
-            return [Found(shown(f"{stem}.mp4"), WRONG if there else MISSING, words)]
-        told = ClipRecord.of(self.known.clips[stem])
-        found = await self._file(f"{stem}.mp4", told, prober)
-        return found + ([] if told.wav is None else await self._file(f"{stem}.wav", told, None))
+        if stem in self.index.replaced:
+            exists = await run_sync((self.index.out / f"{stem}.mp4").exists)
+            message = "its record was withdrawn for re-creation, which has not finished"
+            return [Found(shown(f"{stem}.mp4"), WRONG if exists else MISSING, message)]
+        record = ClipRecord.of(self.index.clips[stem])
+        found = await self._file(f"{stem}.mp4", record, prober)
+        return found + ([] if record.wav is None else await self._file(f"{stem}.wav", record, None))
 
-    async def _file(self, name: str, told: ClipRecord, prober: Prober | None) -> list[Found]:
+    async def _file(self, name: str, record: ClipRecord, prober: Prober | None) -> list[Found]:
         """Return the problems of a file whose metadata keys start with `kind`."""
-        path = self.known.out / name
-        size, digest = (told.wav_bytes, told.wav_sha256) if prober is None else (told.bytes, told.sha256)
+        path = self.index.out / name
+        size, digest = (
+            (record.wav_bytes, record.wav_sha256) if prober is None else (record.bytes, record.sha256)
+        )
         try:
-            words = await run_sync(_content_flaws, path, size, digest)
+            flaws = await run_sync(_content_flaws, path, size, digest)
         except FileNotFoundError:
             return [Found(shown(name), MISSING, "file not found")]
         if await anyio.Path(path).is_file():
             if prober is None:
-                words += await run_sync(_wav_flaws, path, told.wav_samples)
+                flaws += await run_sync(_wav_flaws, path, record.wav_samples)
             else:
-                words += await self._inside(path, told, prober)
-        return [Found(shown(name), WRONG, "; ".join(words))] if words else []
+                flaws += await self._inside(path, record, prober)
+        return [Found(shown(name), WRONG, "; ".join(flaws))] if flaws else []
 
-    async def _inside(self, path: Path, told: ClipRecord, prober: Prober) -> list[str]:
+    async def _inside(self, path: Path, record: ClipRecord, prober: Prober) -> list[str]:
         """Return how a clip differs from its record."""
         try:
             facts = await prober.facts(path, container="mp4")
@@ -201,12 +203,12 @@ class Clips:
             if failure.reason is not Reason.RAW_UNREADABLE:
                 raise
             return [_brief("cannot be opened", failure)]
-        words = [*_differences(told, facts)]
+        differences = [*_differences(record, facts)]
         if self.tool is not None:
-            words += await self._decoded(self.tool, path, told, facts)
-        return words
+            differences += await self._decoded(self.tool, path, record, facts)
+        return differences
 
-    async def _decoded(self, tool: Path, path: Path, told: ClipRecord, facts: MediaInfo) -> list[str]:
+    async def _decoded(self, tool: Path, path: Path, record: ClipRecord, facts: MediaInfo) -> list[str]:
         try:
             async with self.lanes.encodes:
                 seconds = max(0.0, facts.end - facts.start)
@@ -215,8 +217,8 @@ class Clips:
             if failure.reason is not Reason.CLIP_WRONG:
                 raise
             return [_brief("cannot be decoded", failure)]
-        same = counted == told.frames
-        return [] if same else [f"{counted} frames decoded, recorded {_said(told, 'frames')}"]
+        same = counted == record.frames
+        return [] if same else [f"{counted} frames decoded, recorded {_format_recorded(record, 'frames')}"]
 
 
 def names_a_file(stem: str) -> bool:
@@ -230,11 +232,11 @@ def names_a_file(stem: str) -> bool:
 def _content_flaws(path: Path, size: object, digest: object) -> list[str]:
     """Return whether a file has other bytes than recorded. Raises `FileNotFoundError`."""
     try:
-        there = path.stat()
-        if not stat.S_ISREG(there.st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             return ["not a regular file"]
-        if there.st_size != size:
-            return [f"{there.st_size} bytes, recorded {shown(str(size))}"]
+        if status.st_size != size:
+            return [f"{status.st_size} bytes, recorded {shown(str(size))}"]
         return [] if atomic.sha256(path) == digest else ["sha256 mismatch"]
     except FileNotFoundError:
         raise
@@ -249,111 +251,116 @@ def _require_limits(error: BaseException) -> None:
         raise Failure(Reason.RESOURCE_LIMIT, os_errors.told(error)) from error
 
 
-def _differences(told: ClipRecord, facts: MediaInfo) -> Iterator[str]:
+def _differences(record: ClipRecord, facts: MediaInfo) -> Iterator[str]:
     """Yield the differences between a record and the result of demuxing."""
     seen = asdict(facts)
     found = {key: seen[key] for key in ("width", "height", "frames", "fps")}
     found["duration"] = round(facts.end - facts.start, 6)
-    sound = seen.get("sound") or {}
-    found |= {f"sound_{key}": sound.get(key) for key in ("codec", "rate", "channels")}
+    audio = seen.get("sound") or {}
+    found |= {f"sound_{key}": audio.get(key) for key in ("codec", "rate", "channels")}
     for key, value in found.items():
-        recorded = told.to_json().get(key)
+        recorded = record.to_json().get(key)
         rounded = isinstance(value, float) and isinstance(recorded, int | float)
         if abs(value - recorded) > _NEAR if rounded else value != recorded:
-            yield f"{key} {value}, recorded {_said(told, key)}"
+            yield f"{key} {value}, recorded {_format_recorded(record, key)}"
 
 
 def _wav_flaws(path: Path, samples: object) -> list[str]:
     """Return how the WAV file of a clip differs from its record."""
     try:
-        with wave.open(str(path), "rb") as sound:
-            found = sound.getnframes()
+        with wave.open(str(path), "rb") as audio:
+            found = audio.getnframes()
     except (OSError, EOFError, wave.Error) as error:
         _require_limits(error)
         return [f"cannot be opened: {error}"]
     return [] if found == samples else [f"{found} samples, recorded {shown(str(samples))}"]
 
 
-def _metadata(known: JournalIndex) -> list[Found]:
+def _metadata(index: JournalIndex) -> list[Found]:
     """Return how ``metadata.jsonl`` differs from the journal."""
-    absent = unlisted(known)
+    absent = unlisted(index)
     # Clips with a failure may be omitted: they could not be re-created with the requested settings.
-    due = {stem for stem in known.all_there() if stem not in absent and stem not in known.failures}
-    path = known.out / METADATA
+    expected = {stem for stem in index.all_there() if stem not in absent and stem not in index.failures}
+    path = index.out / METADATA
     found: list[Found] = []
-    told: set[str] = set()
+    listed: set[str] = set()
     try:
         with atomic.reader(path) as view:
             for number, text in enumerate(iter(lambda: view.readline(_LINE_LIMIT), b""), 1):
-                stem, words = _line_flaw(known, text)
-                if stem in told:
-                    words = f"duplicate line for {shown(stem)}"
-                told.add(stem)
-                if words:
-                    found.append(Found(f"{METADATA}:{number}", WRONG, words))
+                stem, flaw = _line_flaw(index, text)
+                if stem in listed:
+                    flaw = f"duplicate line for {shown(stem)}"
+                listed.add(stem)
+                if flaw:
+                    found.append(Found(f"{METADATA}:{number}", WRONG, flaw))
     except FileNotFoundError:
-        return [Found(METADATA, MISSING, "file not found")] if due else []
+        return [Found(METADATA, MISSING, "file not found")] if expected else []
     except OSError as error:
         _require_limits(error)
         return [Found(METADATA, WRONG, f"cannot be read: {error.strerror}")]
-    return found + [Found(METADATA, WRONG, f"no line for {stem}") for stem in sorted(due - told)]
+    return found + [Found(METADATA, WRONG, f"no line for {stem}") for stem in sorted(expected - listed)]
 
 
-def _line_flaw(known: JournalIndex, text: bytes) -> tuple[str, str]:
+def _line_flaw(index: JournalIndex, text: bytes) -> tuple[str, str]:
     """Return the stem of the clip in a line of metadata, and the problem of the line, if any."""
     try:
-        told = json.loads(text)
-        stem = str(told["file_name"]).removesuffix(".mp4")
+        row = json.loads(text)
+        stem = str(row["file_name"]).removesuffix(".mp4")
     except (ValueError, TypeError, KeyError, RecursionError):
         return f"line {text[:80]!r}", "invalid line"
-    record = known.clips.get(stem)
+    record = index.clips.get(stem)
     if record is None:
         return stem, f"no record of {shown(stem)} in the journal"
     recorded = ClipRecord.of(record).to_json()
     if text == line(recorded):
         return stem, ""
-    keys = [key for key in {**recorded, **told} if recorded.get(key) != told.get(key)]
+    keys = [key for key in {**recorded, **row} if recorded.get(key) != row.get(key)]
     return (
         stem,
         f"{shown(stem)} differs from its record: {', '.join(map(shown, keys[:5])) or 'formatting'}",
     )
 
 
-def _foreign(known: JournalIndex) -> list[Found]:
+def _foreign(index: JournalIndex) -> list[Found]:
     """Return the files that nothing accounts for."""
-    records = known.clips.with_others(known.replaced)
+    records = index.clips.with_others(index.replaced)
     rows: dict[object, set[str]] = {}
-    for told in (*(ClipRecord.of(record).to_json() for record in records.values()), *known.failures.values()):
-        rows.setdefault(told.get("youtube_id"), set()).add(f"{told.get('subset')}_{told.get('name')}")
+    for columns in (
+        *(ClipRecord.of(record).to_json() for record in records.values()),
+        *index.failures.values(),
+    ):
+        rows.setdefault(columns.get("youtube_id"), set()).add(
+            f"{columns.get('subset')}_{columns.get('name')}"
+        )
     source_videos = {
         name
-        for youtube_id, several in known.source_videos.items()
+        for youtube_id, several in index.source_videos.items()
         for record in several
         for ending in [record["file"].rpartition(".")[2]]
         for name in (record["file"], *(f"{row}.{ending}" for row in rows.get(youtube_id, ())))
     }
     same = {
-        (there.st_dev, there.st_ino)
+        (status.st_dev, status.st_ino)
         for name in source_videos
-        if (there := _stat(known.out / SOURCE_VIDEOS / name))
+        if (status := _stat(index.out / SOURCE_VIDEOS / name))
     }
 
     def is_clip(name: str) -> bool:
         stem, _, ending = name.rpartition(".")
-        return stem in (known.beside if ending == "wav" else records) and ending in {"mp4", "wav"}
+        return stem in (index.beside if ending == "wav" else records) and ending in {"mp4", "wav"}
 
     def is_raw(entry: os.DirEntry[str]) -> bool:
         if entry.name in source_videos or entry.name.endswith("_download_log.txt"):
             return True
-        there = _stat(Path(entry.path))  # another row's name for a source video
-        return there is not None and (there.st_dev, there.st_ino) in same
+        status = _stat(Path(entry.path))  # another row's name for a source video
+        return status is not None and (status.st_dev, status.st_ino) in same
 
-    beside = (entry.name for entry in _entries(known.out) if not (entry.name in OURS or shard_of(entry.name)))
+    beside = (entry.name for entry in _entries(index.out) if not (entry.name in OURS or shard_of(entry.name)))
     return [
         *(_nobodys(name) for name in beside if not is_clip(name)),
         *(
             _nobodys(entry.name, f"{SOURCE_VIDEOS}/")
-            for entry in _entries(known.out / SOURCE_VIDEOS)
+            for entry in _entries(index.out / SOURCE_VIDEOS)
             if not is_raw(entry)
         ),
     ]
@@ -361,8 +368,8 @@ def _foreign(known: JournalIndex) -> list[Found]:
 
 def _nobodys(name: str, place: str = "") -> Found:
     clip = not place and name.endswith((".mp4", ".wav"))
-    words = "not in the journal" if clip else "not created by this program"
-    return Found(place + shown(name), FOREIGN, words)
+    message = "not in the journal" if clip else "not created by this program"
+    return Found(place + shown(name), FOREIGN, message)
 
 
 def seconds_of(record: Record) -> float:
@@ -370,15 +377,15 @@ def seconds_of(record: Record) -> float:
     return float(ClipRecord.of(record).duration or 0)
 
 
-def _said(told: ClipRecord, key: str) -> str:
+def _format_recorded(record: ClipRecord, key: str) -> str:
     """Return a recorded value as text; the journal may be from another user, and contain anything."""
-    columns = told.to_json()
+    columns = record.to_json()
     return shown(str(columns[key])) if key in columns else "nothing"
 
 
 def _brief(what: str, failure: Failure) -> str:
     first = failure.words.partition("\n")[0]
-    return f"{what}: {first[:_LONGEST_WORDS]}"
+    return f"{what}: {first[:_LONGEST_MESSAGE]}"
 
 
 def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:

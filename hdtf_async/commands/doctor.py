@@ -67,7 +67,7 @@ async def examine(options: Options, out: Path | None = None) -> list[CheckResult
         directory = await run_sync(_directory, out)
         signs.append(directory)
         if directory.verdict is not Status.WRONG:
-            signs.append(await run_sync(_room, options, out))
+            signs.append(await run_sync(_disk_space, options, out))
     return signs
 
 
@@ -77,8 +77,8 @@ async def _looked_at(subject: str, look: Callable[[], Awaitable[list[CheckResult
         return await look()
     except Failure as failure:
         advice = failure.reason.advice
-        words = failure.words or advice.meaning
-        return [CheckResult(subject, Status.WRONG, words, advice.remedy, failure.reason)]
+        message = failure.words or advice.meaning
+        return [CheckResult(subject, Status.WRONG, message, advice.remedy, failure.reason)]
 
 
 async def _yt_dlp(options: Options) -> list[CheckResult]:
@@ -87,16 +87,16 @@ async def _yt_dlp(options: Options) -> list[CheckResult]:
     with tempfile.TemporaryDirectory(prefix="hdtf-doctor-") as private:
         async with private_cache() as environment:
             tool = YtDlp(options, Path("ffmpeg"), environment=environment)
-            words = await tool.about(Path(private))
-            told = preflight.read_told(words)
-            if told is None:
-                last = words.splitlines()[-1:] or ["no output"]
+            output = await tool.about(Path(private))
+            header = preflight.parse_debug_header(output)
+            if header is None:
+                last = output.splitlines()[-1:] or ["no output"]
                 what = "check --yt-dlp and --yt-dlp-args"
                 return [CheckResult("yt-dlp", Status.WRONG, f"does not print its version: {last[0]}", what)]
-            javascript = await JavaScript(options, tool).look(Path(private), told.runtimes)
-    plugins = await run_sync(_modules, told.plugin_directories)
+            javascript = await JavaScript(options, tool).look(Path(private), header.runtimes)
+    plugins = await run_sync(_modules, header.plugin_directories)
     return [
-        preflight.of_yt_dlp(told.version, datetime.now(UTC).date()),
+        preflight.of_yt_dlp(header.version, datetime.now(UTC).date()),
         javascript,
         preflight.of_plugins(plugins),
     ]
@@ -115,7 +115,7 @@ async def _ffmpeg(options: Options) -> list[CheckResult]:
     abilities = [await _names(tool, of) for of in ("-encoders", "-decoders", "-filters")]
     whose = "bundled" if options.ffmpeg is None else "--ffmpeg"
     named = CheckResult(sign.subject, sign.verdict, f"{sign.words} ({whose}: {tool})", sign.remedy)
-    return [named, preflight.of_abilities(*abilities, sound=options.audio is not Audio.NONE)]
+    return [named, preflight.of_abilities(*abilities, audio=options.audio is not Audio.NONE)]
 
 
 async def _names(tool: Path, of: str) -> set[str]:
@@ -140,8 +140,8 @@ async def _faces(options: Options) -> list[CheckResult]:
     given = options.face_model
     model = await model_file.cached() if given is None else given
     if model is None:
-        words = f"{sign.words}; its model is not cached yet: a run downloads it from {model_file.HOME}"
-        return [CheckResult(sign.subject, Status.WARNING, words, "without a network, pass --face-model")]
+        message = f"{sign.words}; its model is not cached yet: a run downloads it from {model_file.HOME}"
+        return [CheckResult(sign.subject, Status.WARNING, message, "without a network, pass --face-model")]
     await finder.Finder(Path("ffmpeg"), model).ready()
     return [CheckResult(sign.subject, Status.FINE, f"{sign.words} loads {model}")]
 
@@ -153,23 +153,23 @@ async def _cookies(options: Options) -> list[CheckResult]:
 
 def _directory(out: Path) -> CheckResult:
     """Test in the nearest existing directory whether a run could write, sync and lock."""
-    there = _nearest(out)
+    existing = _nearest(out)
     try:
-        with tempfile.TemporaryDirectory(prefix=".hdtf-doctor-", dir=there) as private:
+        with tempfile.TemporaryDirectory(prefix=".hdtf-doctor-", dir=existing) as private:
             tried = Path(private) / "tried"
             with tried.open("wb") as file:
                 file.write(b"tried")
                 file.flush()
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             tried.replace(tried.with_name("renamed"))
-        held = locks.is_held(out)
+        is_locked = locks.is_held(out)
     except OSError as error:
-        words = f"{there} is not writable, or does not support file locks: {os_errors.told(error)}"
-        return CheckResult("directory", Status.WRONG, words, "choose another --out")
-    if held:
-        words = f"another run is active in {out}"
-        return CheckResult("directory", Status.WARNING, words, "wait for it, or choose another --out")
-    return CheckResult("directory", Status.FINE, f"{there} is writable and supports file locks")
+        message = f"{existing} is not writable, or does not support file locks: {os_errors.told(error)}"
+        return CheckResult("directory", Status.WRONG, message, "choose another --out")
+    if is_locked:
+        message = f"another run is active in {out}"
+        return CheckResult("directory", Status.WARNING, message, "wait for it, or choose another --out")
+    return CheckResult("directory", Status.FINE, f"{existing} is writable and supports file locks")
 
 
 def _nearest(out: Path) -> Path:
@@ -183,7 +183,7 @@ async def _own_files(options: Options, out: Path | None) -> list[CheckResult]:
 
     Truncated files are only detected by a run, which reads files to their end.
     """
-    works, known = await run_sync(_wanted, options, out)
+    works, index = await run_sync(_remaining, options, out)
     own = await user_videos.looked_into(await run_sync(user_videos.find_user_videos, options.raw_dirs), works)
     unused = [
         f"{each['file']} (for {each['video']}): {each['unused']}"
@@ -203,28 +203,30 @@ async def _own_files(options: Options, out: Path | None) -> list[CheckResult]:
                     if failure.reason is not Reason.RAW_UNREADABLE:
                         raise
                     unused.append(f"{failure.words} (for {work.stem})")
-    at_hand = len(works) - len(user_videos.to_fetch(works, own, known, options.audio))
-    words = f"{opened} files can be read; {at_hand} of {len(works)} videos need no download"
+    available = len(works) - len(user_videos.to_fetch(works, own, index, options.audio))
+    message = f"{opened} files can be read; {available} of {len(works)} videos need no download"
     more = [f"{len(unused) - _NAMED} more unused files"] if len(unused) > _NAMED else []
-    return [CheckResult("own files", Status.FINE, words)] + [
-        CheckResult("own files", Status.WARNING, words, "replace, convert or remove it")
-        for words in [*unused[:_NAMED], *more]
+    return [CheckResult("own files", Status.FINE, message)] + [
+        CheckResult("own files", Status.WARNING, message, "replace, convert or remove it")
+        for message in [*unused[:_NAMED], *more]
     ]
 
 
-def _wanted(options: Options, out: Path | None) -> tuple[tuple[VideoJob, ...], JournalIndex]:
+def _remaining(options: Options, out: Path | None) -> tuple[tuple[VideoJob, ...], JournalIndex]:
     """Return the remaining videos, and the index of the directory."""
     read = tables.read(options.source, corrections=options.corrections)
     plan.require_known(read, options)
-    known = JournalIndex(Path()) if out is None else read_known(out)
-    return plan.make(read, options, there=known.all_there(), failed=known.failures).work, known
+    index = JournalIndex(Path()) if out is None else read_known(out)
+    return plan.make(read, options, there=index.all_there(), failed=index.failures).work, index
 
 
-def _room(options: Options, out: Path) -> CheckResult:
+def _disk_space(options: Options, out: Path) -> CheckResult:
     """Judge the free disk space by the remaining downloads."""
-    works, known = _wanted(options, out)
+    works, index = _remaining(options, out)
     own = user_videos.find_user_videos(options.raw_dirs)
-    least = [work.least_bytes for work in user_videos.to_fetch(works, own, known)]
-    there = _nearest(out)
-    free = shutil.disk_usage(there).free
-    return preflight.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws)
+    least = [work.least_bytes for work in user_videos.to_fetch(works, own, index)]
+    existing = _nearest(out)
+    free = shutil.disk_usage(existing).free
+    return preflight.of_disk_space(
+        free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws
+    )

@@ -80,7 +80,7 @@ async def export(  # noqa: PLR0913 - the options of the command
     options: Options | None = None,
     *,
     lanes: Lanes | None = None,
-    told: Callable[[str], None] = lambda _: None,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> Exported:
     """Export the clips of the directory `out` to `to`, in the layout of a recipe.
 
@@ -96,26 +96,26 @@ async def export(  # noqa: PLR0913 - the options of the command
         raise OptionsError(f"--recipe: expected {', '.join(RECIPES)} (got {shown(recipe)})")
     layout, options = RECIPES[recipe], options or Options()
     out, to = await run_sync(_absolute, local_directory(out), local_directory(to))
-    known = await run_sync(directory.read_known, out)
-    there = sorted(known.all_there().items())
-    clips = {stem: ClipRecord.of(record) for stem, record in there if _is_name(stem)}
+    index = await run_sync(directory.read_known, out)
+    existing = sorted(index.all_there().items())
+    clips = {stem: ClipRecord.of(record) for stem, record in existing if _is_name(stem)}
     _require_settings(recipe, layout, clips, out)
     if to.is_relative_to(out):
         raise StoreError(f"{to} is inside {out}: choose another --to")
-    stems = await run_sync(_divided, known, clips, options)
-    wanted = {place: item for stem, clip in clips.items() for place, item in layout.items(stem, clip)}
+    stems = await run_sync(_divided, index, clips, options)
+    expected = {place: item for stem, clip in clips.items() for place, item in layout.items(stem, clip)}
     lists = layout.lists_of(stems, str(to))
     async with _opened(to, recipe) as tree:
         with os_errors_as_failures(to):
-            left = await run_sync(tree.compared, out, wanted, lists)
-            removed = await run_sync(tree.without, {*wanted, *lists})
-        await _Making(tree, out, options, lanes or Lanes.of(options), told).all(left)
+            left = await run_sync(tree.compared, out, expected, lists)
+            removed = await run_sync(tree.without, {*expected, *lists})
+        await _Making(tree, out, options, lanes or Lanes.of(options), announce).all(left)
         with os_errors_as_failures(to):
             await run_sync(tree.write_lists, lists)
     return Exported(
         recipe=recipe,
         sides={side: len(several) for side, several in stems.items()},
-        items=Counter(item.how for item in wanted.values()),
+        items=Counter(item.how for item in expected.values()),
         new=len(left),
         removed=removed,
     )
@@ -144,10 +144,10 @@ def _require_settings(name: str, recipe: Recipe, clips: Mapping[str, ClipRecord]
         )
 
 
-def _divided(known: JournalIndex, clips: Mapping[str, ClipRecord], options: Options) -> dict[str, list[str]]:
-    split = options.divided or known.split or Split()
-    if known.split is not None:
-        split = replace(split, same=known.split.same)
+def _divided(index: JournalIndex, clips: Mapping[str, ClipRecord], options: Options) -> dict[str, list[str]]:
+    split = options.divided or index.split or Split()
+    if index.split is not None:
+        split = replace(split, same=index.split.same)
     read = tables.read(options.source, corrections=options.corrections)
     return split.knowing(read.videos).lists({stem: str(clip.name) for stem, clip in clips.items()})
 
@@ -160,7 +160,7 @@ class _Making:
     out: Path
     options: Options
     lanes: Lanes
-    told: Callable[[str], None]
+    announce: Callable[[str], None]
 
     async def all(self, left: Mapping[str, Item]) -> None:
         """Create the missing files."""
@@ -184,7 +184,7 @@ class _Making:
         for place, item in folders:
             async with self.lanes.encodes:
                 await self.tree.put_frames(place, item, self.out, tool, guard)
-            self.told(printable(place))
+            self.announce(printable(place))
 
 
 @asynccontextmanager
@@ -219,26 +219,26 @@ class _Tree:
         self.lock = lock
         self._written: dict[str, list[Record]] = {}
         """For each path everything that was ever exported there: a kill may have left the previous file."""
-        whole, told = 0, None
+        whole, recorded = 0, None
         with os.fdopen(os.dup(lock), "rb") as manifest:
             manifest.seek(0)
             for record, offset in records(manifest):
-                whole, told = offset, record.get("recipe", told)
+                whole, recorded = offset, record.get("recipe", recorded)
                 if isinstance(record.get("place"), str):
                     self._written.setdefault(record["place"], []).append(record)
         if whole < os.fstat(lock).st_size:  # half a line would merge with the next one
             os.ftruncate(lock, whole)
-        if told not in {None, recipe}:
+        if recorded not in {None, recipe}:
             raise StoreError(f"{to} contains an export of another recipe: choose another --to")
-        if told is None:
+        if recorded is None:
             os.write(lock, line({"recipe": recipe}))
 
-    def compared(self, out: Path, wanted: Mapping[str, Item], lists: Mapping[str, str]) -> dict[str, Item]:
+    def compared(self, out: Path, expected: Mapping[str, Item], lists: Mapping[str, str]) -> dict[str, Item]:
         """Return what is missing or outdated. Changes nothing.
 
         Raises `StoreError` if a file is in the way that was not exported.
         """
-        left = {place: item for place, item in wanted.items() if not self._is_right(place, item, out)}
+        left = {place: item for place, item in expected.items() if not self._is_right(place, item, out)}
         for place in (*left, *(place for place, text in lists.items() if not self._reads(place, text))):
             if os.path.lexists(self.to / place) and not self._is_ours(place):
                 raise StoreError(
@@ -247,9 +247,9 @@ class _Tree:
                 )
         return left
 
-    def without(self, wanted: set[str]) -> int:
+    def without(self, expected: set[str]) -> int:
         """Remove exported files that are no longer needed; return their number."""
-        gone = [place for place in self._written if place not in wanted and self._is_ours(place)]
+        gone = [place for place in self._written if place not in expected and self._is_ours(place)]
         for place in gone:
             _remove(self._path(place))
         return len(gone)
@@ -318,18 +318,18 @@ class _Tree:
 
     def _reads(self, place: str, text: str) -> bool:
         path = self.to / place
-        due = text.encode("utf-8", "surrogateescape")
-        return path.is_file() and atomic.has_size(str(path), len(due)) and path.read_bytes() == due
+        expected = text.encode("utf-8", "surrogateescape")
+        return path.is_file() and atomic.has_size(str(path), len(expected)) and path.read_bytes() == expected
 
 
 def _state(path: Path) -> list[object]:
     """Return size and dates of a file or directory; empty if it does not exist."""
     try:
-        there = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
         return []
-    if not stat.S_ISDIR(there.st_mode):
-        return [there.st_size, there.st_mtime_ns]
+    if not stat.S_ISDIR(status.st_mode):
+        return [status.st_size, status.st_mtime_ns]
     inside = [entry.stat(follow_symlinks=False) for entry in os.scandir(path)]
     newest = max((each.st_mtime_ns for each in inside), default=0)
     return [len(inside), sum(each.st_size for each in inside), newest]

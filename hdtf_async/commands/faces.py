@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from hdtf_async.output.journal import JournalIndex
 
 _CELL, _TITLE, _GAP = (320, 180), 14, 4
-_WINDOW, _PUBLISHED, _WORDS, _GROUND = (90, 220, 120), (255, 170, 60), (230, 230, 230), (24, 24, 24)
+_WINDOW, _PUBLISHED, _TEXT, _GROUND = (90, 220, 120), (255, 170, 60), (230, 230, 230), (24, 24, 24)
 _DEADLINE = 120.0
 _SETTINGS = OutputSettings(crop=Crop.FACE)
 
@@ -81,13 +81,13 @@ class Window:
         return None if self.published is None or self.by_table else overlap(self.cut, self.published)
 
 
-def windows(known: JournalIndex) -> list[Window]:
+def windows(index: JournalIndex) -> list[Window]:
     """Return the windows of the existing clips, sorted. Raises `StoreError` if there are none."""
-    there = known.all_there()
-    windows = (_window(stem, ClipRecord.of(there[stem])) for stem in sorted(there))
+    records = index.all_there()
+    windows = (_window(stem, ClipRecord.of(records[stem])) for stem in sorted(records))
     found = [window for window in windows if window is not None]
     if not found:
-        raise StoreError(f"{known.out} has no clips made with --crop face")
+        raise StoreError(f"{index.out} has no clips made with --crop face")
     return found
 
 
@@ -156,17 +156,17 @@ async def made(out: Path, options: Options) -> str:
 
     Raises `StoreError` if there is nothing to show, or it cannot be written.
     """
-    known = await run_sync(read_known, out)
-    found = await run_sync(windows, known)
+    index = await run_sync(read_known, out)
+    found = await run_sync(windows, index)
     try:
-        missing = await draw(known, options, found)
+        missing = await draw(index, options, found)
     except Failure as failure:
         raise StoreError(f"{failure}") from failure
-    lines = [table(found), *(f"no frame for {words}" for words in missing)]
+    lines = [table(found), *(f"no frame for {message}" for message in missing)]
     return "\n".join([*lines, f"face window in green, published box in orange: {out / SHEET}"])
 
 
-async def draw(known: JournalIndex, options: Options, found: Sequence[Window]) -> list[str]:
+async def draw(index: JournalIndex, options: Options, found: Sequence[Window]) -> list[str]:
     """Write the contact sheet to the directory; return which frames are missing, and why.
 
     Raises `Failure`: ``tool_missing``, ``disk_full``, ``not_writable``.
@@ -177,9 +177,9 @@ async def draw(known: JournalIndex, options: Options, found: Sequence[Window]) -
     missing: list[str] = []
     source_videos: dict[Path, list[Window]] = {}
     for each in found:
-        record = known.existing_source_video(each.youtube_id)
+        record = index.existing_source_video(each.youtube_id)
         raw = (
-            known.out / SOURCE_VIDEOS / record["file"]
+            index.out / SOURCE_VIDEOS / record["file"]
             if record
             else own.get(each.youtube_id, own.get(each.video))
         )
@@ -189,8 +189,8 @@ async def draw(known: JournalIndex, options: Options, found: Sequence[Window]) -
             source_videos.setdefault(raw, []).append(each)
     frames, others = await middles(tool, source_videos, options.width_of_encode_lane)
     content = await run_sync(_drawn, found, frames)
-    with os_errors_as_failures(known.out / SHEET):
-        await run_sync(atomic.replace, known.out / SHEET, [content])
+    with os_errors_as_failures(index.out / SHEET):
+        await run_sync(atomic.replace, index.out / SHEET, [content])
     return sorted([*missing, *others])
 
 
@@ -205,17 +205,17 @@ async def middles(
     missing: list[str] = []
     lane = anyio.CapacityLimiter(at_a_time)
 
-    async def take(raw: Path, wanted: Sequence[Window]) -> None:
-        clips = [_second_half(each) for each in wanted]
+    async def take(raw: Path, requested: Sequence[Window]) -> None:
+        clips = [_second_half(each) for each in requested]
         intervals = [clip.interval for clip in clips]
         container = raw.suffix[1:].lower()
         async with lane:
             try:
                 facts = await prober.facts(raw, container=container, intervals=intervals)
             except Failure as failure:
-                missing.extend(f"{printable(each.stem)}: {failure}" for each in wanted)
+                missing.extend(f"{printable(each.stem)}: {failure}" for each in requested)
                 return
-            for each, clip, shown in zip(wanted, clips, facts.shown, strict=True):
+            for each, clip, shown in zip(requested, clips, facts.shown, strict=True):
                 source = SourceVideo(raw, container, facts, {clip.stem: shown}, None, None)
                 try:
                     frames[each.stem] = await _frame(tool, plan_cut(clip, source, _SETTINGS), each.size)
@@ -224,8 +224,8 @@ async def middles(
 
     with unwrap_exception_group():
         async with Prober() as prober, anyio.create_task_group() as group:
-            for raw, wanted in raws.items():
-                group.start_soon(take, raw, wanted)
+            for raw, requested in raws.items():
+                group.start_soon(take, raw, requested)
     return frames, missing
 
 
@@ -240,7 +240,7 @@ async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
     width, height = _CELL
     scale = min(width / size[0], height / size[1])
     inner = f"{max(1, round(size[0] * scale))}:{max(1, round(size[1] * scale))}"
-    words = ""
+    message = ""
     for run_up in RUN_UPS:
         chain = [
             *decoded_frames(cut),
@@ -255,12 +255,12 @@ async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
         try:
             ended = await run_ffmpeg(Command(argv, keep=width * height * 3), deadline=_DEADLINE)
         except FfmpegError as failure:
-            words = failure.words
+            message = failure.words
         else:
             if len(ended.out) == width * height * 3:
                 return ended.out
-            words = ended.words
-    raise Failure(Reason.RAW_UNREADABLE, words)
+            message = ended.words
+    raise Failure(Reason.RAW_UNREADABLE, message)
 
 
 def _drawn(found: Sequence[Window], frames: Mapping[str, bytes]) -> bytes:
@@ -273,13 +273,15 @@ def _drawn(found: Sequence[Window], frames: Mapping[str, bytes]) -> bytes:
     for number, each in enumerate(found):
         x, y = number % columns * width, number // columns * height
         agreement = "" if each.agreement is None else f"  IoU {each.agreement:.2f}"
-        draw.text((x + 2, y + 1), f"{each.stem}{agreement}", fill=_WORDS)
+        draw.text((x + 2, y + 1), f"{each.stem}{agreement}", fill=_TEXT)
         if each.stem not in frames:
             continue
         cell = Image.frombytes("RGB", _CELL, frames[each.stem])
         lines = ImageDraw.Draw(cell)
         scale = min(_CELL[0] / each.size[0], _CELL[1] / each.size[1])
-        across, down = ((room - side * scale) / 2 for room, side in zip(_CELL, each.size, strict=True))
+        across, down = (
+            (available - side * scale) / 2 for available, side in zip(_CELL, each.size, strict=True)
+        )
         for box, colour in ((each.published, _PUBLISHED), (each.cut, _WINDOW)):
             if box is not None:
                 left, top, right, bottom = box.scaled(scale, scale).edges

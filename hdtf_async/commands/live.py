@@ -170,9 +170,9 @@ async def examine(
     except Failure as failure:
         return [*signs, _wrong("YouTube", failure)]
     if not available:
-        words = "none of the queried videos is available"
+        message = "none of the queried videos is available"
         remedy = "choose others with --video or --subset, or run census"
-        signs.append(CheckResult("YouTube", Status.WRONG, words, remedy))
+        signs.append(CheckResult("YouTube", Status.WRONG, message, remedy))
     return signs
 
 
@@ -195,16 +195,18 @@ async def _extract(probe: Probe, youtube_id: str, name: str) -> tuple[CheckResul
     except Failure as failure:
         details["reason"] = failure.reason.value
         if failure.reason in _OF_ONE_VIDEO or failure.reason.advice.action is Action.NEVER:
-            words = f"{failure.reason}: {observed.message(failure)}"
-            sign = CheckResult(subject, Status.WARNING, words, failure.reason.advice.remedy, details=details)
+            message = f"{failure.reason}: {observed.message(failure)}"
+            sign = CheckResult(
+                subject, Status.WARNING, message, failure.reason.advice.remedy, details=details
+            )
             return sign, None, False
         return replace(_wrong(subject, failure), details=details), None, True
     summary, cost = extraction.summary, extraction.cost
     runtimes = "" if cost.runtimes is None else f"; {' and '.join(cost.runtimes) or 'no deno'} started"
-    words = (
+    message = (
         f"{cost}{runtimes}; {summary.formats} formats, from {', '.join(summary.clients) or 'unknown clients'}"
     )
-    sign = CheckResult(subject, Status.FINE, words, details=details | asdict(summary) | asdict(cost))
+    sign = CheckResult(subject, Status.FINE, message, details=details | asdict(summary) | asdict(cost))
     return sign, extraction, False
 
 
@@ -216,11 +218,11 @@ async def _of_media(probe: Probe, extraction: Extraction, name: str) -> list[Che
     except Failure as failure:
         # Without https a run uses HLS, which has no size to compare.
         verdict = Status.WARNING if extraction.summary.hls else Status.WRONG
-        words = f"no file over https to read: {observed.message(failure)}"
-        return [offered, CheckResult(f"{name}: media", verdict, words, failure.reason.advice.remedy)]
+        message = f"no file over https to read: {observed.message(failure)}"
+        return [offered, CheckResult(f"{name}: media", verdict, message, failure.reason.advice.remedy)]
     if not video.size_is_exact:
-        words = f"format {video.format_id} has no exact size to compare with"
-        return [offered, CheckResult(f"{name}: media", Status.WARNING, words)]
+        message = f"format {video.format_id} has no exact size to compare with"
+        return [offered, CheckResult(f"{name}: media", Status.WARNING, message)]
     try:
         with anyio.fail_after(DEADLINE):
             first, last = await probe.ends(extraction.info, video)
@@ -236,14 +238,14 @@ def of_formats(summary: Summary, subject: str) -> CheckResult:
     """Judge the formats of a video."""
     hls = "HLS is offered too" if summary.hls else "HLS is not offered"
     if summary.complete:
-        words = (
+        message = (
             f"{summary.complete} in H.264 or VP9 over https with size, with URLs valid for"
             f" {summary.valid_hours:g} hours; {hls}"
         )
-        return CheckResult(subject, Status.FINE, words)
-    words = f"none in H.264 or VP9 over https with size and expiry; {hls}"
+        return CheckResult(subject, Status.FINE, message)
+    message = f"none in H.264 or VP9 over https with size and expiry; {hls}"
     verdict = Status.WARNING if summary.hls else Status.WRONG
-    return CheckResult(subject, verdict, words, Reason.UPDATE_NEEDED.advice.remedy, Reason.UPDATE_NEEDED)
+    return CheckResult(subject, verdict, message, Reason.UPDATE_NEEDED.advice.remedy, Reason.UPDATE_NEEDED)
 
 
 def of_ends(video: Format, first: Fetched, last: Fetched, subject: str) -> CheckResult:
@@ -261,15 +263,15 @@ def of_ends(video: Format, first: Fetched, last: Fetched, subject: str) -> Check
         if end.traffic.statuses and (end.traffic.status, end.traffic.total_bytes) != (206, video.size)
     ]
     if wrong:
-        words = f"{what}: {'; '.join(wrong)}"
+        message = f"{what}: {'; '.join(wrong)}"
         remedy = Reason.RAW_TRUNCATED.advice.remedy
-        return CheckResult(subject, Status.WRONG, words, remedy, Reason.RAW_TRUNCATED, details)
-    words = f"{what}: read the first and last {size} KiB in a second yt-dlp; {last.cost}"
-    return CheckResult(subject, Status.FINE, words, details=details)
+        return CheckResult(subject, Status.WRONG, message, remedy, Reason.RAW_TRUNCATED, details)
+    message = f"{what}: read the first and last {size} KiB in a second yt-dlp; {last.cost}"
+    return CheckResult(subject, Status.FINE, message, details=details)
 
 
 def _wrong(subject: str, failure: Failure) -> CheckResult:
     unreachable = failure.words if failure.reason is Reason.UNREACHABLE else ""
     cause = connection_cause(failure.words) or unreachable
-    words = cause or f"{failure.reason}: {observed.message(failure)}"
-    return CheckResult(subject, Status.WRONG, words, failure.reason.advice.remedy, failure.reason)
+    message = cause or f"{failure.reason}: {observed.message(failure)}"
+    return CheckResult(subject, Status.WRONG, message, failure.reason.advice.remedy, failure.reason)

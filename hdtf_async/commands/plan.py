@@ -59,41 +59,41 @@ def plan_to_json(
     }
 
 
-def plan_summary(told: dict[str, Any]) -> str:
+def plan_summary(plan: dict[str, Any]) -> str:
     """Return the plan as text: problems, unavailable clips, and the totals last."""
     lines = [
         f"{finding['severity']:>7}  {finding['file']}:{finding['line']}  {finding['words']}"
-        for finding in told["findings"]
+        for finding in plan["findings"]
     ]
-    lines += [f"{'set':>7}  {name} is set by {origin}" for name, origin in told["settings"].items()]
+    lines += [f"{'set':>7}  {name} is set by {origin}" for name, origin in plan["settings"].items()]
     lines += [
         f"{'unused':>7}  {each['video']}: {each['file']}: {each['unused']}"
-        for each in told["raw_dir"]
+        for each in plan["raw_dir"]
         if each["unused"]
     ]
-    lines += [f"missing  {stem}: {reason}" for stem, reason in told["cannot_be_had"].items()]
+    lines += [f"missing  {stem}: {reason}" for stem, reason in plan["cannot_be_had"].items()]
     lines += [
         "",
-        f"{told['videos']} of {told['videos_listed']} videos, {told['clips']} clips,"
-        f" {told['hours']:.2f} hours",
+        f"{plan['videos']} of {plan['videos_listed']} videos, {plan['clips']} clips,"
+        f" {plan['hours']:.2f} hours",
     ]
     lines += [
         f"  {name:<4} {counts['videos']:>4} videos, {counts['clips']:>4} clips"
-        for name, counts in told["subsets"].items()
+        for name, counts in plan["subsets"].items()
     ]
-    if told["at_hand"]:
-        lines.append(f"{told['at_hand']} of these videos need no download")
-    if told["there"]:
-        lines.append(f"{told['there']} more clips are already present")
-    if told["cannot_be_had"]:
-        lines.append(f"{len(told['cannot_be_had'])} of these clips are unavailable: see above")
-    if told["other_form"]:
+    if plan["at_hand"]:
+        lines.append(f"{plan['at_hand']} of these videos need no download")
+    if plan["there"]:
+        lines.append(f"{plan['there']} more clips are already present")
+    if plan["cannot_be_had"]:
+        lines.append(f"{len(plan['cannot_be_had'])} of these clips are unavailable: see above")
+    if plan["other_form"]:
         lines.append(
-            f"{told['other_form']} existing clips were made with different settings:"
+            f"{plan['other_form']} existing clips were made with different settings:"
             " without --recut a run exits with code 2"
         )
     lines.append(
-        f"{told['downloads']} downloads, at least {told['least_bytes'] / 1e9:.1f} GB in total;"
-        f" starting them takes at least {told['least_hours_at_pace']:.1f} h (--pace)"
+        f"{plan['downloads']} downloads, at least {plan['least_bytes'] / 1e9:.1f} GB in total;"
+        f" starting them takes at least {plan['least_hours_at_pace']:.1f} h (--pace)"
     )
     return "\n".join(lines)

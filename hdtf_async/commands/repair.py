@@ -150,14 +150,14 @@ async def _check(request: _Request, events: EventBus, finish: anyio.Event) -> Ch
     try:
         if request.repair:
             async with open_directory(out) as directory:
-                seen = await looking.look(directory.known, directory.locks, held=True)
+                seen = await looking.look(directory.known, directory.locks, locked=True)
                 run = RunContext(options, directory, Lanes.of(options), events, own, finish)
                 await _mend(result, seen, run)
         else:
-            known = await run_sync(read_known, out)
+            index = await run_sync(read_known, out)
             # Not locked, but a descriptor that the children of a check can inherit.
             with atomic.reader(out / JOURNAL) as journal:
-                await looking.look(known, (journal.fileno(),), held=False)
+                await looking.look(index, (journal.fileno(),), locked=False)
     except Failure as trouble:
         result.stopped = trouble
     result.seconds = anyio.current_time() - begun
@@ -174,14 +174,14 @@ class _Looking:
     events: EventBus
     finish: anyio.Event
 
-    async def look(self, known: JournalIndex, held_locks: tuple[int, ...], *, held: bool) -> Seen:
+    async def look(self, index: JournalIndex, held_locks: tuple[int, ...], *, locked: bool) -> Seen:
         """Check everything, record the findings and emit them. Raises `Failure`."""
         result, options, tool = self.result, self.request.options, None
         lanes = Lanes.of(options)
         if self.request.deep:
             tool = await run_sync(find_ffmpeg, options)
             await ffmpeg.about(tool)  # it exists and is ffmpeg
-        records = [*known.clips.values(), *known.replaced.values()]
+        records = [*index.clips.values(), *index.replaced.values()]
         result.clips = len(records)
         length = sum(map(seconds_of, records))
         encodes = int(lanes.encodes.total_tokens)
@@ -189,8 +189,8 @@ class _Looking:
         seen: Seen | None = None
         with unwrap_exception_group():
             async with guarding(*held_locks) as guard, anyio.create_task_group() as group:
-                group.start_soon(self._stop_when_asked, group.cancel_scope)
-                seen = await look(Clips(known, tool, lanes, guard, self.events), held=held)
+                group.start_soon(self._stop_when_requested, group.cancel_scope)
+                seen = await look(Clips(index, tool, lanes, guard, self.events), locked=locked)
                 group.cancel_scope.cancel()
         if seen is None:
             raise Failure(Reason.NOT_TRIED, "interrupted before everything was checked")
@@ -199,7 +199,7 @@ class _Looking:
             self.events.emit(found)
         return seen
 
-    async def _stop_when_asked(self, scope: anyio.CancelScope) -> None:
+    async def _stop_when_requested(self, scope: anyio.CancelScope) -> None:
         await self.finish.wait()
         scope.cancel()
 
@@ -208,11 +208,11 @@ async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
     """Re-create corrupt and missing clips, and rewrite the manifests. Raises `Failure`."""
     if all(found.kind == FOREIGN for found in seen.found):
         return
-    directory, known = run.directory, run.directory.known
+    directory, index = run.directory, run.directory.known
     directory.others = await directory.not_tried()
-    run = replace(run, options=recorded_settings(known, run.options))
-    absent = unlisted(known)
-    before = {stem: known.clips.get(stem) or known.replaced[stem] for stem in sorted(seen.clips)}
+    run = replace(run, options=recorded_settings(index, run.options))
+    absent = unlisted(index)
+    before = {stem: index.clips.get(stem) or index.replaced[stem] for stem in sorted(seen.clips)}
     clips = []
     for stem, record in before.items():
         clip = recorded_clip(record)
@@ -222,9 +222,9 @@ async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
             clips.append(clip)
         else:
             result.left[stem] = "made with other settings or by another version of this program"
-    if taken_back := [{"type": "replacing", "clip": stem} for stem in before if stem in known.clips]:
-        await directory.append(*taken_back)
-    works = tuple(plan.works(_rows(known), clips))
+    if withdrawn := [{"type": "replacing", "clip": stem} for stem in before if stem in index.clips]:
+        await directory.append(*withdrawn)
+    works = tuple(plan.works(_rows(index), clips))
     decided = plan.Plan(works, (), (), (), (), (), absent)
     result.report.asked = len(clips)
     run.events.subscribe(result.report.add)
@@ -235,32 +235,32 @@ async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
     finally:
         await directory.write_manifests((), absent)
     result.other_bytes = sum(
-        ClipRecord.of(known.clips[stem]).sha256 != ClipRecord.of(before[stem]).sha256
+        ClipRecord.of(index.clips[stem]).sha256 != ClipRecord.of(before[stem]).sha256
         for stem in result.report.done
     )
 
 
-def recorded_settings(known: JournalIndex, options: Options) -> Options:
+def recorded_settings(index: JournalIndex, options: Options) -> Options:
     """Return the options with which a run creates clips with the newest run's settings.
 
     Raises `OptionsError` if this version of the program does not support these settings.
     """
-    told: dict[str, Any] = {}
+    recorded: dict[str, Any] = {}
     for option in fields(Options):
-        if option.name in known.settings:
-            value, flag = known.settings[option.name], flag_of(option)
+        if option.name in index.settings:
+            value, flag = index.settings[option.name], flag_of(option)
             try:
-                told[option.name] = None if value is None else flag.read(value)
+                recorded[option.name] = None if value is None else flag.read(value)
             except OptionsError as error:
                 raise OptionsError(f"invalid {flag.names[0]} in the journal: {error}") from None
-    return replace(options, **told)
+    return replace(options, **recorded)
 
 
 def recorded_clip(record: Record) -> Clip | None:
     """Return the clip of a record; None if it has none."""
-    told = ClipRecord.of(record)
-    video = told.subset, told.name, told.youtube_id, told.reference_height
-    match *video, told.index, told.interval, told.box:
+    columns = ClipRecord.of(record)
+    video = columns.subset, columns.name, columns.youtube_id, columns.reference_height
+    match *video, columns.index, columns.interval, columns.box:
         case (
             str(subset),
             str(name),
@@ -275,17 +275,17 @@ def recorded_clip(record: Record) -> Clip | None:
                 index,
                 interval,
                 box,
-                zoom=told.zoom,
-                correction=told.correction,
-                segment=told.segment,
+                zoom=columns.zoom,
+                correction=columns.correction,
+                segment=columns.segment,
             )
             # Files are written under this name: it must not contain a path.
             return clip if names_a_file(clip.stem) else None
     return None
 
 
-def _rows(known: JournalIndex) -> Tables:
+def _rows(index: JournalIndex) -> Tables:
     """Return the tables according to the records: all rows that share a source video."""
-    records = known.clips.with_others(known.replaced)
+    records = index.clips.with_others(index.replaced)
     clips = (recorded_clip(records[stem]) for stem in sorted(records))
     return Tables((), tuple(clip for clip in clips if clip is not None), ())

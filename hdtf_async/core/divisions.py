@@ -34,7 +34,7 @@ WHOLE = Shard(0, 1)
 class Request:
     """What all shards of a run create together."""
 
-    wanted: str
+    digest: str
     """Hash of all rows of the tables and of the output settings."""
     subsets: tuple[str, ...]
     videos: tuple[str, ...]
@@ -91,7 +91,7 @@ def requested(tables: Tables, options: Options, clips: int) -> Request:
         row = (clip.stem, video.youtube_id, video.reference_height, clip.interval.start, clip.interval.end)
         content.update(repr((row, box.left, box.top, box.width, box.height)).encode())
     return Request(
-        wanted=content.hexdigest()[:32],
+        digest=content.hexdigest()[:32],
         subsets=() if set(options.subsets) == set(SUBSETS) else tuple(sorted(options.subsets)),
         videos=tuple(sorted(options.videos)),
         limit=options.limit,
@@ -109,7 +109,7 @@ def record_of(request: Request, clips: int, *, ended: bool) -> dict[str, Any]:
         "subsets": list(request.subsets),
         "videos": list(request.videos),
         "limit": request.limit,
-        "wanted": request.wanted,
+        "wanted": request.digest,
     }
 
 
@@ -124,10 +124,10 @@ def part_of(record: Mapping[str, Any], shard: Shard, time: str) -> Part | None:
             "subsets": list(subsets),
             "videos": list(videos),
             "limit": None | int() as limit,
-            "wanted": str(wanted),
+            "wanted": str(digest),
         }:
             names = tuple(map(str, subsets)), tuple(map(str, videos))
-            return Part(shard, Request(wanted, *names, limit, of_clips), clips, time, ended)
+            return Part(shard, Request(digest, *names, limit, of_clips), clips, time, ended)
     return None
 
 
@@ -183,7 +183,7 @@ class _Group:
             done = covers
         else:
             covers = self.request.covers(other.request)
-            done = covers and self.request.wanted == other.request.wanted
+            done = covers and self.request.digest == other.request.digest
         later = max(part.time for part in self.parts) > max(part.time for part in other.parts)
         return (covers and later) or (done and not self.absent and all(part.ended for part in self.parts))
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
-from hdtf_async.core.redact import last_words
+from hdtf_async.core.redact import last_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -436,7 +436,7 @@ class Failure(Exception):  # noqa: N818 - the project's term; "error" is a messa
     def __init__(self, reason: Reason, words: str = "") -> None:
         self.reason = reason
         """The reason, a row of the table."""
-        self.words = last_words(words)
+        self.words = last_lines(words)
         """The end of a tool's message, or a message of this program, limited in length; may be empty."""
         self.advanced = False
         """Whether the attempt downloaded a part that the next one resumes."""

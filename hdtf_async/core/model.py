@@ -220,14 +220,14 @@ class OutputSettings:
 
     def to_json(self) -> dict[str, str | float | None]:
         """Return the settings as JSON values, without those of face detection if it is not used."""
-        told = asdict(self) | {
+        values = asdict(self) | {
             "fps": None if self.fps is None else str(self.fps),
             # 2 and 2.0 are the same duration, but different texts.
             "segment": None if self.segment is None else float(self.segment),
         }
-        del told["hdr"]
-        looks = self.crop is Crop.FACE
-        return {key: value for key, value in told.items() if looks or not key.startswith("face_")}
+        del values["hdr"]
+        finds_faces = self.crop is Crop.FACE
+        return {key: value for key, value in values.items() if finds_faces or not key.startswith("face_")}
 
 
 class Severity(StrEnum):

@@ -38,13 +38,13 @@ from hdtf_async.core.validators import Kind
 _RECIPE = validators.word(tuple(RECIPES))
 T = TypeVar("T")
 Given_contra = TypeVar("Given_contra", contravariant=True)
-Held_co = TypeVar("Held_co", covariant=True)
+Value_co = TypeVar("Value_co", covariant=True)
 
 
-class Accepts(Protocol[Given_contra, Held_co]):
+class Accepts(Protocol[Given_contra, Value_co]):
     """The type of a field for type checkers: the values that it accepts, and the type that it holds."""
 
-    def __get__(self, owner: object, kind: type | None = None) -> Held_co: ...
+    def __get__(self, owner: object, kind: type | None = None) -> Value_co: ...
 
     def __set__(self, owner: object, value: Given_contra) -> None: ...
 
@@ -99,8 +99,8 @@ def _takes_recipe(options: type[T]) -> type[T]:
             try:
                 given = {**RECIPES[_RECIPE.read(name)].preset, **given}
             except ValueError:
-                words = f"expected {_RECIPE.expected} (got {shown(name)})"
-                raise OptionsError(f"--recipe (Options.recipe): {words}") from None
+                message = f"expected {_RECIPE.expected} (got {shown(name)})"
+                raise OptionsError(f"--recipe (Options.recipe): {message}") from None
         made(self, **given)
 
     options.__init__ = init  # type: ignore[assignment, method-assign] # what a decorator is for
@@ -183,7 +183,7 @@ class Options:
     )  # fmt: skip
     downloads: Accepts[int | str, int] = _option(
         "--downloads", "-w", "--num_workers", default=8, group=NETWORK, metavar="N",
-        kind=validators.whole("an integer from 1 to 256, such as 4", 1, 256), help="parallel downloads",
+        kind=validators.whole("an integer from 1 to 256, such as 4", 1, 256), help="max. parallel downloads",
     )  # fmt: skip
     pace: Accepts[float | str, float] = _option(
         "--pace", default=15.0, group=NETWORK, metavar="SECONDS",

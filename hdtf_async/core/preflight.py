@@ -54,7 +54,7 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DebugHeader:
     """What yt-dlp reports about itself."""
 
     version: str
@@ -63,12 +63,12 @@ class Told:
     plugin_directories: tuple[str, ...]
 
 
-def read_told(words: str) -> Told | None:
+def parse_debug_header(output: str) -> DebugHeader | None:
     """Parse the first output of yt-dlp ``--verbose``; None if it has another format."""
-    version = re.search(r"^\[debug\] yt-dlp version (?:\S*@)?(\d[\w.]{0,40})", words, re.MULTILINE)
+    version = re.search(r"^\[debug\] yt-dlp version (?:\S*@)?(\d[\w.]{0,40})", output, re.MULTILINE)
     if version is None:
         return None
-    return Told(version[1], _listed("JS runtimes", words), _listed("Plugin directories", words))
+    return DebugHeader(version[1], _listed("JS runtimes", output), _listed("Plugin directories", output))
 
 
 def of_yt_dlp(version: str, today: date) -> CheckResult:
@@ -80,18 +80,18 @@ def of_yt_dlp(version: str, today: date) -> CheckResult:
         old = None
     if old is None:
         return CheckResult("yt-dlp", Status.WARNING, f"{version}, of unknown age", _UPDATE)
-    words = f"{version}, {max(0, old)} days old"
+    message = f"{version}, {max(0, old)} days old"
     if old > OLD:
-        return CheckResult("yt-dlp", Status.WARNING, f"{words}: may be too old for YouTube", _UPDATE)
-    return CheckResult("yt-dlp", Status.FINE, words)
+        return CheckResult("yt-dlp", Status.WARNING, f"{message}: may be too old for YouTube", _UPDATE)
+    return CheckResult("yt-dlp", Status.FINE, message)
 
 
 def of_runtimes(runtimes: Sequence[str]) -> CheckResult:
     """Judge the JavaScript runtimes that yt-dlp has found, if they could not be tested."""
     if _usable(runtimes):
         return CheckResult("JavaScript", Status.FINE, ", ".join(runtimes))
-    words = f"{', '.join(runtimes) or 'no runtime'}: yt-dlp may miss formats or whole videos"
-    return CheckResult("JavaScript", Status.WARNING, words, f"{_UPDATE}, or {_node(found=False)}")
+    message = f"{', '.join(runtimes) or 'no runtime'}: yt-dlp may miss formats or whole videos"
+    return CheckResult("JavaScript", Status.WARNING, message, f"{_UPDATE}, or {_node(found=False)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,47 +127,47 @@ def of_challenge(challenge: Challenge, *, address_space: int | None, has_node: b
     if challenge.solved_by:
         return _of_solved(challenge)
     if not challenge.enabled:
-        words = "no runtime is enabled: yt-dlp may miss formats or whole videos"
-        return CheckResult("JavaScript", Status.WARNING, words, "omit --no-js-runtimes")
+        message = "no runtime is enabled: yt-dlp may miss formats or whole videos"
+        return CheckResult("JavaScript", Status.WARNING, message, "omit --no-js-runtimes")
     names = ", ".join(name for name, _ in challenge.failed)
     runs = any(not error for _, error in challenge.failed)
     if runs and not challenge.killed:
-        words = f"{names} runs but did not solve a test challenge; those of YouTube may fail too"
-        return CheckResult("JavaScript", Status.WARNING, words, _UPDATE)
+        message = f"{names} runs but did not solve a test challenge; those of YouTube may fail too"
+        return CheckResult("JavaScript", Status.WARNING, message, _UPDATE)
     error = " ".join(error or "" for _, error in challenge.failed)
     error = " ".join(error.partition("====")[0].replace("#", " ").split())[:200].rstrip(
         " ."
     )  # without a stack trace
     if not challenge.failed:
-        words = f"yt-dlp found no supported JavaScript runtime ({', '.join(challenge.runtimes) or 'none'})"
+        message = f"yt-dlp found no supported JavaScript runtime ({', '.join(challenge.runtimes) or 'none'})"
         remedy = _UPDATE
     elif address_space is not None:
-        words = f"{names} cannot run with {_gb(address_space)} of address space (ulimit -v): {error}"
+        message = f"{names} cannot run with {_gb(address_space)} of address space (ulimit -v): {error}"
         remedy = (
             "raise the limit (ulimit -v unlimited, or the batch job's virtual memory): deno reserves 32 GB"
         )
     elif challenge.killed or "out of memory" in error:
-        words = f"{names} was killed or ran out of memory while solving a test challenge: {error}"
+        message = f"{names} was killed or ran out of memory while solving a test challenge: {error}"
         remedy = "give the job more memory"
     else:
-        words = f"{names} cannot run: {error}"
+        message = f"{names} cannot run: {error}"
         remedy = f"{_UPDATE}; if it cannot write its cache, set DENO_DIR to a directory on a local disk"
     if "node" not in names:
         remedy += f"; or {_node(found=has_node)}"
     remedy += (
         "; to run without JavaScript (formats or whole videos may be missing): --yt-dlp-args=--no-js-runtimes"
     )
-    return CheckResult("JavaScript", Status.WRONG, words, remedy, Reason.JAVASCRIPT)
+    return CheckResult("JavaScript", Status.WRONG, message, remedy, Reason.JAVASCRIPT)
 
 
 def _of_solved(challenge: Challenge) -> CheckResult:
-    words = f"{challenge.solved_by} solved a test challenge in {challenge.seconds:.1f} s"
+    message = f"{challenge.solved_by} solved a test challenge in {challenge.seconds:.1f} s"
     if challenge.failed:
-        words += f" ({', '.join(name for name, _ in challenge.failed)} did not)"
+        message += f" ({', '.join(name for name, _ in challenge.failed)} did not)"
     if challenge.seconds <= SLOW_CHALLENGE:
-        return CheckResult("JavaScript", Status.FINE, words)
+        return CheckResult("JavaScript", Status.FINE, message)
     remedy = "unset DENO_DIR, or set it to a directory on a local disk that no other program locks"
-    return CheckResult("JavaScript", Status.WARNING, f"{words}; each video will take as long", remedy)
+    return CheckResult("JavaScript", Status.WARNING, f"{message}; each video will take as long", remedy)
 
 
 def _usable(runtimes: Sequence[str]) -> bool:
@@ -182,8 +182,10 @@ def _node(*, found: bool) -> str:
 def of_plugins(modules: Sequence[str]) -> CheckResult:
     """List yt-dlp's plugins; those for tokens are named ``getpot_...``."""
     tokens = [module for module in modules if module.startswith("getpot_")]
-    words = ", ".join(modules) or "none"
-    return CheckResult("plugins", Status.FINE, words + (f" ({len(tokens)} for PO tokens)" if tokens else ""))
+    message = ", ".join(modules) or "none"
+    return CheckResult(
+        "plugins", Status.FINE, message + (f" ({len(tokens)} for PO tokens)" if tokens else "")
+    )
 
 
 def of_ffmpeg(version: str, switches: Collection[str], *, keeps_rate: bool) -> CheckResult:
@@ -192,9 +194,9 @@ def of_ffmpeg(version: str, switches: Collection[str], *, keeps_rate: bool) -> C
         return CheckResult("ffmpeg", Status.WRONG, f"{version} was built without x264", _BUNDLED)
     if re.match(r"n?7\.0(?![0-9])", version):
         # Tested with 7.0.2: eight of ten clips of the demo; with --fps none.
-        words = f"{version} loses the duration of a clip's last frame without --fps"
+        message = f"{version} loses the duration of a clip's last frame without --fps"
         verdict = Status.WRONG if keeps_rate else Status.WARNING
-        return CheckResult("ffmpeg", verdict, words, _BUNDLED)
+        return CheckResult("ffmpeg", verdict, message, _BUNDLED)
     return CheckResult("ffmpeg", Status.FINE, version)
 
 
@@ -206,12 +208,12 @@ _DECODERS = {
 }
 _FILTERS = ("trim", "settb", "metadata", "setpts", "tpad", "fps", "crop", "scale", "setsar", "bwdif", "idet")
 _HDR_FILTERS = {"zscale", "tonemap"}
-_SOUND_CODECS = {"AAC": "aac", "PCM": "pcm_s16le"}
-_SOUND_FILTERS = ("atrim", "asetpts", "aresample", "aformat", "apad")
+_AUDIO_CODECS = {"AAC": "aac", "PCM": "pcm_s16le"}
+_AUDIO_FILTERS = ("atrim", "asetpts", "aresample", "aformat", "apad")
 
 
 def of_abilities(
-    encoders: Collection[str], decoders: Collection[str], filters: Collection[str], *, sound: bool = False
+    encoders: Collection[str], decoders: Collection[str], filters: Collection[str], *, audio: bool = False
 ) -> CheckResult:
     """Judge ffmpeg by its encoders, decoders and filters; every clip needs H.264 and the filters.
 
@@ -219,20 +221,20 @@ def of_abilities(
     """
     lacks = [f"encode {name}" for name, any_of in _ENCODERS.items() if not any_of & {*encoders}]
     lacks += ["decode H.264"] if not _DECODERS["H.264"] & {*decoders} else []
-    needed = (*_FILTERS, *(_SOUND_FILTERS if sound else ()))
-    if sound:
-        lacks += [f"encode {name}" for name, codec in _SOUND_CODECS.items() if codec not in encoders]
+    needed = (*_FILTERS, *(_AUDIO_FILTERS if audio else ()))
+    if audio:
+        lacks += [f"encode {name}" for name, codec in _AUDIO_CODECS.items() if codec not in encoders]
         lacks += ["decode AAC"] if "aac" not in decoders else []
     lacks += [f"filter with {name}" for name in needed if name not in filters]
     if lacks:
         return CheckResult("codecs", Status.WRONG, f"this ffmpeg cannot {', '.join(lacks)}", _BUNDLED)
     some = [name for name, any_of in _DECODERS.items() if not any_of & {*decoders}]
     if not {*filters} >= _HDR_FILTERS:
-        words = "this ffmpeg cannot convert HDR videos to SDR (zscale, tonemap)"
-        return CheckResult("codecs", Status.WARNING, words, _BUNDLED)
+        message = "this ffmpeg cannot convert HDR videos to SDR (zscale, tonemap)"
+        return CheckResult("codecs", Status.WARNING, message, _BUNDLED)
     if some:
-        words = f"this ffmpeg cannot decode {' and '.join(some)}, which some videos use"
-        return CheckResult("codecs", Status.WARNING, words, _BUNDLED)
+        message = f"this ffmpeg cannot decode {' and '.join(some)}, which some videos use"
+        return CheckResult("codecs", Status.WARNING, message, _BUNDLED)
     return CheckResult("codecs", Status.FINE, f"encodes H.264; decodes {', '.join(_DECODERS)}")
 
 
@@ -244,29 +246,29 @@ def of_face_tools(mediapipe: str | None, *, pooch: bool) -> CheckResult:
     """Judge what --crop face needs: MediaPipe's version, and whether pooch is installed, or not needed."""
     if mediapipe is None or not pooch:
         what = "MediaPipe" if mediapipe is None else "pooch, which downloads its model,"
-        words = f"{what} is not installed"
-        return CheckResult("faces", Status.WRONG, words, _EXTRA, Reason.TOOL_MISSING)
-    told = re.match(r"(\d+)\.(\d+)", mediapipe)
-    if told is None or (int(told[1]), int(told[2])) < _LEAST_MEDIAPIPE:
-        words = f"MediaPipe {mediapipe} is too old"
-        return CheckResult("faces", Status.WRONG, words, _EXTRA, Reason.TOOL_MISSING)
+        message = f"{what} is not installed"
+        return CheckResult("faces", Status.WRONG, message, _EXTRA, Reason.TOOL_MISSING)
+    version = re.match(r"(\d+)\.(\d+)", mediapipe)
+    if version is None or (int(version[1]), int(version[2])) < _LEAST_MEDIAPIPE:
+        message = f"MediaPipe {mediapipe} is too old"
+        return CheckResult("faces", Status.WRONG, message, _EXTRA, Reason.TOOL_MISSING)
     return CheckResult("faces", Status.FINE, f"MediaPipe {mediapipe}")
 
 
-def of_room(*, free: int, min_free: int, least: Sequence[int], keep_raw: bool) -> CheckResult:
+def of_disk_space(*, free: int, min_free: int, least: Sequence[int], keep_raw: bool) -> CheckResult:
     """Judge the free disk space by the lower bound of each remaining download, in bytes.
 
     The actual sizes are unknown until YouTube is queried, and are several times that.
     """
     needed = sum(least) if keep_raw else max(least, default=0)
     what = f"{len(least)} downloads" if keep_raw else "the longest download"
-    words = f"{_gb(free)} free; {what}: at least {_gb(needed)}" if least else f"{_gb(free)} free"
+    message = f"{_gb(free)} free; {what}: at least {_gb(needed)}" if least else f"{_gb(free)} free"
     if free - needed >= min_free:
-        return CheckResult("disk", Status.FINE, words)
+        return CheckResult("disk", Status.FINE, message)
     return CheckResult(
         "disk",
         Status.WRONG,
-        f"{words}, and --min-free is {min_free / 1e9:g}G",
+        f"{message}, and --min-free is {min_free / 1e9:g}G",
         "free disk space, choose another --out, or select fewer videos (--subset, --limit)"
         + ("; --no-keep-raw needs least space" if keep_raw else ""),
         Reason.DISK_FULL,
@@ -282,9 +284,9 @@ def of_cookies(text: str, *, written: float, now: float) -> CheckResult:
     """Judge a cookies file by its format and dates (seconds since 1970); nothing of it is repeated."""
     lines = text.splitlines()
     if not lines or not re.match(r"#( Netscape)? HTTP Cookie File", lines[0]):
-        looks = " (it looks like JSON)" if text.lstrip()[:1] in {"[", "{"} else ""
-        words = f"--cookies is not a cookies file in Netscape format{looks}"
-        return CheckResult("cookies", Status.WRONG, words, _EXPORT)
+        hint = " (it looks like JSON)" if text.lstrip()[:1] in {"[", "{"} else ""
+        message = f"--cookies is not a cookies file in Netscape format{hint}"
+        return CheckResult("cookies", Status.WRONG, message, _EXPORT)
     entries = [
         line.removeprefix("#HttpOnly_").split("\t")
         for line in lines
@@ -296,16 +298,16 @@ def of_cookies(text: str, *, written: float, now: float) -> CheckResult:
         if len(entry) == _FIELDS and re.search(r"(^|\.)(youtube|google)\.com$", entry[0].strip())
     ]
     days = max(0, round((now - written) / 86400))
-    words = f"{len(ours)} for YouTube, {days} days old"
+    message = f"{len(ours)} for YouTube, {days} days old"
     if not ours:
         return CheckResult("cookies", Status.WARNING, "no cookies for YouTube in the file", _EXPORT)
     lasting = [expires for expires in ours if not expires or expires > now]
     if not lasting:
-        return CheckResult("cookies", Status.WRONG, f"{words}, all expired", _EXPORT)
+        return CheckResult("cookies", Status.WRONG, f"{message}, all expired", _EXPORT)
     dated = [expires for expires in lasting if expires]
     soon = f"; the next expires in {(min(dated) - now) / 86400:.0f} days" if dated else ""
     gone = f", {len(ours) - len(lasting)} expired" if len(lasting) < len(ours) else ""
-    return CheckResult("cookies", Status.FINE, words + gone + soon)
+    return CheckResult("cookies", Status.FINE, message + gone + soon)
 
 
 def is_ready(signs: Iterable[CheckResult]) -> bool:
@@ -315,19 +317,19 @@ def is_ready(signs: Iterable[CheckResult]) -> bool:
 
 def to_json(sign: CheckResult) -> Mapping[str, object]:
     """Return a check result as JSON values."""
-    told: dict[str, object] = {"subject": sign.subject, "verdict": str(sign.verdict), "words": sign.words}
-    told |= {"what_to_do": sign.remedy} if sign.remedy else {}
-    return told if sign.details is None else told | {"details": sign.details}
+    fields: dict[str, object] = {"subject": sign.subject, "verdict": str(sign.verdict), "words": sign.words}
+    fields |= {"what_to_do": sign.remedy} if sign.remedy else {}
+    return fields if sign.details is None else fields | {"details": sign.details}
 
 
-def told(sign: CheckResult) -> str:
+def to_text(sign: CheckResult) -> str:
     """Return a check result as text: a line, and another one if there is something to do."""
     seen = f"{sign.verdict:>7}  {sign.subject}: {sign.words}"
     return f"{seen}\n{'':>7}  -> {sign.remedy}" if sign.remedy else seen
 
 
-def _listed(name: str, words: str) -> tuple[str, ...]:
-    found = re.search(rf"^\[debug\] {name}: (.+)", words, re.MULTILINE)
+def _listed(name: str, output: str) -> tuple[str, ...]:
+    found = re.search(rf"^\[debug\] {name}: (.+)", output, re.MULTILINE)
     if found is None or found[1].startswith("none"):
         return ()
     return tuple(found[1].split(", "))

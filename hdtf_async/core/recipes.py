@@ -80,10 +80,10 @@ class Recipe:
 
     def flaws(self, clip: ClipRecord) -> Iterator[str]:
         """Yield how a clip differs from what the code base expects."""
-        told = clip.to_json()  # it may have anything in place of a number
+        columns = clip.to_json()  # it may have anything in place of a number
         if abs(float(clip.fps or 0) - self.fps) > _NEAR:
-            yield f"{shown(told.get('fps'))} fps, not {self.fps}"
-        sides = told.get("width"), told.get("height")
+            yield f"{shown(columns.get('fps'))} fps, not {self.fps}"
+        sides = columns.get("width"), columns.get("height")
         if self.square and sides != (self.size, self.size):
             yield f"{shown(sides[0])}x{shown(sides[1])} pixels, not {self.size}x{self.size}"
         if self.audio in {Audio.AAC, Audio.BOTH} and clip.sound_codec is None:

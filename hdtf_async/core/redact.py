@@ -156,12 +156,12 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 """Colours and cursor movements in a tool's output, which are removed."""
 
 
-def last_words(words: Iterable[str] | str) -> str:
+def last_lines(output: Iterable[str] | str) -> str:
     """Return the last lines of a tool's output, safe to record and to print.
 
     At most 20 lines and 2000 characters. Control characters are removed, because the text is printed on
     terminals, and anything with the format of a secret, because it is written to files.
     """
-    text = without_secrets(ESCAPES.sub("", words if isinstance(words, str) else "\n".join(words)))
+    text = without_secrets(ESCAPES.sub("", output if isinstance(output, str) else "\n".join(output)))
     lines = ("".join(c for c in line if c.isprintable()).strip() for line in text.splitlines())
     return "\n".join([line for line in lines if line][-_LAST_LINES:])[-_LAST_CHARACTERS:].lstrip()

@@ -45,10 +45,10 @@ class Shard:
     @classmethod
     def read(cls, text: str) -> Self:
         """Read ``I/N``. Raises `ValueError`."""
-        told = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-        if told is None:
+        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+        if found is None:
             raise ValueError("expected I/N, such as 0/4 for the first of four shards")
-        return cls(int(told[1]), int(told[2]))
+        return cls(int(found[1]), int(found[2]))
 
     def owns(self, youtube_id: str) -> bool:
         """Whether a video belongs to this shard."""
@@ -74,7 +74,7 @@ def named(shards: Sequence[Shard]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def absent_words(absent: Sequence[Shard]) -> str:
+def absent_message(absent: Sequence[Shard]) -> str:
     """Return a sentence about shards that have not started, and what to do."""
     shards, have, them = ("Shards", "have", "them") if len(absent) > 1 else ("Shard", "has", "it")
     return f"{shards} {named(absent)} {have} not started: start {them}, or run once without --shard."
@@ -96,10 +96,10 @@ class Merged:
     @property
     def words(self) -> str:
         """A summary for the user."""
-        words = f"{self.clips} clips, {self.missing.total()} missing"
+        text = f"{self.clips} clips, {self.missing.total()} missing"
         if self.unended:
-            words += f", {self.unended} shards running or killed"
-        return f"{words}. {absent_words(self.absent)}" if self.absent else words
+            text += f", {self.unended} shards running or killed"
+        return f"{text}. {absent_message(self.absent)}" if self.absent else text
 
     @property
     def exit_code(self) -> ExitCode:
@@ -114,16 +114,16 @@ def from_environment(variables: Mapping[str, str]) -> tuple[Shard, str] | None:
     Raises `ValueError` if the variables are incomplete.
     """
     for name in (SLURM, KUBERNETES):
-        told = variables.get(name)
-        if told:
+        value = variables.get(name)
+        if value:
             try:
-                return _told(name, int(told), variables), name
+                return _from_variable(name, int(value), variables), name
             except ValueError as error:
-                raise ValueError(f"{name}={told[:20]}: {error}; use --shard I/N") from None
+                raise ValueError(f"{name}={value[:20]}: {error}; use --shard I/N") from None
     return None
 
 
-def _told(name: str, number: int, variables: Mapping[str, str]) -> Shard:
+def _from_variable(name: str, number: int, variables: Mapping[str, str]) -> Shard:
     if COUNT in variables:
         return Shard(number, int(variables[COUNT]))
     if name == KUBERNETES:

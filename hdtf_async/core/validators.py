@@ -131,21 +131,21 @@ def choice(members: type[E]) -> Kind[E]:
     def read(value: object) -> E:
         return members(value.strip().lower()) if isinstance(value, str) else _refuse(value)
 
-    words = tuple(members)
-    return Kind(_one_of(words), read, choices=words)
+    names = tuple(members)
+    return Kind(_one_of(names), read, choices=names)
 
 
-def word(words: tuple[str, ...]) -> Kind[str]:
+def word(choices: tuple[str, ...]) -> Kind[str]:
     """Return the kind of some fixed words."""
 
     def read(value: object) -> str:
-        return value if isinstance(value, str) and value in words else _refuse(value)
+        return value if isinstance(value, str) and value in choices else _refuse(value)
 
-    return Kind(_one_of(words), read, choices=words)
+    return Kind(_one_of(choices), read, choices=choices)
 
 
-def _one_of(words: tuple[str, ...]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
+def _one_of(choices: tuple[str, ...]) -> str:
+    return f"{', '.join(choices[:-1])} or {choices[-1]}"
 
 
 _ON, _OFF = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -154,8 +154,8 @@ _ON, _OFF = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 def _switch(value: object) -> bool:
     if isinstance(value, bool):
         return value
-    said = _text(value).strip().lower()
-    return said in _ON if said in {*_ON, *_OFF} else _refuse(value)
+    text = _text(value).strip().lower()
+    return text in _ON if text in {*_ON, *_OFF} else _refuse(value)
 
 
 SWITCH = Kind("true or false", _switch, write=lambda value: "on" if value else "off")

@@ -45,7 +45,7 @@ def yt_dlp_arguments(value: tuple[str, ...]) -> str | None:
 def _owned(name: str) -> str:
     """Return the option in an argument for yt-dlp that the supervisor owns; empty if there is none."""
     if name.startswith("--"):
-        return name if any(known.startswith(name) for known in _OWNED) else ""
+        return name if any(option.startswith(name) for option in _OWNED) else ""
     # Short options may be combined in one word, up to one that takes the rest as its value.
     for letter in name[1:] if name.startswith("-") else "":
         if letter in _OWNED_LETTERS:

@@ -45,9 +45,9 @@ class _Correction(Generic[_What]):
     source: str
     """Its origin, sanitised for display."""
 
-    def finding(self, severity: Severity, code: str, words: str) -> Finding:
+    def finding(self, severity: Severity, code: str, message: str) -> Finding:
         """Return a finding about this correction."""
-        return Finding(FILE, self.line, severity, code, words)
+        return Finding(FILE, self.line, severity, code, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,10 @@ class Published:
     lines: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     """Line of a video's or clip's row, by the kind of table, then the stem; 0 if there is no row."""
 
-    def finding(self, kind: str, row: Video | Clip, severity: Severity, code: str, words: str) -> Finding:
+    def finding(self, kind: str, row: Video | Clip, severity: Severity, code: str, message: str) -> Finding:
         """Return a finding about the row of a video or clip in one kind of table."""
         subset = row.subset if isinstance(row, Video) else row.video.subset
-        return Finding(f"{subset}_{kind}.txt", self.lines[kind].get(row.stem, 0), severity, code, words)
+        return Finding(f"{subset}_{kind}.txt", self.lines[kind].get(row.stem, 0), severity, code, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ def _correction(row: Row, cells: list[str]) -> Correction | None:
         raise row.malformed(f"{len(cells)} columns, expected {len(HEAD)}: {','.join(HEAD)}")
     level, subset, name, youtube_id, index, published, new_index, corrected, source = cells
     if level not in ("verified", "unverified") or subset not in SUBSETS:
-        words = f"expected a level (verified or unverified) and a subset ({', '.join(SUBSETS)}) first"
-        raise row.malformed(f"invalid correction: {words}")
+        message = f"expected a level (verified or unverified) and a subset ({', '.join(SUBSETS)}) first"
+        raise row.malformed(f"invalid correction: {message}")
     # The output of ascii() cannot move the cursor; its own quotes are removed.
     place, shown = (row.line, Corrections(level)), ascii(source[:100])[1:-1]
     safe_name, safe_id = row.name(name), row.youtube_id(f"https://youtu.be/{youtube_id}")
@@ -142,8 +142,8 @@ def _clip(row: Row, video: Video, index: str, text: str) -> Clip | None:
     """Read a clip from its index and a text such as ``00:05-01:35 389 776 0 776``."""
     first, *others = text.split() or [""]
     if len(others) != len(("left", "width", "top", "height")):
-        words = "expected interval, left, width, top, height, such as 00:05-01:35 389 776 0 776"
-        raise row.malformed(f"no clip in {text[:100]!a}; {words}, followed by ' at 720' if published")
+        message = "expected interval, left, width, top, height, such as 00:05-01:35 389 776 0 776"
+        raise row.malformed(f"no clip in {text[:100]!a}; {message}, followed by ' at 720' if published")
     number, interval, box = row.index(index), row.interval(first), row.box(others)
     if number is None or interval is None or box is None:
         return None
@@ -157,12 +157,12 @@ def apply(published: Published, corrections: Iterable[Correction]) -> Corrected:
     another interval is rejected, together with all others that replace the same clip. If two levels correct
     one row, the verified one applies. Videos and clips keep their order.
     """
-    known = {(video.stem, video.youtube_id) for video in steps(published.videos)}
+    existing = {(video.stem, video.youtube_id) for video in steps(published.videos)}
     heights: list[HeightCorrection] = []
     clips: list[ClipCorrection] = []
     for each in sorted(corrections, key=lambda each: each.level is Corrections.UNVERIFIED):
         video = each.published if isinstance(each, HeightCorrection) else each.published.video
-        if (video.stem, video.youtube_id) not in known:
+        if (video.stem, video.youtube_id) not in existing:
             continue
         if isinstance(each, HeightCorrection):
             heights.append(each)
@@ -204,11 +204,11 @@ def _right_heights(
             continue
         waiting.remove(each.published)
         applied[each.published] = each
-        words = (
+        message = (
             f"{each.published.stem}: reference height {each.published.reference_height} corrected to "
             f"{each.corrected.reference_height} ({each.level}: {each.source})."
         )
-        findings.append(each.finding(Severity.NOTE, "corrected", words))
+        findings.append(each.finding(Severity.NOTE, "corrected", message))
     return applied
 
 
@@ -216,10 +216,10 @@ def _replacements(
     published: Published, corrections: Sequence[ClipCorrection], findings: Findings
 ) -> dict[Clip, list[Clip]]:
     """Return the replacements of each published clip."""
-    wanted = {each.published.stem for each in corrections}
-    waiting = {replace(clip, zoom=None): clip for clip in steps(published.clips) if clip.stem in wanted}
+    stems = {each.published.stem for each in corrections}
+    waiting = {replace(clip, zoom=None): clip for clip in steps(published.clips) if clip.stem in stems}
     videos = {each.published.video.stem for each in corrections}
-    taken = {stem: set(range(published.intervals[stem])) for stem in videos}
+    used = {stem: set(range(published.intervals[stem])) for stem in videos}
     groups: dict[tuple[Corrections, Clip], list[ClipCorrection]] = {}
     for each in corrections:
         groups.setdefault((each.level, each.published), []).append(each)
@@ -230,38 +230,40 @@ def _replacements(
             for each in group:
                 findings.append(_not_applied(each, old.stem))
             continue
-        reused = _reused(group, taken[clip.video.stem])
+        reused = _reused(group, used[clip.video.stem])
         if reused is not None:
-            words = (
+            message = (
                 f"{old.stem} not corrected: index {reused.corrected.index} already belongs to another "
                 f"interval; use the next free index."
             )
-            findings.append(reused.finding(Severity.ERROR, "index_reused", words))
+            findings.append(reused.finding(Severity.ERROR, "index_reused", message))
             continue
         del waiting[old]
-        taken[clip.video.stem].update(each.corrected.index for each in group)
+        used[clip.video.stem].update(each.corrected.index for each in group)
         applied[clip] = [replace(each.corrected, zoom=clip.zoom, correction=level.value) for each in group]
         for each in group:
-            words = f"{old.stem} ({_shown(old)}) replaced by {each.corrected.stem} ({_shown(each.corrected)})"
-            findings.append(each.finding(Severity.NOTE, "corrected", f"{words}; {level}: {each.source}."))
+            message = (
+                f"{old.stem} ({_shown(old)}) replaced by {each.corrected.stem} ({_shown(each.corrected)})"
+            )
+            findings.append(each.finding(Severity.NOTE, "corrected", f"{message}; {level}: {each.source}."))
     return applied
 
 
-def _reused(group: Iterable[ClipCorrection], taken: set[int]) -> ClipCorrection | None:
+def _reused(group: Iterable[ClipCorrection], used: set[int]) -> ClipCorrection | None:
     """Return the first correction that assigns an index to a second interval."""
     given: set[int] = set()
     for each in group:
         old, new = each.published, each.corrected
         keeps = (new.index, new.interval) == (old.index, old.interval)
-        if new.index in given or (new.index in taken and not keeps):
+        if new.index in given or (new.index in used and not keeps):
             return each
         given.add(new.index)
     return None
 
 
 def _not_applied(correction: Correction, stem: str) -> Finding:
-    words = f"{stem}: correction not applied; the tables differ from the row that it corrects."
-    return correction.finding(Severity.NOTE, "correction_not_applied", words)
+    message = f"{stem}: correction not applied; the tables differ from the row that it corrects."
+    return correction.finding(Severity.NOTE, "correction_not_applied", message)
 
 
 def _shown(clip: Clip) -> str:
@@ -272,11 +274,11 @@ def _shown(clip: Clip) -> str:
     )
 
 
-def look_over(published: Published, corrected: Corrected, asked: Corrections) -> Iterator[Finding]:
+def look_over(published: Published, corrected: Corrected, requested: Corrections) -> Iterator[Finding]:
     """Report suspicious videos and clips among those whose rows are valid."""
     yield from _twins(published)
-    yield from _odd_heights(published, corrected, asked)
-    yield from _odd_boxes(published, corrected, asked)
+    yield from _odd_heights(published, corrected, requested)
+    yield from _odd_boxes(published, corrected, requested)
     yield from _overlaps(published, corrected)
 
 
@@ -286,36 +288,36 @@ def _twins(published: Published) -> Iterator[Finding]:
     for video in steps(published.videos):
         first = by_id.setdefault(video.youtube_id, video)
         if first is not video:
-            words = f"{first.stem} and {video.stem} are the same YouTube video ({video.youtube_id})"
-            words += "; keep them in the same split."
-            yield published.finding("video_url", video, Severity.NOTE, "shared_youtube_id", words)
+            message = f"{first.stem} and {video.stem} are the same YouTube video ({video.youtube_id})"
+            message += "; keep them in the same split."
+            yield published.finding("video_url", video, Severity.NOTE, "shared_youtube_id", message)
 
 
-def _odd_heights(published: Published, corrected: Corrected, asked: Corrections) -> Iterator[Finding]:
+def _odd_heights(published: Published, corrected: Corrected, requested: Corrections) -> Iterator[Finding]:
     """Report heights of 0 in the table, and heights that match no YouTube format."""
     for before, video in steps(zip(published.videos, corrected.videos, strict=True)):
         height, line = video.reference_height, published.lines["resolution"].get(video.stem, 0)
         if line and not before.reference_height and height:
-            words = f"{video.stem} has reference height 0; corrected to {height}."
-            yield published.finding("resolution", video, Severity.NOTE, "zero_height", words)
+            message = f"{video.stem} has reference height 0; corrected to {height}."
+            yield published.finding("resolution", video, Severity.NOTE, "zero_height", message)
         elif line and not height:
-            words = f"{video.stem} has reference height 0, so the scale of its boxes is unknown"
-            words += f"{_hint(Corrections.VERIFIED, asked)}."
-            yield published.finding("resolution", video, Severity.WARNING, "zero_height", words)
+            message = f"{video.stem} has reference height 0, so the scale of its boxes is unknown"
+            message += f"{_hint(Corrections.VERIFIED, requested)}."
+            yield published.finding("resolution", video, Severity.WARNING, "zero_height", message)
         elif height and height not in RENDITIONS:
-            nearest = min(RENDITIONS, key=lambda known: (abs(known - height), known))
-            words = f"{video.stem}: height {height} matches no YouTube format; the nearest is {nearest}."
-            yield published.finding("resolution", video, Severity.NOTE, "odd_height", words)
+            nearest = min(RENDITIONS, key=lambda standard: (abs(standard - height), standard))
+            message = f"{video.stem}: height {height} matches no YouTube format; the nearest is {nearest}."
+            yield published.finding("resolution", video, Severity.NOTE, "odd_height", message)
 
 
-def _odd_boxes(published: Published, corrected: Corrected, asked: Corrections) -> Iterator[Finding]:
+def _odd_boxes(published: Published, corrected: Corrected, requested: Corrections) -> Iterator[Finding]:
     """Report boxes that end below the frame; the tables do not contain its width."""
     for clip in steps(corrected.clips):
         height = clip.video.reference_height
         if height and clip.box.bottom > height:
-            words = f"The crop box of {clip.stem} ends at row {clip.box.bottom} of a frame of {height} rows"
-            words += f" and is invalid{_hint(Corrections.UNVERIFIED, asked)}."
-            yield published.finding("crop_wh", clip, Severity.WARNING, "box_does_not_fit", words)
+            message = f"The crop box of {clip.stem} ends at row {clip.box.bottom} of a frame of {height} rows"
+            message += f" and is invalid{_hint(Corrections.UNVERIFIED, requested)}."
+            yield published.finding("crop_wh", clip, Severity.WARNING, "box_does_not_fit", message)
 
 
 def _overlaps(published: Published, corrected: Corrected) -> Iterator[Finding]:
@@ -324,12 +326,12 @@ def _overlaps(published: Published, corrected: Corrected) -> Iterator[Finding]:
     for clip in sorted_in_steps(corrected.clips, key=lambda clip: (clip.interval.start, clip.interval.end)):
         before = latest.get(clip.video.stem)
         if before is not None and clip.interval.start < before.interval.end:
-            words = f"{before.stem} and {clip.stem} overlap in time and share frames."
-            yield published.finding("annotion_time", clip.video, Severity.NOTE, "overlapping_clips", words)
+            message = f"{before.stem} and {clip.stem} overlap in time and share frames."
+            yield published.finding("annotion_time", clip.video, Severity.NOTE, "overlapping_clips", message)
         if before is None or before.interval.end < clip.interval.end:
             latest[clip.video.stem] = clip
 
 
-def _hint(level: Corrections, asked: Corrections) -> str:
+def _hint(level: Corrections, requested: Corrections) -> str:
     """Name the option that may help, unless it was given."""
-    return "" if asked.includes(level) else f"; `--corrections {level}` may have a correction"
+    return "" if requested.includes(level) else f"; `--corrections {level}` may have a correction"

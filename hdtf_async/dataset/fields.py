@@ -67,9 +67,9 @@ class Findings:
         yield from self._kept
         for (file, severity, code), line in self._first_left.items():
             more = self._counts[file, severity, code] - MOST_OF_A_KIND
-            words = f"{more} more of this kind, from here on"
-            words += f": only the first {MOST_OF_A_KIND} are listed."
-            yield Finding(file, line, severity, code, words, more)
+            message = f"{more} more of this kind, from here on"
+            message += f": only the first {MOST_OF_A_KIND} are listed."
+            yield Finding(file, line, severity, code, message, more)
 
     def __len__(self) -> int:
         return len(self._kept) + len(self._first_left)
@@ -88,29 +88,29 @@ class Row:
     fields: list[str]
     findings: Findings
 
-    def malformed(self, words: str) -> TableError:
+    def malformed(self, message: str) -> TableError:
         """Return the error for a line that is no row of its table."""
-        return TableError(self.file, self.line, words)
+        return TableError(self.file, self.line, message)
 
-    def refuse(self, code: str, words: str) -> None:
+    def refuse(self, code: str, message: str) -> None:
         """Report a skipped value, with its row if that is useless without it."""
-        self.findings.append(Finding(self.file, self.line, Severity.ERROR, code, words))
+        self.findings.append(Finding(self.file, self.line, Severity.ERROR, code, message))
 
     def expect(self, count: int, form: str) -> None:
         """Raise `TableError` unless the row has ``count`` fields; ``form`` is an example."""
         if len(self.fields) != count:
-            words = f"{len(self.fields)} fields in {quoted(' '.join(self.fields))}"
-            raise self.malformed(f"{words}; expected {count}, such as {form}")
+            message = f"{len(self.fields)} fields in {quoted(' '.join(self.fields))}"
+            raise self.malformed(f"{message}; expected {count}, such as {form}")
 
     def name(self, text: str) -> str | None:
         """Read the name of a video, with or without ``.mp4``, that is safe as part of a file name."""
         name = text.removesuffix(".mp4")
         if len(name) <= LONGEST_NAME and _NAME.fullmatch(name) and ".." not in name:
             return name
-        words = f"{quoted(text)} is not a safe file name; skipped. A name has up to {LONGEST_NAME} ASCII"
-        words += " letters, digits, '_', '-' and single '.', begins with a letter or a digit and does not"
-        words += " end with '.'."
-        self.refuse("bad_name", words)
+        message = f"{quoted(text)} is not a safe file name; skipped. A name has up to {LONGEST_NAME} ASCII"
+        message += " letters, digits, '_', '-' and single '.', begins with a letter or a digit and does not"
+        message += " end with '.'."
+        self.refuse("bad_name", message)
         return None
 
     def key(self, text: str) -> tuple[str, int] | None:
@@ -182,8 +182,8 @@ class Row:
         box = Box(left, top, width, height)
         if width and height and max(box.right, box.bottom) <= GREATEST_COORDINATE:
             return box
-        words = f"box {quoted(' '.join(texts))} has no area or ends beyond {GREATEST_COORDINATE}; skipped."
-        self.refuse("bad_box", words)
+        message = f"box {quoted(' '.join(texts))} has no area or ends beyond {GREATEST_COORDINATE}; skipped."
+        self.refuse("bad_box", message)
         return None
 
     def interval(self, text: str) -> Interval | None:
@@ -194,8 +194,10 @@ class Row:
         interval = Interval(_seconds(start), _seconds(end))
         if interval.start < interval.end <= DAY:
             return interval
-        words = f"interval {quoted(text)} has no valid times, does not run forward or exceeds a day; skipped."
-        self.refuse("bad_interval", words)
+        message = (
+            f"interval {quoted(text)} has no valid times, does not run forward or exceeds a day; skipped."
+        )
+        self.refuse("bad_interval", message)
         return None
 
 

@@ -66,8 +66,8 @@ def fit(box: Box, reference_height: int, width: int, height: int) -> Box:
         box.bottom * scale - height,
     )
     if out > _SLACK:
-        words = f"{where} extends beyond the {width}x{height} frame by {float(out):.1f} pixels"
-        raise Failure(Reason.BOX_DOES_NOT_FIT, words)
+        message = f"{where} extends beyond the {width}x{height} frame by {float(out):.1f} pixels"
+        raise Failure(Reason.BOX_DOES_NOT_FIT, message)
     # Two pixels less are always enough: each edge moves by one, and the frame ends on a whole pixel.
     for shorter in (0, 2):
         across = _place(box.left, box.width, scale, width, shorter)
@@ -89,13 +89,13 @@ def scale_of(reference_height: int, width: int, height: int) -> Fraction:
     return Fraction(height, reference_height)
 
 
-def _place(start: int, side: int, scale: Fraction, room: int, shorter: int) -> tuple[int, int] | None:
+def _place(start: int, side: int, scale: Fraction, extent: int, shorter: int) -> tuple[int, int] | None:
     """Place one axis of a box: return its even offset and even side, or None if it does not fit."""
     length = 2 * (side * scale // 2) - shorter
     if length < 2:  # noqa: PLR2004 - the smallest even side
         return None
     exact = (start + Fraction(side, 2)) * scale - Fraction(length, 2)
-    last = (room - length) // 2 * 2
+    last = (extent - length) // 2 * 2
     offset = min(2 * round(exact / 2), last)
     return (offset, length) if offset >= 0 and abs(offset - exact) <= _SLACK else None
 

@@ -93,11 +93,11 @@ class Difference:
     @property
     def words(self) -> str:
         """Description of the differences, such as ``size unchanged -> 512``."""
-        told = (
-            f"{key.replace('_', ' ')} {_said(self.old.get(key, 'not recorded'))} -> {_said(self.new[key])}"
+        changes = (
+            f"{key.replace('_', ' ')} {_text(self.old.get(key, 'not recorded'))} -> {_text(self.new[key])}"
             for key in self.keys
         )
-        return ", ".join(told) or "created by another version of this program"
+        return ", ".join(changes) or "created by another version of this program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +162,13 @@ def require_known(tables: Tables, options: Options) -> None:
 
 def refused(tables: Tables, options: Options) -> tuple[Finding, ...]:
     """Return one finding for each skipped row, of the selected subsets."""
-    wanted = {"", *wanted_subsets(options)}
+    subsets = {"", *wanted_subsets(options)}
     rows: dict[tuple[str, int], Finding] = {}
     for found in tables.findings:
-        if found.severity is Severity.ERROR and subset_of(found.file) in wanted:
+        if found.severity is Severity.ERROR and subset_of(found.file) in subsets:
             before = rows.get((found.file, found.line))
-            words = found.words if before is None else f"{before.words} {found.words}"
-            rows[found.file, found.line] = replace(found, words=words)
+            message = found.words if before is None else f"{before.words} {found.words}"
+            rows[found.file, found.line] = replace(found, words=message)
     return tuple(rows.values())
 
 
@@ -185,12 +185,12 @@ def subset_of(file: str) -> str:
 
 def chosen(videos: Iterable[Video], options: Options) -> list[Video]:
     """Return the selected videos, in table order."""
-    wanted = set(options.videos)
+    names = set(options.videos)
     found = [
         video
         for video in steps(videos)
         if (not options.subsets or video.subset in options.subsets)
-        and (not wanted or wanted & {video.name, video.stem, video.youtube_id})
+        and (not names or names & {video.name, video.stem, video.youtube_id})
     ]
     return found if options.limit is None else found[: options.limit]
 
@@ -238,9 +238,9 @@ def make(
     for clip in steps(selected):
         record = there.get(clip.stem)
         if record is not None:
-            asked = row(clip, settings)
+            requested = row(clip, settings)
             recorded = ClipRecord.of(record).fingerprint
-            if recorded == _fingerprint(asked, stated):
+            if recorded == _fingerprint(requested, stated):
                 present.append(clip)
                 continue
             stale[clip.stem] = recorded
@@ -265,12 +265,12 @@ def make(
     )
 
 
-def _fingerprint(asked: Mapping[str, Any], stated: Mapping[str, Any]) -> str:
-    text = json.dumps([asked, stated], sort_keys=True)
+def _fingerprint(requested: Mapping[str, Any], stated: Mapping[str, Any]) -> str:
+    text = json.dumps([requested, stated], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _said(value: object) -> str:
+def _text(value: object) -> str:
     """Format a setting as its option would be written."""
     if value is None:
         return "unchanged"
@@ -280,9 +280,9 @@ def _said(value: object) -> str:
 
 
 def _outside(
-    there: Mapping[str, Mapping[str, Any]], selected: set[str], stated: Mapping[str, Any]
+    existing: Mapping[str, Mapping[str, Any]], selected: set[str], stated: Mapping[str, Any]
 ) -> Iterator[Difference]:
-    for stem, record in steps(there.items()):
+    for stem, record in steps(existing.items()):
         if stem not in selected:
             difference = Difference(stem, record["form"], stated)
             if difference.keys:
@@ -329,7 +329,7 @@ def works(tables: Tables, clips: Iterable[Clip]) -> list[VideoJob]:
     rows: dict[str, list[Video]] = {}
     for video in steps(dict.fromkeys(clip.video for clip in steps(tables.clips))):
         rows.setdefault(video.youtube_id, []).append(video)
-    wanted: dict[str, list[Clip]] = {}
+    clips_of: dict[str, list[Clip]] = {}
     for clip in steps(clips):
-        wanted.setdefault(clip.video.youtube_id, []).append(clip)
-    return in_order(VideoJob(tuple(rows[name]), tuple(group)) for name, group in steps(wanted.items()))
+        clips_of.setdefault(clip.video.youtube_id, []).append(clip)
+    return in_order(VideoJob(tuple(rows[name]), tuple(group)) for name, group in steps(clips_of.items()))

@@ -96,13 +96,13 @@ def _read_subset(directory: Path, subset: str, published: Published) -> bool:
     zooms = _table(directory, files[4], findings, _ratio)
     tables = (urls, heights, intervals, boxes, zooms)
     if all(table is None for table in tables):
-        words = f"All tables of {subset} are missing."
-        findings.append(Finding(files[0], 0, Severity.WARNING, "missing_subset", words))
+        message = f"All tables of {subset} are missing."
+        findings.append(Finding(files[0], 0, Severity.WARNING, "missing_subset", message))
         return False
     for file, table, without in zip(files, tables, _WITHOUT.values(), strict=True):
         if table is None:
-            words = f"Table missing: {subset} has {without}."
-            findings.append(Finding(file, 0, Severity.WARNING, "missing_table", words))
+            message = f"Table missing: {subset} has {without}."
+            findings.append(Finding(file, 0, Severity.WARNING, "missing_table", message))
     if urls is not None:
         _Subset(subset, files, urls, heights, intervals, boxes, zooms, published).join()
     return True
@@ -127,50 +127,50 @@ class _Subset:
     by_lower_case: dict[str, str] = field(default_factory=dict)
     """The name of each video by its name in lower case."""
 
-    def find(self, table: int, line: int, severity: Severity, code: str, words: str) -> None:
-        self.published.findings.append(Finding(self.files[table], line, severity, code, words))
+    def find(self, table: int, line: int, severity: Severity, code: str, message: str) -> None:
+        self.published.findings.append(Finding(self.files[table], line, severity, code, message))
 
     def join(self) -> None:
         """Join the tables by name and index, and report rows without a match."""
         for table, named in ((1, self.heights), (2, self.intervals)):
             for name, (line, _) in steps((named or {}).items()):
-                self.known(table, line, name)
+                self.has_video(table, line, name)
         for table, keyed in ((3, self.boxes), (4, self.zooms)):
             for (name, index), (line, _) in steps((keyed or {}).items()):
-                if self.known(table, line, name) and self.intervals is not None:
+                if self.has_video(table, line, name) and self.intervals is not None:
                     _, listed = self.intervals.get(name, (0, None))
                     if index >= len(listed or ()):
-                        words = f"{name} has no interval {index}; row skipped."
-                        self.find(table, line, Severity.ERROR, "unknown_interval", words)
+                        message = f"{name} has no interval {index}; row skipped."
+                        self.find(table, line, Severity.ERROR, "unknown_interval", message)
         for name, (line, youtube_id) in steps(self.urls.items()):
             if youtube_id is not None:
                 self.add_video(name, line, youtube_id)
 
-    def known(self, table: int, line: int, name: str) -> bool:
+    def has_video(self, table: int, line: int, name: str) -> bool:
         if name not in self.urls:
-            words = f"{name} is not in {self.files[0]}; row skipped."
-            self.find(table, line, Severity.ERROR, "unknown_video", words)
+            message = f"{name} is not in {self.files[0]}; row skipped."
+            self.find(table, line, Severity.ERROR, "unknown_video", message)
         return name in self.urls
 
     def add_video(self, name: str, line: int, youtube_id: str) -> None:
         # Removed instead of looked up, so that a long table is not in memory twice.
         height_line, height = (self.heights or {}).pop(name, (0, None))
         if self.heights is not None and not height_line:
-            words = f"{name} has no row in {self.files[1]}: the scale of its crop boxes is unknown."
-            self.find(0, line, Severity.WARNING, "no_height", words)
+            message = f"{name} has no row in {self.files[1]}: the scale of its crop boxes is unknown."
+            self.find(0, line, Severity.WARNING, "no_height", message)
         video = Video(self.subset, name, youtube_id, height or 0)
         # Skipped on every system: if a file system ignores case, two downloads would share a directory, and
         # clips of one video would replace those of the other.
         first = self.by_lower_case.setdefault(name.lower(), name)
         if first != name:
-            words = f"{name} differs from {first} only in case, which some file systems ignore"
-            words += f"; {name} skipped."
-            self.find(0, line, Severity.ERROR, "case_collision", words)
+            message = f"{name} differs from {first} only in case, which some file systems ignore"
+            message += f"; {name} skipped."
+            self.find(0, line, Severity.ERROR, "case_collision", message)
             return
         interval_line, intervals = (self.intervals or {}).pop(name, (0, None))
         if self.intervals is not None and not intervals:
-            words = f"{name} has no interval in {self.files[2]}; skipped."
-            self.find(0, line, Severity.NOTE, "no_interval", words)
+            message = f"{name} has no interval in {self.files[2]}; skipped."
+            self.find(0, line, Severity.NOTE, "no_interval", message)
         self.published.videos.append(video)
         stem, lines = video.stem, self.published.lines
         self.published.intervals[stem] = len(intervals or ())
@@ -182,8 +182,8 @@ class _Subset:
         for index, interval in enumerate(intervals or ()):
             box_line, box = self.boxes.pop((name, index), (0, None))
             if interval is not None and not box_line:
-                words = f"Interval {index} of {name} has no crop box; skipped."
-                self.find(2, interval_line, Severity.NOTE, "no_box", words)
+                message = f"Interval {index} of {name} has no crop box; skipped."
+                self.find(2, interval_line, Severity.NOTE, "no_box", message)
             if interval is not None and box is not None:
                 _, zoom = (self.zooms or {}).pop((name, index), (0, None))
                 clip = Clip(video, index, interval, box, zoom)
@@ -192,10 +192,10 @@ class _Subset:
 
 
 def _read_corrections(
-    directory: Path, asked: Corrections, findings: Findings
+    directory: Path, requested: Corrections, findings: Findings
 ) -> list[_corrections.Correction]:
     """Read the corrections of the requested levels; none if there is no such file."""
-    if asked is Corrections.NONE:
+    if requested is Corrections.NONE:
         return []
     homes = [each for each in (directory, shipped()) if _mode(each / _corrections.FILE, _corrections.FILE)]
     if not homes:
@@ -205,7 +205,7 @@ def _read_corrections(
         for line, text in _lines(homes[0], _corrections.FILE)
         if text.strip()
     )
-    return [each for each in _corrections.parse(rows) if asked.includes(each.level)]
+    return [each for each in _corrections.parse(rows) if requested.includes(each.level)]
 
 
 def _mode(path: Path, shown: str) -> int | None:
@@ -235,11 +235,13 @@ def _lines(directory: Path, file: str) -> Iterator[tuple[int, str]]:
                 if line == 1:
                     text = text.removeprefix("\ufeff")
                 if len(text) > LONGEST_LINE and not text.endswith("\n"):
-                    words = f"longer than {LONGEST_LINE} characters: damaged, download the table again"
-                    raise TableError(file, line, words)
+                    message = f"longer than {LONGEST_LINE} characters: damaged, download the table again"
+                    raise TableError(file, line, message)
                 if length > LARGEST_TABLE:
-                    words = f"the table is longer than {LARGEST_TABLE} characters: damaged, download it again"
-                    raise TableError(file, line, words)
+                    message = (
+                        f"the table is longer than {LARGEST_TABLE} characters: damaged, download it again"
+                    )
+                    raise TableError(file, line, message)
                 if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
                     raise TableError(file, line, f"{quoted(text.strip())} is not UTF-8; save it as UTF-8")
                 yield line, text
@@ -265,8 +267,8 @@ def _table(
         row = Row(file, line, fields, findings)
         key, value = read_row(row)
         if key in rows:
-            words = f"{quoted(fields[0])} already has a row in line {rows[key][0]}; duplicate skipped."
-            row.refuse("duplicate_row", words)
+            message = f"{quoted(fields[0])} already has a row in line {rows[key][0]}; duplicate skipped."
+            row.refuse("duplicate_row", message)
         elif key is not None:
             rows[_shared(key)] = (line, value)
     return rows

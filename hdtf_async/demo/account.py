@@ -50,11 +50,11 @@ def of_request(cookies: str, authorization: str, origin: str) -> Visitor:
     """
     if of_page(cookies) is Visitor.GUEST:
         return Visitor.GUEST
-    words = authorization.split()
-    pairs = dict(zip(words[::2], words[1::2], strict=False))
+    fields = authorization.split()
+    pairs = dict(zip(fields[::2], fields[1::2], strict=False))
     schemes = {"SAPISIDHASH": "SAPISID", "SAPISID1PHASH": "__Secure-1PAPISID"}
     schemes["SAPISID3PHASH"] = "__Secure-3PAPISID"
-    proved = bool(pairs) and len(words) % 2 == 0
+    proved = bool(pairs) and len(fields) % 2 == 0
     for scheme, value in pairs.items():
         time, _, rest = value.partition("_")
         digest, _, keys = rest.partition("_")

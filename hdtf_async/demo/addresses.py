@@ -149,14 +149,14 @@ class Addresses:
         }
         return issue, next((wrong for wrong, holds in wrongs.items() if holds), None)
 
-    def take(self, issue: Issue, itag: str, wanted: int, most: int | None) -> int:
+    def take(self, issue: Issue, itag: str, requested: int, most: int | None) -> int:
         """Return how many of the wanted bytes a URL still provides, and count them as sent."""
         if most is None:
-            return wanted
+            return requested
         with self._lock:
-            had = issue.sent.get(itag, 0)
-            given = min(wanted, max(0, most - had))
-            issue.sent[itag] = had + given
+            sent = issue.sent.get(itag, 0)
+            given = min(requested, max(0, most - sent))
+            issue.sent[itag] = sent + given
         return given
 
     def _common(self, issue: Issue) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
-Told = Mapping[str, object]
+JsonObject = Mapping[str, object]
 """A part of YouTube's own JSON."""
 
 
@@ -80,7 +80,7 @@ class Offer:
 
     itag: int
     """Itag of the film's format whose bytes are served."""
-    told: Told = field(default_factory=dict)
+    told: JsonObject = field(default_factory=dict)
     """Modified fields of YouTube's entry for a format, such as ``{"itag": 298, "fps": 60}``; a field that is
     None is omitted."""
     xtags: str | None = None
@@ -91,7 +91,7 @@ class Offer:
 class ClientAnswer:
     """The full mock's behaviour for one video towards one of yt-dlp's clients."""
 
-    playability: Told | None = None
+    playability: JsonObject | None = None
     """Replaces the film's formats, as `Answer.playability`."""
     https: Https | None = None
     """How the formats are offered over https; None is the client's default in `clients`."""
@@ -109,14 +109,14 @@ class ClientAnswer:
 class Answer:
     """The mock server's behaviour for one video; the default is YouTube without failures."""
 
-    playability: Told | None = None
+    playability: JsonObject | None = None
     """Replaces the film's formats: YouTube's ``playabilityStatus``, for example ``{"status": "ERROR",
     "reason": "Video unavailable"}``."""
     playability_requests: int | None = None
     """Number of player requests that get that, before the film is offered; None is all."""
     offers: tuple[Offer, ...] | None = None
     """The offered formats; None is those of the film."""
-    details: Told = field(default_factory=dict)
+    details: JsonObject = field(default_factory=dict)
     """Modified fields of YouTube's ``videoDetails``, such as ``{"isLive": True}``."""
     advert: int = 0
     """Duration in seconds of an advertisement; YouTube rejects media requests before its end."""
@@ -145,9 +145,9 @@ PLAIN = Answer()
 """The answer for a video without other configuration."""
 PLAIN_CLIENT = ClientAnswer()
 """The same for one client."""
-UNAVAILABLE: Told = {"status": "ERROR", "reason": "Video unavailable"}
+UNAVAILABLE: JsonObject = {"status": "ERROR", "reason": "Video unavailable"}
 """YouTube's answer about a video that does not exist."""
-BOT: Told = {
+BOT: JsonObject = {
     "status": "LOGIN_REQUIRED",
     "reason": "Sign in to confirm you\N{RIGHT SINGLE QUOTATION MARK}re not a bot",
 }
@@ -189,19 +189,19 @@ GOOD = Conditions()
 
 def to_json(answers: Mapping[str, Answer], conditions: Conditions = GOOD) -> str:
     """Serialise answers, by YouTube id, and the site's conditions as one line of JSON."""
-    told = {youtube_id: asdict(answer) for youtube_id, answer in answers.items()}
-    return json.dumps({"answers": told, "conditions": asdict(conditions)})
+    values = {youtube_id: asdict(answer) for youtube_id, answer in answers.items()}
+    return json.dumps({"answers": values, "conditions": asdict(conditions)})
 
 
 def from_json(text: str) -> tuple[dict[str, Answer], Conditions]:
     """Parse the output of `to_json`. Raises `TypeError` for invalid input."""
-    told = json.loads(text)
-    conditions = told["conditions"]
+    document = json.loads(text)
+    conditions = document["conditions"]
     refusal = conditions["refusal"]
     if refusal is not None:
         refusal = Refusal(**refusal | {"answer": _answer(refusal["answer"])})
     return (
-        {youtube_id: _answer(answer) for youtube_id, answer in told["answers"].items()},
+        {youtube_id: _answer(answer) for youtube_id, answer in document["answers"].items()},
         Conditions(**conditions | {"refusal": refusal}),
     )
 

@@ -38,7 +38,7 @@ class Orders:
         self._answers = answers
         self._refusal = conditions.refusal
         self._lock = threading.Lock()
-        self._asked: Counter[str] = Counter()
+        self._player_requests: Counter[str] = Counter()
         self._fetched: Counter[str] = Counter()
         self._watched: Counter[str] = Counter()
         self._by_client: Counter[tuple[str, str, str]] = Counter()
@@ -58,8 +58,8 @@ class Orders:
             if refusal is not None:
                 self._refused += 1
                 return refusal.answer, _turn(refusal.answer.player, self._refused), refusal
-            self._asked[youtube_id] += 1
-            number = self._asked[youtube_id]
+            self._player_requests[youtube_id] += 1
+            number = self._player_requests[youtube_id]
             own = self._of_client(youtube_id, client, "player")
         answer = self._playable(youtube_id, number - 1)
         return answer, _turn(answer.player, number) if own is None else own, None
@@ -72,8 +72,8 @@ class Orders:
                 self._refused += 1
                 return refusal.answer, _turn(refusal.answer.watch, self._refused), refusal
             self._watched[youtube_id] += 1
-            number, asked = self._watched[youtube_id], self._asked[youtube_id]
-        answer = self._playable(youtube_id, asked)
+            number, requests = self._watched[youtube_id], self._player_requests[youtube_id]
+        answer = self._playable(youtube_id, requests)
         return answer, _turn(answer.watch, number), None
 
     def media(self, youtube_id: str, client: str = "", *, segment: bool = False) -> Fault:
@@ -92,10 +92,10 @@ class Orders:
         with self._lock:
             return moved is None or max(1, self._watched[youtube_id]) <= moved
 
-    def _playable(self, youtube_id: str, asked: int) -> Answer:
+    def _playable(self, youtube_id: str, requests: int) -> Answer:
         """Return the answer for a video after `asked` player requests."""
         answer = self.answer(youtube_id)
-        over = answer.playability_requests is not None and asked >= answer.playability_requests
+        over = answer.playability_requests is not None and requests >= answer.playability_requests
         return replace(answer, playability=None) if over else answer
 
     def _of_client(self, youtube_id: str, client: str, kind: str) -> Fault | None:

@@ -133,7 +133,7 @@ def head_at(film: Film, seconds: float, height: int) -> Head:
     )
 
 
-def head_box(film: Film, interval: Interval, height: int, room: float = 1.2) -> Box:
+def head_box(film: Film, interval: Interval, height: int, enlargement: float = 1.2) -> Box:
     """Return the smallest upright square, enlarged by ``room``, around the whole path of the head.
 
     The square is in pixels of an image of ``height`` rows and inside it.
@@ -144,7 +144,7 @@ def head_box(film: Film, interval: Interval, height: int, room: float = 1.2) -> 
     right = max(head.x + head.half_width for head in heads)
     top = min(head.y - head.half_height for head in heads)
     bottom = max(head.y + head.half_height for head in heads)
-    side = min(round(max(right - left, bottom - top) * room), height)
+    side = min(round(max(right - left, bottom - top) * enlargement), height)
     x = min(max(round((left + right - side) / 2), 0), width_of(height) - side)
     y = min(max(round((top + bottom - side) / 2), 0), height - side)
     return Box(x, y, side, side)

@@ -20,7 +20,7 @@ from hdtf_async.demo.answers import UNAVAILABLE, Offer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hdtf_async.demo.answers import Answer, Told
+    from hdtf_async.demo.answers import Answer, JsonObject
 
 PLAYER_PATH = "/youtubei/v1/player"
 """Path of player requests."""
@@ -39,7 +39,7 @@ _QUALITY = (
 )
 _STORYBOARDS = ((48, 27, 10, 0), (80, 45, 10, 2), (160, 90, 5, 2), (320, 180, 3, 2))
 """Levels of storyboards: width and height of an image, columns and rows of a sheet, seconds per image."""
-_SOUND = {
+_AUDIO = {
     "quality": "tiny",
     "audioQuality": "AUDIO_QUALITY_MEDIUM",
     "audioSampleRate": "44100",
@@ -88,7 +88,7 @@ def player_response(
     youtube_id: str,
     facts: Mapping[str, Any] | None,
     answer: Answer,
-    address: Callable[[Mapping[str, Any], str | None], Told],
+    address: Callable[[Mapping[str, Any], str | None], JsonObject],
 ) -> dict[str, Any]:
     """Return the player response for a video.
 
@@ -128,7 +128,7 @@ def player_response(
     return response | ({"adPlacements": [_advert(answer.advert)]} if answer.advert else {})
 
 
-def _format(rendition: Mapping[str, Any], offer: Offer, where: Told) -> dict[str, Any]:
+def _format(rendition: Mapping[str, Any], offer: Offer, where: JsonObject) -> dict[str, Any]:
     """Return YouTube's entry for a format, as offered."""
     size, milliseconds = rendition["size"], rendition["milliseconds"]
     bits = round(size * 8000 / milliseconds)
@@ -143,7 +143,7 @@ def _format(rendition: Mapping[str, Any], offer: Offer, where: Told) -> dict[str
         "approxDurationMs": str(milliseconds),
         "lastModified": "1700000000000000",
         "projectionType": "RECTANGULAR",
-        **(_picture(rendition) if rendition["height"] else _SOUND),
+        **(_video_fields(rendition) if rendition["height"] else _AUDIO),
         **offer.told,
     }
     return {name: value for name, value in entry.items() if value is not None}
@@ -164,7 +164,7 @@ def _storyboards(youtube_id: str, seconds: float) -> str:
     return "|".join(parts)
 
 
-def _picture(rendition: Mapping[str, Any]) -> dict[str, Any]:
+def _video_fields(rendition: Mapping[str, Any]) -> dict[str, Any]:
     lines = min(rendition["width"], rendition["height"])
     return {
         "width": rendition["width"],

@@ -119,12 +119,12 @@ class ProxyHandler(Handler):
             if self.host not in YOUTUBE or path not in {"/youtubei/v1/player", "/youtubei/v1/next"}:
                 self.reply(request, HTTPStatus.NOT_FOUND, b"{}", _JSON)
                 return
-            asked: dict[str, Any] = json.loads(body)
-            request.video = str(asked["videoId"])
+            payload: dict[str, Any] = json.loads(body)
+            request.video = str(payload["videoId"])
             if path.endswith("/next"):
                 self._next(request)
             else:
-                self._player(request, asked)
+                self._player(request, payload)
 
     @contextmanager
     def noted(self) -> Iterator[Request]:
@@ -172,15 +172,15 @@ class ProxyHandler(Handler):
         data = pages.initial_data({"title": facts.get("title", ""), "author": ""})
         self.reply(request, HTTPStatus.OK, json.dumps(data).encode(), _JSON)
 
-    def _player(self, request: Request, asked: Mapping[str, Any]) -> None:
+    def _player(self, request: Request, payload: Mapping[str, Any]) -> None:
         """Answer a player request, after the checks that YouTube makes."""
         youtube_id = request.video or ""
-        client = recognise(asked.get("context", {}).get("client", {}))
+        client = recognise(payload.get("context", {}).get("client", {}))
         visitor = account.of_request(
             self._cookies, self.headers.get("Authorization", ""), self.headers.get("Origin", "")
         )
         request.client = None if client is None else client.name
-        playback = asked.get("playbackContext", {}).get("contentPlaybackContext", {})
+        playback = payload.get("playbackContext", {}).get("contentPlaybackContext", {})
         if visitor is Visitor.FORGED:
             request.refused = "authorization"
         elif client is None:
@@ -296,21 +296,21 @@ class ProxyHandler(Handler):
 
 def main() -> None:
     """Serve until stdin is closed."""
-    said = CommandLine("python -m hdtf_async.demo.proxy", __doc__, *_NAMES)
-    for youtube_id, answer in said.answers.items():
+    command_line = CommandLine("python -m hdtf_async.demo.proxy", __doc__, *_NAMES)
+    for youtube_id, answer in command_line.answers.items():
         for name in answer.clients.keys() - BY_NAME.keys():
-            said.parser.error(f"{youtube_id} has orders for {name}, which is not a client of yt-dlp")
-    ProxyHandler.context = said.context
+            command_line.parser.error(f"{youtube_id} has orders for {name}, which is not a client of yt-dlp")
+    ProxyHandler.context = command_line.context
     ProxyHandler.issued = Addresses()
-    scratch = said.options.ca.parent / "segments"
+    scratch = command_line.options.ca.parent / "segments"
     scratch.mkdir()
-    ProxyHandler.cutter = hls.Cutter(scratch, said.options.ffmpeg)
+    ProxyHandler.cutter = hls.Cutter(scratch, command_line.options.ffmpeg)
     ProxyHandler.scripts = {
-        player_id: player_script(script, said.conditions.script_bytes).encode()
+        player_id: player_script(script, command_line.conditions.script_bytes).encode()
         for player_id, script in PLAYER_IDS.items()
     }
     proxy = Server(ProxyHandler)
-    said.serve(proxy, port=proxy.server_port)
+    command_line.serve(proxy, port=proxy.server_port)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ from hdtf_async.demo.player import player_response
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hdtf_async.demo.answers import Answer, Told
+    from hdtf_async.demo.answers import Answer, JsonObject
     from hdtf_async.demo.clients import Client
 
-_ACCOUNT_ONLY: Told = {"status": "LOGIN_REQUIRED", "reason": "Please sign in"}
+_ACCOUNT_ONLY: JsonObject = {"status": "LOGIN_REQUIRED", "reason": "Please sign in"}
 """The answer to a guest if formats are only offered to signed-in users."""
 
 

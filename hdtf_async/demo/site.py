@@ -62,8 +62,8 @@ class PlayerHandler(Handler):
             if not self.hindered(request, fault):
                 address = partial(self.signer.address, self.media, youtube_id)
                 response = player_response(youtube_id, site.facts(youtube_id), answer, address)
-                told = json.dumps(response).encode()
-                self.reply(request, HTTPStatus.OK, told, "application/json", fault)
+                content = json.dumps(response).encode()
+                self.reply(request, HTTPStatus.OK, content, "application/json", fault)
 
 
 class MediaHandler(Handler):
@@ -98,11 +98,11 @@ class MediaHandler(Handler):
 
 def main() -> None:
     """Serve until stdin is closed."""
-    said = CommandLine("python -m hdtf_async.demo.site", __doc__, HOST)
-    media, player = Server(MediaHandler), _TlsServer(PlayerHandler, said.context)
+    command_line = CommandLine("python -m hdtf_async.demo.site", __doc__, HOST)
+    media, player = Server(MediaHandler), _TlsServer(PlayerHandler, command_line.context)
     PlayerHandler.signer = MediaHandler.signer = Signer()
     PlayerHandler.media = f"http://{HOST}:{media.server_port}"
-    said.serve(media, player, player=player.server_port, media=media.server_port)
+    command_line.serve(media, player, player=player.server_port, media=media.server_port)
 
 
 if __name__ == "__main__":

@@ -180,9 +180,9 @@ async def _process(
     """Run a module of the demo; yield its first output, its certificate and its pid."""
     with tempfile.TemporaryDirectory(prefix="hdtf-stand-in-") as temporary:
         directory = Path(temporary)
-        ca, words, orders = directory / "ca.pem", directory / "stderr.txt", directory / "orders.json"
+        ca, stderr_file, orders = directory / "ca.pem", directory / "stderr.txt", directory / "orders.json"
         await anyio.Path(orders).write_text(to_json(answers, conditions))
-        with words.open("wb") as stderr, anyio.CancelScope(shield=True):
+        with stderr_file.open("wb") as stderr, anyio.CancelScope(shield=True):
             # Shielded: a cancellation between fork and return would leave an unregistered child.
             child = await anyio.open_process(
                 [
@@ -198,20 +198,20 @@ async def _process(
                 start_new_session=True,
             )
         try:
-            yield await _ready(child, words), ca, child.pid
+            yield await _ready(child, stderr_file), ca, child.pid
         finally:
             with anyio.CancelScope(shield=True):
                 await _end(child)
 
 
-async def _ready(child: Process, words: Path) -> dict[str, Any]:
+async def _ready(child: Process, stderr_file: Path) -> dict[str, Any]:
     line = bytearray()
     with anyio.move_on_after(_READY), suppress(anyio.EndOfStream):
         while child.stdout is not None and not line.endswith(b"\n"):
             line += await child.stdout.receive()
     if not line.endswith(b"\n"):
-        said = await anyio.Path(words).read_text(errors="replace")
-        raise StandInError(f"the mock server did not start: {said[-2000:] or 'no output'}")
+        output = await anyio.Path(stderr_file).read_text(errors="replace")
+        raise StandInError(f"the mock server did not start: {output[-2000:] or 'no output'}")
     ready: dict[str, Any] = json.loads(line)
     return ready
 

@@ -43,7 +43,7 @@ ADVANCE = 100
 """An attempt that downloads at least this part of a file (a hundredth) does not count as failed."""
 FORBIDDING = 2
 """Consecutive videos that a source of media forbids, before other sources are preferred for all videos."""
-_SOUND_ENDINGS = {"m4a": "m4a", "mp4": "m4a", "webm": "weba"}
+_AUDIO_ENDINGS = {"m4a": "m4a", "mp4": "m4a", "webm": "weba"}
 """YouTube's file extension of audio to ours: videos have others."""
 
 
@@ -108,12 +108,12 @@ class Downloader:
         An invalid one is not touched; `accept` replaces it if it is this program's.
         """
         begun = anyio.current_time()
-        picture = await self._source_videos.existing_video(work)
-        if picture is None:
+        video = await self._source_videos.existing_video(work)
+        if video is None:
             return None
-        raw = await self._source_videos.with_existing_audio(work, picture)
+        raw = await self._source_videos.with_existing_audio(work, video)
         if raw is None:
-            self._pictures[work.youtube_id] = picture
+            self._pictures[work.youtube_id] = video
             return None
         origin = "kept" if raw.path.parent == self._store.source_videos_path else "user"
         size = await self._store.size(raw.path)
@@ -130,33 +130,33 @@ class Downloader:
         begun = anyio.current_time()
         self._events.emit(DownloadStarted(work.stem, work.youtube_id, work.attempt, work.least_bytes))
         name = ""
-        wanted: dict[str, Format] = {}
+        selected: dict[str, Format] = {}
         try:
             avoid = self._avoided(work)
             info = await self._tool.ask(work.youtube_id, directory, every_address=bool(avoid))
             choice = self._choose(work, info, avoid)
             permit.available()
-            wanted = self._wanted(work, choice)
+            selected = self._formats_to_download(work, choice)
             self._tell_chosen(work, choice)
             attempt = _Attempt(work, info, directory, permit)
             arrived: dict[str, Path] = {}
             async with permit.transfer():
-                for name, rendition in wanted.items():
+                for name, rendition in selected.items():
                     arrived[name] = await self._fetch(attempt, name, rendition)
         except Failure as failure:
             if failure.reason is Reason.FORBIDDEN and not failure.advanced and name:
-                self._forbidding.setdefault(wanted[name].source, Counter())[work.youtube_id] += 1
-            words = f"attempt {work.attempt}: {failure.reason}: {failure.words}\n"
-            await self._store.log(work.videos[0], words)
+                self._forbidding.setdefault(selected[name].source, Counter())[work.youtube_id] += 1
+            message = f"attempt {work.attempt}: {failure.reason}: {failure.words}\n"
+            await self._store.log(work.videos[0], message)
             if failure.reason not in partials.RESUMABLE:
                 await run_sync(partials.forget, directory, name)
             raise self._of_several(work, failure) from failure
         self._forbidden.clear()
-        for rendition in wanted.values():
+        for rendition in selected.values():
             self._forbidding.pop(rendition.source, None)
-        told = ", ".join(f"format {rendition.format_id}" for rendition in wanted.values())
-        words = f"attempt {work.attempt}: {told}, height {choice.video.height}, complete\n"
-        await self._store.log(work.videos[0], words)
+        described = ", ".join(f"format {rendition.format_id}" for rendition in selected.values())
+        message = f"attempt {work.attempt}: {described}, height {choice.video.height}, complete\n"
+        await self._store.log(work.videos[0], message)
         self._events.emit(Downloaded(work.stem, anyio.current_time() - begun))
         return Download(
             arrived.get(PICTURE), arrived.get(SOUND), choice, formats.duration(info), _version(info), begun
@@ -195,7 +195,7 @@ class Downloader:
             return choice
         return choose(avoid=avoid - once) if once else choice
 
-    def _wanted(self, work: VideoJob, choice: Choice) -> dict[str, Format]:
+    def _formats_to_download(self, work: VideoJob, choice: Choice) -> dict[str, Format]:
         """Return the formats to download: the video, and its audio if that is separate."""
         if self._options.audio is Audio.NONE:
             return {PICTURE: choice.video}
@@ -204,20 +204,20 @@ class Downloader:
                 dubbed = choice.video.acodec is not None or any(
                     why == formats.DUBBED for _, why in choice.refused
                 )
-                words = "only dubbed audio is offered" if dubbed else "no format with audio is offered"
-                raise Failure(Reason.NO_SOUND, words)
+                message = "only dubbed audio is offered" if dubbed else "no format with audio is offered"
+                raise Failure(Reason.NO_SOUND, message)
             self._pictures.pop(work.youtube_id, None)  # the audio is inside another one
             return {PICTURE: choice.video}
-        picture = {} if work.youtube_id in self._pictures else {PICTURE: choice.video}
-        return picture | {SOUND: choice.audio}
+        video = {} if work.youtube_id in self._pictures else {PICTURE: choice.video}
+        return video | {SOUND: choice.audio}
 
     def _tell_chosen(self, work: VideoJob, choice: Choice) -> None:
-        video, sound = choice.video, None if choice.audio is None else choice.audio.format_id
-        wanted = self._options.audio is not Audio.NONE
-        track = (choice.track if wanted else None) or tracks.UNKNOWN
+        video, audio_id = choice.video, None if choice.audio is None else choice.audio.format_id
+        with_audio = self._options.audio is not Audio.NONE
+        track = (choice.track if with_audio else None) or tracks.UNKNOWN
         self._events.emit(
             FormatChosen(
-                work.stem, video.format_id, video.height, video.fps, video.size, choice.refused, sound,
+                work.stem, video.format_id, video.height, video.fps, video.size, choice.refused, audio_id,
                 track.language, track.original, track.guessed,
             )
         )  # fmt: skip
@@ -227,17 +227,17 @@ class Downloader:
         work, directory = attempt.work, attempt.directory
         promise = ResumeToken.of(name, work.youtube_id, rendition)
         with os_errors_as_failures(directory):
-            had = await run_sync(partials.resume, directory, promise)
-        if had and had == promise.size and await anyio.Path(directory / promise.file).exists():
+            resumed = await run_sync(partials.resume, directory, promise)
+        if resumed and resumed == promise.size and await anyio.Path(directory / promise.file).exists():
             return directory / promise.file
         least = work.least_bytes if name == PICTURE else 0
-        await self._reserve(work, max(0, (rendition.size or least) - had))
+        await self._reserve(work, max(0, (rendition.size or least) - resumed))
 
-        reported = had
+        reported = resumed
 
         def on_progress(progress: ytdlp.Progress) -> None:
             nonlocal reported
-            if progress.bytes > had:
+            if progress.bytes > resumed:
                 attempt.permit.succeeded()
             total = progress.total or rendition.size
             left = None if total is None else total - progress.bytes
@@ -251,7 +251,7 @@ class Downloader:
             async with self._rate.part() as part:
                 await self._tool.fetch(attempt.info, rendition, target, on_progress, rate=part)
         except Failure as failure:
-            failure.advanced = await run_sync(_advanced, failure, promise, directory, had)
+            failure.advanced = await run_sync(_advanced, failure, promise, directory, resumed)
             raise
         finally:
             # Before the next file of this video reserves space: it must not wait for this one.
@@ -303,12 +303,12 @@ class Downloader:
             if arrived.path is None:
                 raw = self._pictures[work.youtube_id]
             else:
-                raw = await self._accept_picture(work, arrived, arrived.path)
-            sound = arrived.sound
-            if sound is not None and arrived.choice.audio is not None:
-                raw = await self._accept_sound(raw, work, arrived, sound, arrived.choice.audio)
+                raw = await self._accept_video(work, arrived, arrived.path)
+            audio = arrived.sound
+            if audio is not None and arrived.choice.audio is not None:
+                raw = await self._accept_audio(raw, work, arrived, audio, arrived.choice.audio)
             elif self._options.audio is not Audio.NONE:
-                raw = raw.with_own_sound()
+                raw = raw.with_own_audio()
         except Failure:
             for path in (arrived.path, arrived.sound):
                 if path is not None:  # it is complete and invalid: it cannot be resumed
@@ -316,12 +316,12 @@ class Downloader:
             raise
         self._pictures.pop(work.youtube_id, None)
         self._in_use.add(work.stem)
-        files = {raw.path} if sound is None or raw.sound is None else {raw.path, raw.sound}
+        files = {raw.path} if audio is None or raw.sound is None else {raw.path, raw.sound}
         size = sum([await self._store.size(path) for path in files])
         self._events.emit(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
         return raw
 
-    async def _accept_picture(self, work: VideoJob, arrived: Download, path: Path) -> SourceVideo:
+    async def _accept_video(self, work: VideoJob, arrived: Download, path: Path) -> SourceVideo:
         rendition = arrived.choice.video
         facts = await self._source_videos.facts(path, rendition.ext, work)
         _require_whole("video", facts, rendition, arrived.duration)
@@ -333,28 +333,28 @@ class Downloader:
             "resolution": str(self._options.resolution),
             "facts": asdict(facts) | {"shown": None},
             "stretched_ratio": rendition.stretched_ratio,
-        } | await self._told(work, arrived, path, final, rendition)
+        } | await self._common_record(work, arrived, path, final, rendition)
         await self._source_videos.keep(work, path, final, record)
         return self._source_videos.raw(final, facts, work, record)
 
-    async def _accept_sound(
+    async def _accept_audio(
         self, raw: SourceVideo, work: VideoJob, arrived: Download, path: Path, rendition: Format
     ) -> SourceVideo:
-        ending = _SOUND_ENDINGS[rendition.ext]
-        sound = await self._prober.sound(path, container=ending)
-        _require_whole("sound", sound, rendition, arrived.duration)
+        ending = _AUDIO_ENDINGS[rendition.ext]
+        audio = await self._prober.sound(path, container=ending)
+        _require_whole("sound", audio, rendition, arrived.duration)
         final = self._store.source_video_path(work.videos[0], ending)
-        told = await self._told(work, arrived, path, final, rendition)
-        await self._source_videos.keep(work, path, final, {"type": "sound", "facts": asdict(sound)} | told)
+        common = await self._common_record(work, arrived, path, final, rendition)
+        await self._source_videos.keep(work, path, final, {"type": "sound", "facts": asdict(audio)} | common)
         return replace(
             raw,
             sound=final,
-            sound_suspect=sound.suspect,
+            sound_suspect=audio.suspect,
             sound_format_id=rendition.format_id,
             track=rendition.track,
         )
 
-    async def _told(
+    async def _common_record(
         self, work: VideoJob, arrived: Download, path: Path, final: Path, rendition: Format
     ) -> Record:
         """Return the common part of the records of video and audio."""
@@ -399,12 +399,12 @@ class Downloader:
         self._still_to_come[work.stem] = size
 
 
-def _advanced(failure: Failure, promise: ResumeToken, directory: Path, had: int) -> bool:
+def _advanced(failure: Failure, promise: ResumeToken, directory: Path, resumed: int) -> bool:
     """Whether an attempt downloaded a significant part, so that the number of attempts stays bounded."""
     if failure.reason not in partials.RESUMABLE:
         return False
     try:
-        grown = promise.bytes_arrived(directory) - had
+        grown = promise.bytes_arrived(directory) - resumed
     except OSError:
         return False
     return grown > 0 and grown >= (promise.size or 0) // ADVANCE
@@ -413,13 +413,13 @@ def _advanced(failure: Failure, promise: ResumeToken, directory: Path, had: int)
 def _require_whole(what: str, read: MediaInfo | AudioInfo, rendition: Format, promised: float | None) -> None:
     """Raise `Failure` if a download ends early."""
     # With the announced number of bytes it is complete, even if its video ends before its audio.
-    due = None if rendition.size_is_exact else promised
-    if read.truncated or (due and due - read.end > max(2.0, 0.01 * due)):
-        stated = max(read.promised, due or 0)
+    expected = None if rendition.size_is_exact else promised
+    if read.truncated or (expected and expected - read.end > max(2.0, 0.01 * expected)):
+        stated = max(read.promised, expected or 0)
         raise Failure(Reason.RAW_TRUNCATED, f"the {what} ends at {read.end:.1f} s instead of {stated:.1f} s")
 
 
 def _version(info: Mapping[str, Any]) -> str | None:
-    told = info.get("_version")
-    version = told.get("version") if isinstance(told, dict) else None
+    entry = info.get("_version")
+    version = entry.get("version") if isinstance(entry, dict) else None
     return version[:40] if isinstance(version, str) else None

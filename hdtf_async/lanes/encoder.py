@@ -99,45 +99,45 @@ class Encoder:
         except Failure as failure:
             if raw.own and failure.reason is Reason.RAW_UNREADABLE:
                 files = dict.fromkeys(path.name for path in (raw.path, raw.sound) if path is not None)
-                words = f"{' or '.join(files)}: {failure.words}"
-                raise Failure(Reason.RAW_DIR_FILE, words) from failure
+                message = f"{' or '.join(files)}: {failure.words}"
+                raise Failure(Reason.RAW_DIR_FILE, message) from failure
             raise
 
     async def _cut(self, clip: Clip, raw: SourceVideo) -> None:
         begun = anyio.current_time()
-        wanted = plan_cut(clip, raw, self.settings)
+        cut = plan_cut(clip, raw, self.settings)
         final = self.store.clip_path(clip)
-        self.events.emit(EncodeStarted(clip.stem, wanted.interval.seconds))
+        self.events.emit(EncodeStarted(clip.stem, cut.interval.seconds))
         face: Record = {}
         if self.settings.crop is Crop.FACE:
-            wanted, face = await self._around_face(clip, raw, wanted)
+            cut, face = await self._around_face(clip, raw, cut)
         if self.settings.deinterlace is Deinterlace.AUTO:
-            seen = await interlace.look(self.tool, wanted, self.guard)
-            wanted = replace(wanted, parity=seen.parity)
+            seen = await interlace.look(self.tool, cut, self.guard)
+            cut = replace(cut, parity=seen.parity)
         async with AsyncExitStack() as temporaries:
             beside: Record = {}
-            if wanted.sound is not None and self.settings.sound_beside:
+            if cut.sound is not None and self.settings.sound_beside:
                 wav = await temporaries.enter_async_context(self._temporary(self.store.wav_path(clip)))
-                beside = {"wav": self.store.wav_path(clip).name} | await self._wav(wanted.sound, wav)
+                beside = {"wav": self.store.wav_path(clip).name} | await self._wav(cut.sound, wav)
             temporary = await temporaries.enter_async_context(self._temporary(final))
             counted = await ffmpeg.encode(
                 self.tool,
-                wanted,
+                cut,
                 temporary,
                 on_seconds=lambda seconds: self.events.emit(EncodeProgress(clip.stem, seconds)),
                 guard=self.guard,
             )
             facts = await self._facts(temporary)
-            verify(wanted, facts, counted)
+            verify(cut, facts, counted)
             size = await self.store.size(temporary)
             digest = await self.store.sha256(temporary)
             # The WAV file first: an existing clip has all its files.
             await self.store.publish_beside(wav if beside else None, clip)
             await self.store.publish(temporary, final)
-        took = anyio.current_time() - begun
-        self.costs.learn(Workload.of(wanted), took)
+        duration = anyio.current_time() - begun
+        self.costs.learn(Workload.of(cut), duration)
         metadata = ClipRecord.from_json(
-            self._metadata(clip, raw, wanted, facts)
+            self._metadata(clip, raw, cut, facts)
             | face
             | {"bytes": size, "sha256": digest}
             | beside
@@ -152,11 +152,11 @@ class Encoder:
                 "clip": clip.stem,
                 "form": row(clip, self.settings) | self.settings.to_json(),
                 "metadata": metadata.to_json(),
-                "took": round(took, 3),
+                "took": round(duration, 3),
             }
         )
         missing = metadata.ends_early or 0.0
-        self.events.emit(ClipDone(clip.stem, final.name, wanted.interval.seconds, size, took, missing))
+        self.events.emit(ClipDone(clip.stem, final.name, cut.interval.seconds, size, duration, missing))
 
     async def _around_face(self, clip: Clip, raw: SourceVideo, cut: ffmpeg.Cut) -> tuple[ffmpeg.Cut, Record]:
         """Find the face, and return the cut with its box and the metadata about it."""
@@ -165,9 +165,9 @@ class Encoder:
         size = cut.frame_size or (raw.facts.width, raw.facts.height)
         frames = await self.finder.look(cut, size)
         # This takes half a second if every frame of a long clip was searched.
-        box, told = await run_sync(plan_window, clip, frames, size, self.settings)
+        box, metadata = await run_sync(plan_window, clip, frames, size, self.settings)
         width, height = ffmpeg.side_lengths(box, self.settings.size)
-        return replace(cut, box=box, width=width, height=height), told
+        return replace(cut, box=box, width=width, height=height), metadata
 
     @asynccontextmanager
     async def _temporary(self, final: Path) -> AsyncIterator[Path]:
@@ -178,18 +178,18 @@ class Encoder:
         finally:
             await self.store.remove(temporary)
 
-    async def _wav(self, sound: ffmpeg.AudioCut, target: Path) -> Record:
+    async def _wav(self, audio: ffmpeg.AudioCut, target: Path) -> Record:
         """Write a clip's audio, verify it, and return its metadata."""
-        await ffmpeg.wav(self.tool, sound, target, guard=self.guard)
+        await ffmpeg.wav(self.tool, audio, target, guard=self.guard)
         found = await run_sync(_wav_facts, target)
-        wanted = (ffmpeg.WAV_RATE, 1, 2, sound.samples)
-        if found != wanted:
+        planned = (ffmpeg.WAV_RATE, 1, 2, audio.samples)
+        if found != planned:
             raise Failure(
                 Reason.CLIP_WRONG,
-                f"the WAV has (sample rate, channels, bytes per sample, samples) {found}, expected {wanted}",
+                f"the WAV has (sample rate, channels, bytes per sample, samples) {found}, expected {planned}",
             )
         return {
-            "wav_samples": sound.samples,
+            "wav_samples": audio.samples,
             "wav_bytes": await self.store.size(target),
             "wav_sha256": await self.store.sha256(target),
         }
@@ -280,16 +280,15 @@ def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.C
     else:  # for face detection it is the whole frame until the face is found
         box = Box(0, 0, frame_width - frame_width % 2, frame_height - frame_height % 2)
     width, height = ffmpeg.side_lengths(box, settings.size)
-    due = shown.frames + (held > 0)
+    frames = used = shown.frames + (held > 0)
     seconds, hold = end - begin, end - max(shown.last, begin)
-    frames = due
     regular = settings.fps is not None or (not held and shown.even and _is_near(hold, shown.stored, step))
     if settings.fps is not None:
         frames = ffmpeg.frames_at(settings.fps, interval.seconds)
         seconds = float(frames / settings.fps)
-    sound = None
+    audio = None
     if settings.audio is not Audio.NONE:
-        sound = _plan_sound(raw, begin, seconds)
+        audio = _plan_audio(raw, begin, seconds)
     return ffmpeg.Cut(
         raw.path,
         raw.container,
@@ -300,7 +299,9 @@ def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.C
         frames,
         settings,
         Fraction(facts.time_base),
-        source=ffmpeg.Source(due, first, shown.last, part.width, part.height, facts.step, seconds, held=held),
+        source=ffmpeg.Source(
+            used, first, shown.last, part.width, part.height, facts.step, seconds, held=held
+        ),
         track=facts.track,
         zero=facts.zero,
         counted=(Fraction(str(facts.start)), Fraction(facts.counted)) if facts.counted else None,
@@ -312,14 +313,14 @@ def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.C
         # ffmpeg also decodes the frame after the clip's last one, and often some before its first one.
         recoloured=bool(facts.changes(first, shown.until)) or facts.resized,
         lead=facts.lead,
-        sound=sound,
+        sound=audio,
         suspect=facts.suspect,
     )
 
 
 def _inside(clip: Clip, facts: MediaInfo, shown: Shown) -> Interval:
     """Return the part of a clip's interval that is in the video, if that is at least half of it."""
-    wanted = interval = clip.interval
+    whole = interval = clip.interval
     # A published time and the end of a video may differ by half a frame because of rounding.
     if interval.end - facts.end > 0.5 * min((facts.end - facts.start) / facts.frames, _LONGEST_STEP):
         interval = Interval(interval.start, facts.end)
@@ -327,13 +328,13 @@ def _inside(clip: Clip, facts: MediaInfo, shown: Shown) -> Interval:
         facts.step, _LONGEST_STEP
     ):
         interval = Interval(facts.start, interval.end)
-    there = min(facts.end, wanted.end) - max(facts.start, wanted.start)
-    if there < wanted.seconds / 2 or (shown.frames == 0 and shown.before is None):
-        where = f"the video ends at {facts.end:.2f} s, the clip ends at {wanted.end:g} s"
-        if wanted.end <= facts.start:
-            where = f"the video starts at {facts.start:.2f} s, the clip ends at {wanted.end:g} s"
-        elif wanted.start < facts.start:
-            where = f"the video starts at {facts.start:.2f} s, the clip starts at {wanted.start:g} s; {where}"
+    overlap = min(facts.end, whole.end) - max(facts.start, whole.start)
+    if overlap < whole.seconds / 2 or (shown.frames == 0 and shown.before is None):
+        where = f"the video ends at {facts.end:.2f} s, the clip ends at {whole.end:g} s"
+        if whole.end <= facts.start:
+            where = f"the video starts at {facts.start:.2f} s, the clip ends at {whole.end:g} s"
+        elif whole.start < facts.start:
+            where = f"the video starts at {facts.start:.2f} s, the clip starts at {whole.start:g} s; {where}"
         raise Failure(Reason.INTERVAL_OUTSIDE, where)
     return interval
 
@@ -349,23 +350,23 @@ def _one_part(facts: MediaInfo, first: float, last: float) -> Part:
             )
         if later.hdr != part.hdr:
             ranges = [one.hdr or "SDR" for one in (part, later)]
-            words = f"the dynamic range changes from {ranges[0]} to {ranges[1]} at {later.start:.2f} s"
-            raise Failure(Reason.UNSUPPORTED_SOURCE, words)
+            message = f"the dynamic range changes from {ranges[0]} to {ranges[1]} at {later.start:.2f} s"
+            raise Failure(Reason.UNSUPPORTED_SOURCE, message)
     return part
 
 
 def _require_range(part: Part, settings: OutputSettings) -> None:
     """Raise `Failure` if a clip cannot, or must not, be converted to standard dynamic range."""
     if part.dolby_vision is not None:
-        words = f"Dolby Vision profile {part.dolby_vision} cannot be converted to SDR"
-        raise Failure(Reason.UNSUPPORTED_SOURCE, words)
+        message = f"Dolby Vision profile {part.dolby_vision} cannot be converted to SDR"
+        raise Failure(Reason.UNSUPPORTED_SOURCE, message)
     if part.hdr is not None and part.colours[2] in _CONSTANT_LUMINANCE:
         matrix = _CONSTANT_LUMINANCE[part.colours[2]]
-        words = f"HDR with constant luminance ({matrix}) cannot be converted to SDR"
-        raise Failure(Reason.UNSUPPORTED_SOURCE, words)
+        message = f"HDR with constant luminance ({matrix}) cannot be converted to SDR"
+        raise Failure(Reason.UNSUPPORTED_SOURCE, message)
     if part.hdr is not None and settings.hdr is Hdr.REFUSE:
-        words = f"the video is HDR ({part.hdr}), and --hdr is refuse"
-        raise Failure(Reason.UNSUPPORTED_SOURCE, words)
+        message = f"the video is HDR ({part.hdr}), and --hdr is refuse"
+        raise Failure(Reason.UNSUPPORTED_SOURCE, message)
 
 
 def _size(part: Part) -> str:
@@ -378,7 +379,7 @@ def _is_near(one: float, other: float, step: float) -> bool:
     return abs(one - other) <= 0.25 * step
 
 
-def _plan_sound(raw: SourceVideo, begin: float, seconds: float) -> ffmpeg.AudioCut:
+def _plan_audio(raw: SourceVideo, begin: float, seconds: float) -> ffmpeg.AudioCut:
     """Return the part of the audio for a clip, from the clip's first frame on."""
     if raw.sound is None:
         raise Failure(Reason.NO_SOUND, "")
@@ -395,11 +396,11 @@ def verify(cut: ffmpeg.Cut, facts: MediaInfo, counted: int) -> None:
     `facts` were found by demuxing, and `counted` frames by the encoder itself. The source frames are verified
     while they are decoded (`ffmpeg.encode`).
     """
-    wanted = ("h264", cut.width, cut.height, cut.frames)
+    expected = ("h264", cut.width, cut.height, cut.frames)
     found = (facts.codec, facts.width, facts.height, facts.frames)
-    if wanted != found:
+    if expected != found:
         raise Failure(
-            Reason.CLIP_WRONG, f"the clip has (codec, width, height, frames) {found}, expected {wanted}"
+            Reason.CLIP_WRONG, f"the clip has (codec, width, height, frames) {found}, expected {expected}"
         )
     if counted != cut.frames:
         raise Failure(Reason.CLIP_WRONG, f"ffmpeg counted {counted} frames, expected {cut.frames}")

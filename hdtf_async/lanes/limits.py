@@ -64,15 +64,15 @@ class _Waiting:
     """A clip that waits for a token."""
 
     expected: Callable[[], float]
-    """Returns the seconds that it will take, as far as is known at that time."""
+    """Returns the estimated seconds of its encode."""
     token: object | None = None
     """The token, once it has one."""
 
 
 class EncodeQueue:
-    """Hands each token of a limiter to the clip that is expected to take longest, of those that wait.
+    """Gives each token of a limiter to the waiting clip with the longest estimated encode time.
 
-    One that waits acquires a token for all. The limiter may also serve other work.
+    One of the waiting tasks acquires a token on behalf of all. The limiter may also serve other work.
     """
 
     def __init__(self, tokens: anyio.CapacityLimiter) -> None:
@@ -198,13 +198,13 @@ class RetryQueue:
 
     async def __anext__(self) -> VideoJob:
         while True:
-            due = self._put_back[0][0] if self._put_back else math.inf
-            if due <= anyio.current_time():
+            ready_at = self._put_back[0][0] if self._put_back else math.inf
+            if ready_at <= anyio.current_time():
                 work = heapq.heappop(self._put_back)[2]
             elif self._planned:
                 work = self._planned.popleft()
             elif (self._out or self._put_back) and not self._closed:
-                with anyio.CancelScope(deadline=due):
+                with anyio.CancelScope(deadline=ready_at):
                     await self._news.wait()
                 continue
             else:

@@ -1,8 +1,7 @@
-"""The order of encodes: of the clips that wait, the one that is expected to take longest comes first.
+"""The order of encodes: the waiting clip with the longest estimated encode time comes first.
 
-A long clip that starts last would end alone, while other CPUs have nothing to do. What a clip takes is
-estimated from the pixels that are decoded and those that are encoded, and from what earlier clips of the same
-run have taken.
+A long clip that starts last would end alone, while other CPUs are idle. The time is estimated from the number
+of decoded pixels, the number of encoded pixels, and the times of earlier clips of the same run.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ DECODED = 1e-9
 ENCODED = 5.5e-9
 """Seconds per pixel encoded, likewise."""
 _TRUST = 0.2
-"""Weight of the ratio of these two, in clips of which either part is all."""
+"""Weight of the initial ratio of these two, as a number of measured clips."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What is to be done for a clip."""
+    """The amount of work of a clip."""
 
     decoded: float
     """Pixels of the source frames."""
@@ -58,7 +57,7 @@ class EncodeCosts:
         return self._decoding * work.decoded + self._encoding * work.encoded
 
     def learn(self, work: Workload, seconds: float) -> None:
-        """Take in what a clip has taken."""
+        """Use the measured time of a clip for later estimates."""
         decoding, encoding = DECODED * work.decoded, ENCODED * work.encoded
         if seconds <= 0 or decoding + encoding <= 0:
             return
@@ -73,7 +72,7 @@ class EncodeCosts:
         self._fit()
 
     def _fit(self) -> None:
-        """Find the factors of both parts that fit best, held near to the mean factor of the whole."""
+        """Find the factors of both parts that fit best, regularised towards their common factor."""
         mean = self._scale / self._clips
         hold = _TRUST / mean**2
         dd, ee = self._dd + hold, self._ee + hold
@@ -85,5 +84,5 @@ class EncodeCosts:
 
 
 def longest(waiting: Iterable[T], expected: Callable[[T], float]) -> T:
-    """Return what is expected to take longest; of equals the first, as they came."""
+    """Return the item with the longest estimate; of equals the first one."""
     return max(waiting, key=expected)

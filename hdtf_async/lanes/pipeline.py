@@ -240,26 +240,26 @@ class Pipeline(Generic[A, R]):
 
     async def cut_all(self, work: VideoJob, raw: R) -> None:
         """Create all clips of a video, as encode tokens become available: the longest ones first."""
-        came: dict[Clip, Failure | None] = {}
+        results: dict[Clip, Failure | None] = {}
         async with anyio.create_task_group() as clips:
             for clip in work.clips:
-                clips.start_soon(self.one_clip, work, clip, raw, came)
-        unread = tuple(clip for clip, failure in came.items() if _is_unread(failure))
-        if unread:
+                clips.start_soon(self.one_clip, work, clip, raw, results)
+        if unread := tuple(clip for clip, failure in results.items() if _is_unread(failure)):
             await self._downloader.discard(work, raw)
-            await self.video_failed(replace(work, clips=unread), came[unread[0]] or Failure(Reason.UNKNOWN))
-        over = all(clip in came and _is_over(came[clip]) for clip in work.clips)
+            cause = results[unread[0]] or Failure(Reason.UNKNOWN)
+            await self.video_failed(replace(work, clips=unread), cause)
+        over = all(clip in results and _is_over(results[clip]) for clip in work.clips)
         await self._downloader.release(work, keep=self._keep_raw or not over)
 
-    async def one_clip(self, work: VideoJob, clip: Clip, raw: R, came: dict[Clip, Failure | None]) -> None:
+    async def one_clip(self, work: VideoJob, clip: Clip, raw: R, results: dict[Clip, Failure | None]) -> None:
         """Create one clip, with as many attempts as the table allows, and store the result."""
         attempt = 0
         while (token := await self._encode_token(clip, raw)) is not None:
             attempt += 1
-            came[clip] = failed = await self.encode(clip, raw, token)
+            results[clip] = failed = await self.encode(clip, raw, token)
             if failed is None or not await self._is_tried_again(clip, failed, attempt):
                 break
-        failed = came.get(clip)
+        failed = results.get(clip)
         if failed is not None and not _is_unread(failed):
             await self.clips_failed(replace(work, clips=(clip,)), failed)
 

@@ -64,7 +64,7 @@ class SourceVideo:
     stretched_ratio: float | None = None
     """Aspect ratio that the uploader requested, if it differs from the file's."""
 
-    def with_own_sound(self) -> Self:
+    def with_own_audio(self) -> Self:
         """Return it with the audio inside it."""
         return replace(self, sound=self.path, sound_format_id=self.format_id)
 
@@ -116,7 +116,7 @@ class SourceVideos:
         for each in self._own.of(work):
             if each.kind is Kind.NEITHER:
                 self._tell_unused(work, each, each.why)
-            elif each.kind is Kind.AUDIO or await self._is_sound(each):
+            elif each.kind is Kind.AUDIO or await self._is_audio(each):
                 sounds.append(each)
             elif used is not None:
                 self._tell_unused(work, each, f"{used.path.name} is used")
@@ -155,7 +155,7 @@ class SourceVideos:
             return False
         return not formats.is_at(min(facts.width, facts.height), work.reference_height)
 
-    async def _is_sound(self, each: OwnFile) -> bool:
+    async def _is_audio(self, each: OwnFile) -> bool:
         """Whether a file with a video's extension contains only audio."""
         try:
             return await self._prober.glance(each.path, container=each.container) == "audio"
@@ -172,33 +172,33 @@ class SourceVideos:
         if self._options.audio is Audio.NONE:
             return raw
         if raw.own and raw.facts.sound is None and raw.beside:
-            return await self._with_own_sound(work, raw)
+            return await self._with_own_audio(work, raw)
         for each in raw.beside:
             self._tell_unused(work, each, f"the audio in {raw.path.name} is used")
         record = self._store.known.existing_source_video(work.youtube_id, "sound")
         if record is not None and not (raw.own and raw.facts.sound is not None):
             path = self._store.source_videos_path / record["file"]
             try:
-                sound = await self._prober.sound(path, container=path.suffix[1:])
+                audio = await self._prober.sound(path, container=path.suffix[1:])
             except Failure as failure:
                 await self._not_used(work, path, f"{failure}")
             else:
-                if not sound.truncated:
+                if not audio.truncated:
                     await self.only(work, path, "sound")
                     track = Track.from_json(record.get("audio"))
                     return replace(
                         raw,
                         sound=path,
-                        sound_suspect=sound.suspect,
+                        sound_suspect=audio.suspect,
                         sound_format_id=record.get("format_id"),
                         track=track,
                     )
                 await self._not_used(work, path, "it is truncated")
         # A video that was downloaded without audio may contain dubbed audio.
         dubbed = raw.track is not None and raw.track.dubbed
-        return None if raw.facts.sound is None or dubbed else raw.with_own_sound()
+        return None if raw.facts.sound is None or dubbed else raw.with_own_audio()
 
-    async def _with_own_sound(self, work: VideoJob, raw: SourceVideo) -> SourceVideo:
+    async def _with_own_audio(self, work: VideoJob, raw: SourceVideo) -> SourceVideo:
         """Return the user's own video with the first valid one of its separate audio files."""
         found: SourceVideo | None = None
         bad: list[str] = []
@@ -207,8 +207,8 @@ class SourceVideos:
                 self._tell_unused(work, each, f"{found.sound.name} is used")
                 continue
             try:
-                sound = await self._prober.sound(each.path, container=each.container)
-                why = f"truncated at {sound.end:.1f} s" if sound.truncated else ""
+                audio = await self._prober.sound(each.path, container=each.container)
+                why = f"truncated at {audio.end:.1f} s" if audio.truncated else ""
             except Failure as failure:
                 if failure.reason not in _NOT_READ:
                     raise
@@ -217,7 +217,7 @@ class SourceVideos:
                 self._tell_unused(work, each, why)
                 bad.append(f"{each.path.name}: {why}")
             else:
-                found = replace(raw, sound=each.path, sound_track=sound.track, sound_suspect=sound.suspect)
+                found = replace(raw, sound=each.path, sound_track=audio.track, sound_suspect=audio.suspect)
         if found is None:
             raise Failure(Reason.RAW_DIR_FILE, "\n".join(bad))
         return found
@@ -231,9 +231,9 @@ class SourceVideos:
     def _recorded(self, work: VideoJob) -> Iterable[tuple[Path, Mapping[str, Any]]]:
         """Yield the source video in the journal, with its record, if it is the requested one."""
         record = self._store.known.existing_source_video(work.youtube_id)
-        asked, got = self._options.resolution, record and record["resolution"]
+        requested, got = self._options.resolution, record and record["resolution"]
         # The file shows whether it has the reference height, but not whether that is the best available.
-        if record is not None and (asked == got or Resolution.BEST not in (asked, got)):
+        if record is not None and (requested == got or Resolution.BEST not in (requested, got)):
             yield self._store.source_videos_path / record["file"], record
 
     def _kept(self, work: VideoJob) -> Iterable[Path]:
@@ -323,9 +323,9 @@ async def delete_finished(read: Tables, decided: Plan, store: OutputDirectory, o
     for video in read.videos:
         rows.setdefault(video.youtube_id, []).append(video)
     # Nearly always they are deleted already: one listing shows that without checking each of them.
-    there = await run_sync(lambda: {path.stem for path in store.source_videos_path.iterdir()})
+    stems = await run_sync(lambda: {path.stem for path in store.source_videos_path.iterdir()})
     for youtube_id in sorted(over & store.known.source_videos.keys()):
-        if not there.isdisjoint(video.stem for video in rows[youtube_id]):
+        if not stems.isdisjoint(video.stem for video in rows[youtube_id]):
             for record in store.known.source_videos[youtube_id]:
                 await delete_source_video(store, record["file"], rows[youtube_id], own=own)
 

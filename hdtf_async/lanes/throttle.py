@@ -181,7 +181,7 @@ class Throttle:
 
     def succeeded(self, permit: Permit) -> None:
         """Open the lane if this was the test download; in any case the attempt has its answer."""
-        self._asked(permit)
+        self._end_query(permit)
         if permit is self._probe and self._closed_since is not None:
             self._events.emit(LaneOpened(round(anyio.current_time() - self._closed_since, 3)))
             self._probe = self._closed_since = None
@@ -232,7 +232,7 @@ class Throttle:
             yield permit
         finally:
             if permit is not None:
-                self._asked(permit)
+                self._end_query(permit)
                 self._network.release()
                 if permit is self._probe:  # it got no answer: the next one is the test download
                     self._probe = None
@@ -248,7 +248,7 @@ class Throttle:
             yield
             return
         if permit.probed is None and not self._transfers.allows():
-            self._asked(permit)
+            self._end_query(permit)
             self._prepared += 1
             try:
                 await self._transfers.wait()
@@ -303,7 +303,7 @@ class Throttle:
             self._events.emit(PaceWait(round(at - now, 3), len(self._earlier)))
         return at
 
-    def _asked(self, permit: Permit) -> None:
+    def _end_query(self, permit: Permit) -> None:
         waited_for = self._others_ask or len(self._asking) >= self._most_asking
         if permit in self._asking and waited_for:
             self._changed()

@@ -1,8 +1,8 @@
-"""What all downloads together bring, measured from the progress that each of them reports.
+"""The total throughput of all downloads, measured from the progress that each of them reports.
 
-Two measurements are made. Where the same downloads have received data for a moment, it is what they brought
-since then. Where downloads keep starting and ending, it is the mean of a longer time, with the gaps between
-them. A download that brings nothing counts for a few seconds, while it starts or seems to, and then no more.
+There are two kinds of measurement. If the same downloads have received data for a moment, it covers the time
+since then. If downloads keep starting and ending, it is the mean over a longer time, including the gaps
+between them. A download that receives nothing counts for a few seconds, because it may be starting.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from itertools import pairwise
 SETTLING = 0.2
 """Seconds after the start or end of a download that are left out of a measurement."""
 WINDOW = 0.4
-"""Seconds that a measurement takes where the same downloads receive data all the time."""
+"""Duration of a measurement while the same downloads receive data."""
 LONG_WINDOW = 2.5
-"""Seconds that it takes where they do not."""
+"""Duration of a measurement otherwise."""
 STARTING = 5.0
-"""Seconds in which a download counts that has not received any data yet."""
+"""Seconds for which a download counts before it has received any data."""
 STALLED = 3.0
 """Seconds without data after which a download does not count."""
 ENDING = 1.0
-"""Seconds before its end in which the successor of a download may start: so much a start takes."""
+"""Seconds before the end of a download when its successor may start: a start takes about as long."""
 _KEPT = 60
 """Reports of each download that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the downloads brought during a window."""
+    """The throughput during a window."""
 
     transfers: float
-    """How many there were, in the mean."""
+    """Mean number of downloads."""
     rate: float
-    """Bytes a second of all of them."""
+    """Bytes per second of all of them."""
 
 
 @dataclass(slots=True)
@@ -53,29 +53,29 @@ class _Transfer:
         return bool(self.reports) and not self.stalled
 
     def counts_until(self, *, ending: bool) -> float:
-        """Return until when it counts as one that uses the line, if nothing more is heard of it.
+        """Return until when it counts as running if it makes no further report.
 
-        With `ending`, also its last second counts.
+        With `ending`, its last second counts too.
         """
         if not self.reports:
             return self.begun + STARTING
         now, has = self.reports[-1]
         until = -math.inf if self.stalled else now + STALLED
-        before, had = self.reports[max(-3, -len(self.reports))]
-        if ending or has <= had:
+        before, bytes_before = self.reports[max(-3, -len(self.reports))]
+        if ending or has <= bytes_before:
             return until
-        return min(until, now + self.left * (now - before) / (has - had) - ENDING)
+        return min(until, now + self.left * (now - before) / (has - bytes_before) - ENDING)
 
     def bytes_at(self, moment: float) -> float:
-        """Return the bytes received by then, in proportion between two reports."""
-        for (before, had), (after, has) in pairwise(self.reports):
+        """Return the bytes received by then, interpolated between two reports."""
+        for (before, bytes_before), (after, has) in pairwise(self.reports):
             if before <= moment <= after:
-                return had + (has - had) * (moment - before) / (after - before or 1)
+                return bytes_before + (has - bytes_before) * (moment - before) / (after - before or 1)
         return self.reports[-1 if moment > self.reports[-1][0] else 0][1]
 
 
 class ThroughputMeter:
-    """Measures what all downloads bring. Times are seconds on any clock, and never fall back."""
+    """Measures the total throughput. Times are seconds on any monotonic clock."""
 
     def __init__(self) -> None:
         self._transfers: dict[object, _Transfer] = {}
@@ -90,18 +90,18 @@ class ThroughputMeter:
         """When the long window began, with the bytes and the busy seconds at that time."""
 
     def begin(self, key: object, now: float) -> None:
-        """Take note of a download that starts."""
+        """Register a download that starts."""
         self._pass_to(now)
         self._transfers[key] = _Transfer(now)
 
     def end(self, key: object, now: float) -> None:
-        """Take note of a download that has ended in whatever way."""
+        """Register a download that ended, successfully or not."""
         self._pass_to(now)
         if self._transfers.pop(key, None) is not None:
             self._same_since = now
 
     def receive(self, key: object, count: float, left: float | None, now: float) -> Measured | None:
-        """Take note of bytes that a download has received; return what was measured, if it is time."""
+        """Register bytes that a download has received; return a measurement if one is complete."""
         self._pass_to(now)
         transfer = self._transfers.get(key)
         if transfer is None or count <= 0:
@@ -118,17 +118,17 @@ class ThroughputMeter:
         return self._measured()
 
     def restart(self, now: float) -> None:
-        """Begin a long window: what is measured next shall not include what was before."""
+        """Start a new window: the next measurement does not include the time before."""
         self._pass_to(now)
         self._window = (now, self._bytes, self._busy)
 
     def running(self, now: float, *, ending: bool = True) -> int:
-        """Return how many downloads use the line; without `ending`, only those that will for a while."""
+        """Return the number of running downloads; without `ending`, only those that do not end soon."""
         self._pass_to(now)
         return sum(now < each.counts_until(ending=ending) for each in self._transfers.values())
 
     def changes_at(self) -> float:
-        """Return when `running` will become less, if nothing more is heard of any download."""
+        """Return when `running` decreases if no download makes a further report."""
         ends = (each.counts_until(ending=False) for each in self._transfers.values())
         return min((end for end in ends if end > self._now), default=math.inf)
 
@@ -145,13 +145,13 @@ class ThroughputMeter:
     def _measured(self) -> Measured | None:
         receiving = [each for each in self._transfers.values() if each.is_receiving]
         since, until = self._same_since + SETTLING, min(each.reports[-1][0] for each in receiving)
-        begun, had, busy = self._window
+        begun, bytes_before, busy = self._window
         if until - since >= WINDOW:
-            came = sum(each.bytes_at(until) - each.bytes_at(since) for each in receiving)
-            found = Measured(len(receiving), came / (until - since))
+            received = sum(each.bytes_at(until) - each.bytes_at(since) for each in receiving)
+            found = Measured(len(receiving), received / (until - since))
             self._same_since = until - SETTLING
         elif (span := self._now - begun) >= LONG_WINDOW:
-            found = Measured((self._busy - busy) / span, (self._bytes - had) / span)
+            found = Measured((self._busy - busy) / span, (self._bytes - bytes_before) / span)
         else:
             return None
         self.restart(self._now)

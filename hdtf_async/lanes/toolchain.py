@@ -128,10 +128,10 @@ class Toolchain:
         least = [work.least_bytes for work in steps(works) if not self.downloader.expects_existing(work)]
         if least:
             free = self.run.directory.free_bytes()
-            room = preflight.of_room(
+            disk_space = preflight.of_disk_space(
                 free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws
             )
-            signs += [look_at_cookies(options, time.time()), room]
+            signs += [look_at_cookies(options, time.time()), disk_space]
         for sign in signs:
             if sign is not None and sign.verdict is Status.WRONG:
                 raise Failure(sign.reason, f"{sign.words}: {sign.remedy}")

@@ -17,20 +17,20 @@ FIRST_TRANSFERS = 4
 
 
 class TransferLimiter:
-    """Lets downloads that are ready to transfer begin, in their order, as `DownloadWidth` decides."""
+    """Starts transfers in the order in which they are ready, when `DownloadWidth` allows it."""
 
     def __init__(self, encodes: float) -> None:
-        """Before any throughput is known, let one begin for each of the encodes, but not many."""
+        """Before any throughput is measured, one may start per parallel encode, up to `FIRST_TRANSFERS`."""
         self._width = DownloadWidth(int(min(encodes, FIRST_TRANSFERS)))
         self._first_in_line = anyio.Lock()
         self._news = anyio.Event()
 
     def allows(self) -> bool:
-        """Whether one more may begin now, and none waits."""
+        """Whether one more may start now, and none waits."""
         return not self._first_in_line.locked() and self._width.allows(anyio.current_time())
 
     async def wait(self) -> None:
-        """Return when one more may begin; it has to begin at once."""
+        """Return when one more may start; the caller has to start it at once."""
         async with self._first_in_line:
             while not self._width.allows(anyio.current_time()):
                 with anyio.CancelScope(deadline=self._width.changes_at()):
@@ -47,7 +47,7 @@ class TransferLimiter:
             self._tell()
 
     def received(self, key: object, count: int, left: int | None) -> None:
-        """Take note of bytes that a download has received, and of how many are still to come."""
+        """Register bytes that a download has received, and how many remain if known."""
         self._width.receive(key, count, left, anyio.current_time())
         self._tell()
 

@@ -25,7 +25,7 @@ from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio
 from hdtf_async.core.options import Options
-from hdtf_async.media.containers import DEMUXERS, SOUND_DEMUXERS
+from hdtf_async.media.containers import AUDIO_DEMUXERS, DEMUXERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -102,12 +102,12 @@ class OwnFiles:
         for work in works:
             first = next(iter(self.videos(work)), None)
             for each in self.of(work):
-                words = each.why
+                why = each.why
                 if each.kind is Kind.VIDEO and first is not None and each is not first:
-                    words = f"{first.path.name} is used first"
+                    why = f"{first.path.name} is used first"
                 elif each.kind is Kind.AUDIO and first is None:
-                    words = NO_VIDEO
-                found.append({"video": work.stem, "file": each.path.name, "kind": each.kind, "unused": words})
+                    why = NO_VIDEO
+                found.append({"video": work.stem, "file": each.path.name, "kind": each.kind, "unused": why})
         return found
 
     def get(self, name: str, default: Path | None = None) -> Path | None:
@@ -143,8 +143,8 @@ def find_user_videos(directories: Iterable[Path]) -> OwnFiles:
 def names_of(file_name: str) -> Iterator[str]:
     """Yield the names for which a file matches."""
     stem = _PARTIAL.sub("", file_name)
-    known = stem.rpartition(".")[2].lower() in DEMUXERS.keys() | SOUND_DEMUXERS.keys()
-    stem = stem.rpartition(".")[0] if known or stem == file_name else stem
+    is_media = stem.rpartition(".")[2].lower() in DEMUXERS.keys() | AUDIO_DEMUXERS.keys()
+    stem = stem.rpartition(".")[0] if is_media or stem == file_name else stem
     for name in dict.fromkeys((stem, _FORMAT.sub("", stem))):
         yield name
         for pattern in _IDS:
@@ -152,21 +152,21 @@ def names_of(file_name: str) -> Iterator[str]:
 
 
 def to_fetch(
-    works: Iterable[VideoJob], own: OwnFiles, known: JournalIndex, audio: Audio = Audio.NONE
+    works: Iterable[VideoJob], own: OwnFiles, index: JournalIndex, audio: Audio = Audio.NONE
 ) -> list[VideoJob]:
     """Return the videos of which something must be downloaded, video or audio."""
-    return [work for work in works if not _is_complete(work, own, known, audio)]
+    return [work for work in works if not _is_complete(work, own, index, audio)]
 
 
-def _is_complete(work: VideoJob, own: OwnFiles, known: JournalIndex, audio: Audio) -> bool:
+def _is_complete(work: VideoJob, own: OwnFiles, index: JournalIndex, audio: Audio) -> bool:
     """Whether nothing of a video must be downloaded, according to names, `looked_into` and the journal."""
     videos = own.videos(work)
     if not videos:
-        return known.existing_source_video(work.youtube_id) is not None
+        return index.existing_source_video(work.youtube_id) is not None
     if audio is Audio.NONE or not videos[0].silent:
         return True
     beside = any(each.kind is Kind.AUDIO for each in own.of(work))
-    return beside or known.existing_source_video(work.youtube_id, "sound") is not None
+    return beside or index.existing_source_video(work.youtube_id, "sound") is not None
 
 
 async def looked_into(own: OwnFiles, works: Iterable[VideoJob]) -> OwnFiles:
@@ -180,38 +180,38 @@ async def looked_into(own: OwnFiles, works: Iterable[VideoJob]) -> OwnFiles:
     async with Prober() as prober:
         for path, each in found.items():
             try:
-                held = await prober.glance(path, container=each.container)
+                content = await prober.glance(path, container=each.container)
             except Failure as failure:
                 if failure.reason in {Reason.TOOL_MISSING, Reason.RESOURCE_LIMIT}:
                     raise
                 continue
-            kind = Kind.AUDIO if held == "audio" else Kind.VIDEO
-            found[path] = replace(each, kind=kind, silent=held == "silent")
+            kind = Kind.AUDIO if content == "audio" else Kind.VIDEO
+            found[path] = replace(each, kind=kind, silent=content == "silent")
     by_name = {name: [found.get(each.path, each) for each in files] for name, files in own.by_name.items()}
     return OwnFiles(by_name, own.paths)
 
 
 async def for_plan(
-    options: Options, works: Sequence[VideoJob], known: JournalIndex
+    options: Options, works: Sequence[VideoJob], index: JournalIndex
 ) -> tuple[list[dict[str, str]], list[VideoJob]]:
     """Return the use of each of the user's own files, and which videos must be downloaded."""
     own = await run_sync(find_user_videos, options.raw_dirs)
     if own.paths:
         own = await looked_into(own, works)
-    return own.listed(works), to_fetch(works, own, known, options.audio)
+    return own.listed(works), to_fetch(works, own, index, options.audio)
 
 
 def _judged(path: Path) -> OwnFile | None:
     """Return the classification of a file by its name; None if it is not a possible source."""
     ending = path.suffix[1:].lower()
     if not path.is_file():
-        named_as_media = ending in DEMUXERS or ending in SOUND_DEMUXERS
+        named_as_media = ending in DEMUXERS or ending in AUDIO_DEMUXERS
         return OwnFile(path, Kind.NEITHER, "not a regular file") if named_as_media else None
     if _PARTIAL.search(path.name):
         return OwnFile(path, Kind.NEITHER, "incomplete download")
     if ending in DEMUXERS:
         return OwnFile(path, Kind.VIDEO)
-    if ending in SOUND_DEMUXERS:
+    if ending in AUDIO_DEMUXERS:
         return OwnFile(path, Kind.AUDIO)
     if ending in _BESIDE or not ending:
         return None

@@ -1,14 +1,15 @@
-"""How many downloads may run at a time: a further one starts only while the total throughput grows with it.
+"""The number of parallel downloads: one more starts only while the total throughput grows with it.
 
-Where the line is the limit, more downloads at a time bring no more bytes, and all of them end late: there is
-nothing to encode until then. Where the server limits each connection, more downloads bring more.
+If the connection of this machine is the bottleneck, more parallel downloads transfer no more bytes, and all
+of them end late: until then there is nothing to encode. If the server limits each connection, more downloads
+transfer more.
 
-So a few start, and each time when they have been measured some more, as long as the throughput grows with
-them: by one, or by as many again where each brought as much as those before. Once it does not grow, the limit
-is what was needed for that throughput. After a while one more is tried, at once where the throughput
-changes. Where it has fallen and one more does not help, one less is tried when a download ends.
+Therefore a few start. After each measurement more start, as long as the throughput grows: one, or twice as
+many in total if each added as much as those before. Once it stops growing, the limit is the number that this
+throughput needs. One more is tried after a while, or at once if the throughput changes. If the throughput has
+fallen and one more does not help, one less is tried when a download ends.
 
-`benchmarks/width.py` holds this against fixed numbers of downloads, on lines of all kinds.
+`benchmarks/width.py` compares this with fixed numbers of downloads on simulated connections.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 GROWS = 0.25
 """Part of the mean rate of those before that each further download has to add to the total."""
 GROWS_IN_FULL = 0.8
-"""Part from which on the line is not taken for the limit at all."""
+"""Part from which on the connection of this machine is not considered a bottleneck at all."""
 CHANGES = 0.25
-"""Part by which the throughput has to differ, twice in a row, to be taken for another line."""
+"""Part by which the throughput has to differ, twice in a row, to count as changed."""
 SOON, LATER = 15.0, 60.0
 """Seconds until one more is tried, at first and, after doubling, at last."""
 _NEARLY = 0.15
-"""Part of a download that is not missed."""
+"""Fraction of a download that is ignored when rounding up."""
 _HALF = 0.5
 
 
@@ -42,11 +43,11 @@ class _Phase(Enum):
     SHRINKING = auto()
     """One less is tried."""
     HOLDING = auto()
-    """As many as are useful run."""
+    """The useful number is known."""
 
 
 @dataclass(slots=True)
-class _Held:
+class _Plateau:
     """What is expected while the limit is held."""
 
     until: float
@@ -54,43 +55,43 @@ class _Held:
     rate: float | None = None
     """The throughput; None before it was measured."""
     odd: int = 0
-    """How often in a row it was higher than that; less than 0 where it was lower."""
+    """How many measurements in a row were higher than that; negative if they were lower."""
 
 
 class DownloadWidth:
-    """Decides whether one more download may start. Times are seconds on any clock, and never fall back."""
+    """Decides whether one more download may start. Times are seconds on any monotonic clock."""
 
     def __init__(self, first: int) -> None:
         """Let `first` downloads start before any throughput is known."""
         self.limit = max(1, first)
-        """How many downloads may run at a time, as far as is known."""
+        """Useful number of parallel downloads, as far as is known."""
         self._meter = ThroughputMeter()
         self._phase = _Phase.GROWING
         self._base: Measured | None = None
-        """What is compared with what more, or fewer, downloads bring."""
-        self._held = _Held(math.inf)
+        """The measurement with which those of more, or fewer, downloads are compared."""
+        self._plateau = _Plateau(math.inf)
         self._wait = SOON
         self._has_fallen = False
         """Whether one more is tried because the throughput has fallen."""
 
     def allows(self, now: float) -> bool:
-        """Whether one more may start now. One always may where no other receives data."""
+        """Whether one more may start now. This is always true if no other receives data."""
         return self._meter.running(now, ending=False) < self.limit
 
     def changes_at(self) -> float:
-        """Return when `allows` may become true if no download says anything until then."""
+        """Return when `allows` may become true if no download makes a report until then."""
         return self._meter.changes_at()
 
     def begin(self, key: object, now: float) -> None:
-        """Take note of a download that starts."""
+        """Register a download that starts."""
         self._meter.begin(key, now)
 
     def end(self, key: object, now: float) -> None:
-        """Take note of a download that has ended in whatever way."""
+        """Register a download that ended, successfully or not."""
         self._meter.end(key, now)
 
     def receive(self, key: object, count: float, left: float | None, now: float) -> None:
-        """Take note of bytes that a download has received, and of how many are still to come."""
+        """Register bytes that a download has received, and how many remain if known."""
         found = self._meter.receive(key, count, left, now)
         if found is None:
             return
@@ -103,7 +104,7 @@ class DownloadWidth:
             self._grow(found, self._base, now)
         else:
             self._shrink(found, self._base)
-        if self._phase is _Phase.SHRINKING and now >= self._held.until:
+        if self._phase is _Phase.SHRINKING and now >= self._plateau.until:
             self._settle(self.limit + 1, now)
         if self.limit != before:
             self._meter.restart(now)
@@ -117,7 +118,7 @@ class DownloadWidth:
         if found.transfers < base.transfers:
             self._compare_with(found)
             return
-        if found.rate < (1 - CHANGES) * base.rate:  # another line: nothing can be compared
+        if found.rate < (1 - CHANGES) * base.rate:  # the connection has changed: the two cannot be compared
             self._has_fallen, self._base = True, None
             return
         gain = _gain(base, found)
@@ -143,27 +144,27 @@ class DownloadWidth:
             self._phase = _Phase.HOLDING
 
     def _hold(self, found: Measured, now: float) -> None:
-        held = self._held
+        plateau = self._plateau
         if found.transfers < self.limit - _HALF:
             return
-        if held.rate is None:
-            held.rate = found.rate
+        if plateau.rate is None:
+            plateau.rate = found.rate
             return
-        if abs(found.rate / held.rate - 1) > CHANGES:
-            held.odd = max(1, held.odd + 1) if found.rate > held.rate else min(-1, held.odd - 1)
+        if abs(found.rate / plateau.rate - 1) > CHANGES:
+            plateau.odd = max(1, plateau.odd + 1) if found.rate > plateau.rate else min(-1, plateau.odd - 1)
         else:
-            held.odd = 0
-            held.rate += (found.rate - held.rate) / 5
-        has_changed = abs(held.odd) > 1
-        has_more = found.transfers > self.limit + _HALF  # which bring no more, as far as is known
-        if has_changed or (now >= held.until and not has_more):
+            plateau.odd = 0
+            plateau.rate += (found.rate - plateau.rate) / 5
+        has_changed = abs(plateau.odd) > 1
+        has_more = found.transfers > self.limit + _HALF  # which transfer no more, as far as is known
+        if has_changed or (now >= plateau.until and not has_more):
             self._wait = SOON if has_changed else min(LATER, 2 * self._wait)
-            self._has_fallen = held.odd < -1
+            self._has_fallen = plateau.odd < -1
             self._phase, self._base, self.limit = _Phase.GROWING, found, round(found.transfers) + 1
 
     def _settle(self, limit: int, now: float) -> None:
         self._phase, self._base, self.limit = _Phase.HOLDING, None, limit
-        self._held = _Held(now + self._wait)
+        self._plateau = _Plateau(now + self._wait)
 
 
 def _gain(fewer: Measured, more: Measured) -> float:

@@ -28,7 +28,7 @@ DEMUXERS = {
 }
 """Extension of a video file to the only demuxer that may read it. Each reads one file and follows no
 references."""
-SOUND_DEMUXERS = {
+AUDIO_DEMUXERS = {
     "m4a": "mp4",
     "weba": "matroska",
     "mka": "matroska",
@@ -61,4 +61,4 @@ def seeks_to(demuxer: str, second: float) -> bool:
 
 def demuxer_of(container: str) -> str | None:
     """Return the demuxer for a file extension (without the dot), or None."""
-    return DEMUXERS.get(container) or SOUND_DEMUXERS.get(container)
+    return DEMUXERS.get(container) or AUDIO_DEMUXERS.get(container)

@@ -83,36 +83,36 @@ async def look(cut: Cut, guard: Guard = UNGUARDED) -> Findings | None:
     """
     if cut.source is None:
         return None
-    asked = {
+    request = {
         "path": os.fspath(cut.raw), "container": cut.container, "track": cut.track,
         "first": cut.source.first, "last": cut.source.last, "end": cut.interval.end, "step": cut.source.step,
         "suspect": cut.suspect, "counted": cut.counted and list(map(float, cut.counted)),
     }  # fmt: skip
-    found = await _asked(asked, cut.seconds, guard)
+    found = await _ask(request, cut.seconds, guard)
     if found is None or found.damage or cut.sound is None or not cut.settings.sound_inside:
         return found
-    heard = await look_at_sound(cut.sound, guard)
+    heard = await look_at_audio(cut.sound, guard)
     return found if heard is None else Findings(heard.damage, found.frames)
 
 
-async def look_at_sound(sound: AudioCut, guard: Guard = UNGUARDED) -> Findings | None:
+async def look_at_audio(audio: AudioCut, guard: Guard = UNGUARDED) -> Findings | None:
     """Decode the audio of a clip. Returns None as `look` does."""
-    asked = {
-        "path": os.fspath(sound.file), "container": sound.container, "track": sound.track, "sound": True,
-        "first": sound.start, "end": sound.start + sound.seconds, "suspect": sound.suspect,
+    request = {
+        "path": os.fspath(audio.file), "container": audio.container, "track": audio.track, "sound": True,
+        "first": audio.start, "end": audio.start + audio.seconds, "suspect": audio.suspect,
     }  # fmt: skip
-    return await _asked(asked, sound.seconds, guard)
+    return await _ask(request, audio.seconds, guard)
 
 
-async def _asked(asked: dict[str, Any], seconds: float, guard: Guard) -> Findings | None:
+async def _ask(request: dict[str, Any], seconds: float, guard: Guard) -> Findings | None:
     try:
         ended = await supervisor.run(
             supervisor.Command(
-                supervisor.own_module_argv("hdtf_async.media.damage", json.dumps(asked)),
+                supervisor.own_module_argv("hdtf_async.media.damage", json.dumps(request)),
                 keep=_ANSWER_LIMIT,
                 memory=_MEMORY,
             ),
-            deadline=_START + (seconds + _RUN_UP) / _LEAST_SPEED + asked["first"],
+            deadline=_START + (seconds + _RUN_UP) / _LEAST_SPEED + request["first"],
             guard=guard,
         )
     except Failure as failure:
@@ -152,19 +152,19 @@ class _Interval:
         begin = keys[-1] if keys else -inf
         if not self.frames.get(begin, True):  # intra refresh: the image is complete one key frame later
             begin = keys[-2] if len(keys) > 1 else -inf
-        inside = [place for place, (second, _) in enumerate(self.packets) if self._is_due(second)]
+        inside = [place for place, (second, _) in enumerate(self.packets) if self._is_inside(second)]
         start = next((place for place, (second, _) in enumerate(self.packets) if second == begin), 0)
         end = max(inside, default=-1) + self.delayed
-        for place, words in sorted([*self.complaints, *self.lost]):
+        for place, message in sorted([*self.complaints, *self.lost]):
             second, idle = self.packets[min(place, len(self.packets) - 1)]
-            if (place, words) in self.lost:
+            if (place, message) in self.lost:
                 counts = self._is_short if place > end else start < place and self._lacks_frames(place)
                 second = self.packets[max(place - 1, 0)][0]
             else:
                 counts = start <= place <= end and second >= begin and not (idle and second < self.first)
             if counts:
-                return Findings(f"damaged at {second:.2f} s: {words}", decoded)
-        for second in filter(self._is_due, self.corrupt):
+                return Findings(f"damaged at {second:.2f} s: {message}", decoded)
+        for second in filter(self._is_inside, self.corrupt):
             return Findings(f"damaged at {second:.2f} s: the decoder marks a frame as corrupt", decoded)
         return Findings("", decoded)
 
@@ -173,7 +173,7 @@ class _Interval:
         """Packets by which a frame may be stored later than its timestamp suggests."""
         return 0 if self.counted is None else _MOST_DELAYED
 
-    def _is_due(self, second: float) -> bool:
+    def _is_inside(self, second: float) -> bool:
         return self.first - _HAIR <= second <= self.last + _HAIR
 
     def _lacks_frames(self, place: int) -> bool:
@@ -192,11 +192,11 @@ class _Interval:
 class _Reader:
     """Reads the packets of one stream, with the messages that FFmpeg logs meanwhile."""
 
-    def __init__(self, media: InputContainer, stream: Stream, said: list[tuple[int, str, str]]) -> None:
-        self._media, self._stream, self._said = media, stream, said
+    def __init__(self, media: InputContainer, stream: Stream, log: list[tuple[int, str, str]]) -> None:
+        self._media, self._stream, self._log = media, stream, log
         self._zero = float(zero_of(media) or 0)
         self._in_order = media.format.name == "avi"
-        said.clear()
+        log.clear()
 
     def packets(self) -> Iterator[tuple[float, float, Packet[Any], str]]:
         """Yield timestamp, decoding timestamp, packet, and the message logged while it was read.
@@ -210,34 +210,34 @@ class _Reader:
                 pts = float(stamp * packet.time_base) - self._zero
                 dts = pts if packet.dts is None else float(packet.dts * packet.time_base) - self._zero
             elif not packet.size:
-                yield inf, inf, packet, self.words()
+                yield inf, inf, packet, self.message()
                 return
-            yield pts, dts, packet, self.words()
+            yield pts, dts, packet, self.message()
 
     def decoded(self, packet: Packet[Any] | None) -> tuple[list[Any], str]:
         """Decode one packet, or the remaining frames; return the frames and the message logged."""
         from av.error import FFmpegError  # noqa: PLC0415 - takes 0.2 s, needed only in the child
 
         frames: list[Any] = []
-        words = ""
+        message = ""
         try:
             frames = self._stream.codec_context.decode(packet)  # type: ignore[attr-defined]
         except FFmpegError as error:
-            words = error.strerror or str(error)
-        return frames, self.words() or words
+            message = error.strerror or str(error)
+        return frames, self.message() or message
 
-    def words(self) -> str:
+    def message(self) -> str:
         """Return the first error logged since the last call."""
         from av import logging  # noqa: PLC0415 - as above
 
         found = []
-        for level, _, words in self._said:
-            known = next((known for known in _FOR_DEBUGGING if words.startswith(known)), None)
-            if known is not None:
-                found.append(_FOR_DEBUGGING[known])
-            elif level <= logging.ERROR and not _HARMLESS.search(words):
-                found.append(words.strip()[:200])
-        self._said.clear()
+        for level, _, message in self._log:
+            prefix = next((prefix for prefix in _FOR_DEBUGGING if message.startswith(prefix)), None)
+            if prefix is not None:
+                found.append(_FOR_DEBUGGING[prefix])
+            elif level <= logging.ERROR and not _HARMLESS.search(message):
+                found.append(message.strip()[:200])
+        self._log.clear()
         return found[0] if found else ""
 
     def second(self, frame: VideoFrame) -> float | None:
@@ -245,30 +245,32 @@ class _Reader:
         return None if frame.pts is None else float(frame.pts * (self._stream.time_base or 0)) - self._zero
 
 
-def _read_picture(asked: dict[str, Any], said: list[tuple[int, str, str]]) -> Findings:
-    interval = _Interval(asked["first"], asked["last"], asked["end"], asked["step"], asked["counted"])
+def _read_video(request: dict[str, Any], log: list[tuple[int, str, str]]) -> Findings:
+    interval = _Interval(
+        request["first"], request["last"], request["end"], request["step"], request["counted"]
+    )
     keys = []
-    with opened(asked["path"], asked["container"]) as media:
-        reader = _Reader(media, media.streams.video[asked["track"]], said)
+    with opened(request["path"], request["container"]) as media:
+        reader = _Reader(media, media.streams.video[request["track"]], log)
         for pts, dts, packet, _ in reader.packets():
             if dts > interval.first + _HAIR:
                 break
             if packet.is_keyframe and pts <= interval.first + _HAIR:
                 keys.append(pts)
     keys.sort()
-    begin = keys[-_KEYS] if len(keys) >= _KEYS and not asked["counted"] else -inf
-    with opened(asked["path"], asked["container"]) as media:
-        stream = media.streams.video[asked["track"]]
+    begin = keys[-_KEYS] if len(keys) >= _KEYS and not request["counted"] else -inf
+    with opened(request["path"], request["container"]) as media:
+        stream = media.streams.video[request["track"]]
         _one_thread(stream)
-        reader = _Reader(media, stream, said)
+        reader = _Reader(media, stream, log)
         begun = False
-        for pts, dts, packet, words in reader.packets():
+        for pts, dts, packet, message in reader.packets():
             begun = begun or begin == -inf or (pts == begin and packet.is_keyframe)
             if not begun:
                 continue
             place = len(interval.packets)
-            if words:
-                interval.lost.append((place, words))
+            if message:
+                interval.lost.append((place, message))
             if dts > interval.last + interval.delayed * interval.step + _HAIR:
                 if dts < inf:
                     interval.packets.append((pts, True))
@@ -282,9 +284,9 @@ def _read_picture(asked: dict[str, Any], said: list[tuple[int, str, str]]) -> Fi
 
 
 def _take(interval: _Interval, reader: _Reader, packet: Packet[Any] | None, place: int) -> None:
-    frames, words = reader.decoded(packet)
-    if words:
-        interval.complaints.append((place, words))
+    frames, message = reader.decoded(packet)
+    if message:
+        interval.complaints.append((place, message))
     for frame in frames:
         second = reader.second(frame)
         if interval.counted is not None:
@@ -296,14 +298,14 @@ def _take(interval: _Interval, reader: _Reader, packet: Packet[Any] | None, plac
             interval.corrupt.append(second)
 
 
-def _read_sound(asked: dict[str, Any], said: list[tuple[int, str, str]]) -> Findings:
-    first, end = asked["first"], asked["end"]
-    with opened(asked["path"], asked["container"]) as media:
-        stream = media.streams.audio[asked["track"]]
+def _read_audio(request: dict[str, Any], log: list[tuple[int, str, str]]) -> Findings:
+    first, end = request["first"], request["end"]
+    with opened(request["path"], request["container"]) as media:
+        stream = media.streams.audio[request["track"]]
         _one_thread(stream)
-        reader = _Reader(media, stream, said)
+        reader = _Reader(media, stream, log)
         before = -inf
-        for pts, _, packet, words in reader.packets():
+        for pts, _, packet, message in reader.packets():
             if pts >= end or packet.size == 0:
                 return Findings()
             until = pts + float((packet.duration or 0) * packet.time_base)
@@ -313,7 +315,7 @@ def _read_sound(asked: dict[str, Any], said: list[tuple[int, str, str]]) -> Find
             _, complaint = reader.decoded(packet)
             if packet.is_corrupt:
                 complaint = "the container marks a packet as corrupt"
-            lost = words if max(before, first) < pts - _HAIR else ""
+            lost = message if max(before, first) < pts - _HAIR else ""
             if (complaint and until > first) or lost:
                 return Findings(f"audio damaged at {pts:.2f} s: {lost or complaint}")
             before = until
@@ -332,10 +334,10 @@ def serve(question: str) -> None:
 
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    asked = json.loads(question)
+    request = json.loads(question)
     # If frames may have been lost, debug messages count too: a stream may also omit frames on purpose.
-    av.logging.set_level(av.logging.DEBUG if asked.get("suspect") else av.logging.ERROR)
+    av.logging.set_level(av.logging.DEBUG if request.get("suspect") else av.logging.ERROR)
     av.logging.set_skip_repeated(False)
-    with av.logging.Capture() as said:
-        found = _read_sound(asked, said) if asked.get("sound") else _read_picture(asked, said)
+    with av.logging.Capture() as log:
+        found = _read_audio(request, log) if request.get("sound") else _read_video(request, log)
     sys.stdout.write(json.dumps(asdict(found)))

@@ -14,7 +14,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from hdtf_async.media.containers import DEMUXERS, FROM_START, MAX_SIDE, SOUND_DEMUXERS, demuxer_of
+from hdtf_async.media.containers import AUDIO_DEMUXERS, DEMUXERS, FROM_START, MAX_SIDE, demuxer_of
 from hdtf_async.media.framing import Framing, Part
 from hdtf_async.media.timeline import OpenGroups, Shown, Timeline
 
@@ -128,9 +128,9 @@ class MediaInfo:
         return tuple(part for part in self.parts[1:] if first < part.start <= last)
 
 
-def _ends_early(promised: float, there: float) -> bool:
+def _ends_early(promised: float, actual: float) -> bool:
     """Return whether a stream lacks its end; up to half a second is rounding."""
-    return promised - there > max(0.5, 0.01 * promised)
+    return promised - actual > max(0.5, 0.01 * promised)
 
 
 def read(path: str, container: str, intervals: Sequence[tuple[float, float]]) -> MediaInfo:
@@ -198,7 +198,7 @@ def _default_audio(media: InputContainer) -> tuple[int, AudioStream] | None:
     return min(streams, key=rank, default=None)
 
 
-def read_sound(path: str, container: str) -> AudioInfo:
+def read_audio(path: str, container: str) -> AudioInfo:
     """Read an audio file in this process, as `read` does a video."""
     with opened(path, container) as media:
         heard = _Heard.of(media)
@@ -220,8 +220,8 @@ def opened(path: str, container: str) -> InputContainer:
 
     demuxer = demuxer_of(container)
     if demuxer is None:
-        known = ", ".join(DEMUXERS | SOUND_DEMUXERS)
-        raise ValueError(f"unsupported file extension .{container}; supported: {known}")
+        supported = ", ".join(DEMUXERS | AUDIO_DEMUXERS)
+        raise ValueError(f"unsupported file extension .{container}; supported: {supported}")
     # A title in another encoding must not make a video unreadable; PyAV before 19 needs an option for that.
     lenient: dict[str, Any] = (
         {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < _CALM else {}
@@ -326,11 +326,11 @@ class _Suspicion:
         logging.set_level(logging.ERROR)
         self._demuxer = media.format.name
         self._capture = logging.Capture()
-        self._said: list[tuple[int, str, str]] = []
+        self._log: list[tuple[int, str, str]] = []
         self.found = False
 
     def __enter__(self) -> Self:
-        self._said = self._capture.__enter__()
+        self._log = self._capture.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -348,8 +348,8 @@ class _Suspicion:
         return gaps and self._demuxer in FROM_START
 
     def _note(self) -> None:
-        self.found |= any(who == self._demuxer for _, who, _ in self._said)
-        self._said.clear()
+        self.found |= any(who == self._demuxer for _, who, _ in self._log)
+        self._log.clear()
 
 
 class _Read:

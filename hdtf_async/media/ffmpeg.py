@@ -42,12 +42,12 @@ from hdtf_async.media.filters import (
     AudioCut,
     Cut,
     Source,
+    audio_filters,
     decimal,
     frames_at,
     last_frame,
     run_up_of,
     side_lengths,
-    sound_filters,
     video_filters,
 )
 from hdtf_async.media.run import FfmpegError, run_ffmpeg
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.options import Options
 
-__all__ = ["WAV_RATE", "AudioCut", "Cut", "Source", "frames_at", "side_lengths", "sound_filters"]
+__all__ = ["WAV_RATE", "AudioCut", "Cut", "Source", "audio_filters", "frames_at", "side_lengths"]
 STALL = 120.0
 """Seconds without a new frame after which an encode is terminated. Seeking takes a few."""
 SHORT_SIGHTED = ("ultrafast", "superfast")
@@ -89,33 +89,33 @@ def clip_command(
     quality = ["-qp", "0"] if cut.settings.codec is Codec.LOSSLESS else ["-crf", str(cut.settings.crf)]
     # x264's two fastest presets omit the step that saves most bytes for its time.
     ahead = ["-mbtree", "1", "-rc-lookahead", "20"] if cut.settings.preset in SHORT_SIGHTED else []
-    sound = cut.sound if cut.settings.sound_inside else None
+    audio = cut.sound if cut.settings.sound_inside else None
     return [
         *_begin(ffmpeg, strict=strict),
         *(["-copyts"] if cut.copies_time else []),
         *(["-reinit_filter", "0"] if cut.recoloured else []),
         *source(cut.raw, cut.container, cut.sought_from(run_up)),
-        *([] if sound is None else _sound_source(sound)),
-        "-map", f"0:v:{cut.track}", *([] if sound is None else ["-map", f"1:a:{sound.track}"]),
-        "-map_metadata", "-1", "-map_chapters", "-1", *(["-an"] if sound is None else []), "-sn", "-dn",
+        *([] if audio is None else _audio_source(audio)),
+        "-map", f"0:v:{cut.track}", *([] if audio is None else ["-map", f"1:a:{audio.track}"]),
+        "-map_metadata", "-1", "-map_chapters", "-1", *(["-an"] if audio is None else []), "-sn", "-dn",
         "-filter_threads", "1", "-vf", video_filters(cut, run_up),
         "-c:v", "libx264", "-preset", cut.settings.preset, *quality, *ahead,
         "-threads", str(cut.settings.threads), "-pix_fmt", "yuv420p", *last_frame(cut),
         "-fps_mode", "passthrough", "-enc_time_base:v", f"{time_base.numerator}:{time_base.denominator}",
-        *([] if sound is None else ["-af", sound_filters(sound, wav=False, copies_time=cut.copies_time)]),
-        *([] if sound is None else ["-c:a", "aac", "-b:a", _AAC_BITS]),
+        *([] if audio is None else ["-af", audio_filters(audio, wav=False, copies_time=cut.copies_time)]),
+        *([] if audio is None else ["-c:a", "aac", "-b:a", _AAC_BITS]),
         "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-movflags", "+faststart",
         "-f", "mp4", f"file:{target}",
     ]  # fmt: skip
 
 
-def wav_command(ffmpeg: Path, sound: AudioCut, target: Path, *, strict: bool = True) -> list[str]:
+def wav_command(ffmpeg: Path, audio: AudioCut, target: Path, *, strict: bool = True) -> list[str]:
     """Return the command line that writes a clip's audio to `target`, as WAV: 16 kHz, mono, 16 bit."""
     return [
         *_begin(ffmpeg, strict=strict),
-        *_sound_source(sound),
-        "-map", f"0:a:{sound.track}", "-map_metadata", "-1", "-map_chapters", "-1", "-vn", "-sn", "-dn",
-        "-filter_threads", "1", "-af", sound_filters(sound, wav=True), "-c:a", "pcm_s16le",
+        *_audio_source(audio),
+        "-map", f"0:a:{audio.track}", "-map_metadata", "-1", "-map_chapters", "-1", "-vn", "-sn", "-dn",
+        "-filter_threads", "1", "-af", audio_filters(audio, wav=True), "-c:a", "pcm_s16le",
         "-fflags", "+bitexact", "-flags:a", "+bitexact", "-f", "wav", f"file:{target}",
     ]  # fmt: skip
 
@@ -146,11 +146,11 @@ def _seek(demuxer: str, start: float) -> list[str]:
     return ["-ss", decimal(start), *([] if demuxer in FROM_START else ["-seek_timestamp", "1"])]
 
 
-def _sound_source(sound: AudioCut) -> list[str]:
-    demuxer = demuxer_of(sound.container) or ""
+def _audio_source(audio: AudioCut) -> list[str]:
+    demuxer = demuxer_of(audio.container) or ""
     return [
         "-protocol_whitelist", "file", "-f", demuxer, "-vn",
-        *_seek(demuxer, run_up_of(sound)), "-i", f"file:{sound.file}",
+        *_seek(demuxer, run_up_of(audio)), "-i", f"file:{audio.file}",
     ]  # fmt: skip
 
 
@@ -175,13 +175,13 @@ async def encode(
     """
     clip = _Clip(ffmpeg, cut, target, on_seconds, guard)
     try:
-        counted, words = await clip.write(strict=True)
+        counted, stderr = await clip.write(strict=True)
     except Failure as failure:
         doubtful = isinstance(failure, _OtherFramesError) or failure.reason is Reason.RAW_UNREADABLE
         _raise_unless_outside(failure, cut, await damage.look(cut, guard) if doubtful else None)
         counted, _ = await clip.write(strict=False)
         return counted
-    if words or cut.suspect:
+    if stderr or cut.suspect:
         found = await damage.look(cut, guard)
         if found is not None and found.damage:
             raise Failure(Reason.RAW_UNREADABLE, found.damage)
@@ -195,8 +195,8 @@ def _raise_unless_outside(failure: Failure, cut: Cut, found: damage.Findings | N
     if found is None or cut.source is None or found.frames < cut.source.frames:
         raise failure
     if isinstance(failure, _OtherFramesError):
-        words = f"{failure.words}; another decoder finds all {found.frames} of them"
-        raise Failure(Reason.CLIP_WRONG, words) from None
+        message = f"{failure.words}; another decoder finds all {found.frames} of them"
+        raise Failure(Reason.CLIP_WRONG, message) from None
     if cut.counted is not None:
         raise failure  # a frame that is lost before the clip would shift it
 
@@ -218,7 +218,7 @@ class _Clip:
         `_OtherFramesError` if frames other than the source frames were decoded.
         """
         cut = self.cut
-        words, tried, reason = "", None, Reason.UNSUPPORTED_SOURCE
+        message, tried, reason = "", None, Reason.UNSUPPORTED_SOURCE
         for run_up in RUN_UPS:
             sought = cut.sought_from(run_up)
             if sought == tried:
@@ -229,28 +229,28 @@ class _Clip:
                 ended = await self._once(run_up, frames, strict=strict)
                 frames.require_all()
             except _LateError as late:
-                words, reason = late.words, late.reason
+                message, reason = late.words, late.reason
             except Failure as failure:
                 if frames.begun and failure.reason is Reason.INTERVAL_OUTSIDE:
                     decoded = "the source frames were decoded, but ffmpeg wrote none"
                     raise Failure(Reason.CLIP_WRONG, _without_end(failure.words)[0] or decoded) from None
                 if frames.begun or failure.reason not in FROM_FURTHER_BACK or cut.source is None:
                     raise _of_size(failure, cut) from None
-                words, reason = failure.words, failure.reason
+                message, reason = failure.words, failure.reason
                 if reason is Reason.INTERVAL_OUTSIDE:
-                    words, reason = _without_end(words)
-                    words = words or f"none of the {cut.source.frames} source frames was decoded"
+                    message, reason = _without_end(message)
+                    message = message or f"none of the {cut.source.frames} source frames was decoded"
             else:
                 return ended
         if reason in {Reason.RAW_UNREADABLE, Reason.BOX_DOES_NOT_FIT}:
-            raise _of_size(Failure(reason, words), cut)
-        raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
+            raise _of_size(Failure(reason, message), cut)
+        raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, message)
 
     async def _once(self, run_up: float, frames: _Frames, *, strict: bool) -> tuple[int, str]:
         argv = clip_command(self.ffmpeg, self.cut, self.target, run_up, strict=strict)
         progress = _Progress(self.cut.seconds, self.on_seconds, frames.add)
-        words = await _run(argv, progress, self.guard, self.cut.begin - self.cut.sought_from(run_up))
-        return progress.frames, words
+        stderr = await _run(argv, progress, self.guard, self.cut.begin - self.cut.sought_from(run_up))
+        return progress.frames, stderr
 
 
 def _of_size(failure: Failure, cut: Cut) -> Failure:
@@ -260,13 +260,13 @@ def _of_size(failure: Failure, cut: Cut) -> Failure:
     """
     if failure.reason is not Reason.BOX_DOES_NOT_FIT or cut.source is None or not cut.box_fits:
         return failure
-    words = f"the frames change their size; not all of them are {cut.source.width}x{cut.source.height}"
-    return Failure(Reason.UNSUPPORTED_SOURCE, words)
+    message = f"the frames change their size; not all of them are {cut.source.width}x{cut.source.height}"
+    return Failure(Reason.UNSUPPORTED_SOURCE, message)
 
 
-def _without_end(words: str) -> tuple[str, Reason]:
+def _without_end(stderr: str) -> tuple[str, Reason]:
     """Return ffmpeg's messages without the one about empty output, and the reason that they indicate."""
-    others = "\n".join(line for line in words.splitlines() if "is empty" not in line)
+    others = "\n".join(line for line in stderr.splitlines() if "is empty" not in line)
     return others, classify_ffmpeg(others)
 
 
@@ -304,49 +304,49 @@ class _Frames:
             self._require("last", tick, self._source.last)
             self._ended = True
         elif place >= self._source.frames:
-            words = f"more than the {self._source.frames} source frames were decoded"
-            raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
+            message = f"more than the {self._source.frames} source frames were decoded"
+            raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, message)
 
     def require_all(self) -> None:
         """Raise `Failure` with ``unsupported_source`` unless the last source frame was reported."""
         if self._source is None or self._ended:
             return
         if not self.begun:
-            words = f"none of the {self._source.frames} source frames was decoded"
-            raise _LateError(Reason.UNSUPPORTED_SOURCE, words)
-        words = f"not all of the {self._source.frames} source frames were decoded"
-        words = f"{words}, up to {self._source.last:.3f} s"
-        raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
+            message = f"none of the {self._source.frames} source frames was decoded"
+            raise _LateError(Reason.UNSUPPORTED_SOURCE, message)
+        message = f"not all of the {self._source.frames} source frames were decoded"
+        message = f"{message}, up to {self._source.last:.3f} s"
+        raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, message)
 
     def _require(self, which: str, tick: int, second: float) -> None:
         if abs(tick - self._cut.ticks(second)) > max(1, self._cut.ticks(_ROUNDING)):
             found = float(tick * self._cut.time_base)
-            words = f"the {which} source frame is at {found:.3f} s, expected {second:.3f} s"
-            raise (_LateError if which == "first" else _OtherFramesError)(Reason.UNSUPPORTED_SOURCE, words)
+            message = f"the {which} source frame is at {found:.3f} s, expected {second:.3f} s"
+            raise (_LateError if which == "first" else _OtherFramesError)(Reason.UNSUPPORTED_SOURCE, message)
 
 
-async def wav(ffmpeg: Path, sound: AudioCut, target: Path, *, guard: Guard = UNGUARDED) -> None:
+async def wav(ffmpeg: Path, audio: AudioCut, target: Path, *, guard: Guard = UNGUARDED) -> None:
     """Write the audio of one clip as WAV. Raises `Failure` as `encode` does."""
 
     async def attempt(*, strict: bool) -> str:
-        return await _run(wav_command(ffmpeg, sound, target, strict=strict), _Progress(sound.seconds), guard)
+        return await _run(wav_command(ffmpeg, audio, target, strict=strict), _Progress(audio.seconds), guard)
 
     try:
-        words = await attempt(strict=True)
+        stderr = await attempt(strict=True)
     except Failure as failure:
         if failure.reason is Reason.INTERVAL_OUTSIDE:
-            words, _ = _without_end(failure.words)  # the filters output silence for missing audio
-            raise Failure(Reason.RAW_UNREADABLE, words or "no audio can be decoded") from None
+            stderr, _ = _without_end(failure.words)  # the filters output silence for missing audio
+            raise Failure(Reason.RAW_UNREADABLE, stderr or "no audio can be decoded") from None
         if failure.reason is not Reason.RAW_UNREADABLE:
             raise
-        found = await damage.look_at_sound(sound, guard)
+        found = await damage.look_at_audio(audio, guard)
         if found is None:
             raise
         if found.damage:
             raise Failure(Reason.RAW_UNREADABLE, found.damage) from None
         await attempt(strict=False)
     else:
-        found = await damage.look_at_sound(sound, guard) if words or sound.suspect else None
+        found = await damage.look_at_audio(audio, guard) if stderr or audio.suspect else None
         if found is not None and found.damage:
             raise Failure(Reason.RAW_UNREADABLE, found.damage)
 
@@ -424,12 +424,12 @@ async def about(ffmpeg: Path) -> About:
         ended = await run_ffmpeg(Command([str(ffmpeg), "-version"], keep=1 << 16), deadline=30)
     except FfmpegError:
         ended = Ended(1, "", b"")
-    said = re.match(rb"ffmpeg version (\S{1,80})", ended.out)
-    if said is None:
+    found = re.match(rb"ffmpeg version (\S{1,80})", ended.out)
+    if found is None:
         raise Failure(Reason.TOOL_MISSING, f"{ffmpeg} is not ffmpeg (unexpected output of -version)")
     built = re.search(rb"^configuration: (.*)", ended.out, re.MULTILINE)
     switches = built[1].decode("ascii", "replace").split() if built else ()
-    return About(said[1].decode("ascii", "replace"), frozenset(switches))
+    return About(found[1].decode("ascii", "replace"), frozenset(switches))
 
 
 def find_ffmpeg(options: Options) -> Path:

@@ -327,30 +327,30 @@ def _whole_pictures(cut: Cut) -> list[str]:
     ]
 
 
-def sound_filters(sound: AudioCut, *, wav: bool, copies_time: bool = False) -> str:
+def audio_filters(audio: AudioCut, *, wav: bool, copies_time: bool = False) -> str:
     """Return the filter chain for audio: from the clip's first frame on, exactly as long as the clip.
 
     Gaps and missing audio at either end are filled with silence, so that nothing shifts. With `copies_time`
     timestamps are those of the file instead of counting from the seek position.
     """
-    before = decimal(sound.start - (-(sound.zero or 0.0) if copies_time else run_up_of(sound)))
+    before = decimal(audio.start - (-(audio.zero or 0.0) if copies_time else run_up_of(audio)))
     chain = [f"atrim=start={before}", f"asetpts=PTS-{before}/TB"]
     if wav:
         chain += [
             f"aresample={WAV_RATE}:async=1:first_pts=0", "aformat=sample_fmts=s16:channel_layouts=mono",
-            f"apad=whole_len={sound.samples}", f"atrim=end_sample={sound.samples}",
+            f"apad=whole_len={audio.samples}", f"atrim=end_sample={audio.samples}",
         ]  # fmt: skip
     else:
         chain += [
             "aresample=async=1:first_pts=0", "aformat=sample_fmts=fltp:channel_layouts=stereo|mono",
-            f"apad=whole_dur={decimal(sound.seconds)}", f"atrim=end={decimal(sound.seconds)}",
+            f"apad=whole_dur={decimal(audio.seconds)}", f"atrim=end={decimal(audio.seconds)}",
         ]  # fmt: skip
     return ",".join(chain)
 
 
-def run_up_of(sound: AudioCut) -> float:
+def run_up_of(audio: AudioCut) -> float:
     """Return the second from which on audio is decoded."""
-    demuxer, second = demuxer_of(sound.container) or "", max(0.0, sound.start - _RUN_UP)
+    demuxer, second = demuxer_of(audio.container) or "", max(0.0, audio.start - _RUN_UP)
     return second if demuxer not in INACCURATE and seeks_to(demuxer, second) else 0.0
 
 

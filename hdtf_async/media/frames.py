@@ -56,10 +56,10 @@ async def run_decoder(
 
     def on_line(line: str) -> bool:
         nonlocal number
-        said = re.fullmatch(r"frame=\s*([0-9]{1,15})", line)
-        if said is None or int(said[1]) <= number:
+        found = re.fullmatch(r"frame=\s*([0-9]{1,15})", line)
+        if found is None or int(found[1]) <= number:
             return False
-        number = int(said[1])
+        number = int(found[1])
         return True
 
     try:

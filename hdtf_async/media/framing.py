@@ -75,7 +75,7 @@ class Part:
 class Framing:
     """Processes the packets of a video stream and records how its frames look."""
 
-    def __init__(self, media: InputContainer, stream: VideoStream, looks: int = 1) -> None:
+    def __init__(self, media: InputContainer, stream: VideoStream, frames: int = 1) -> None:
         from av.codec.context import Flags  # noqa: PLC0415 - takes 0.2 s, needed only in the child
 
         self._stream = stream
@@ -85,14 +85,14 @@ class Framing:
         context.flags |= Flags.unaligned  # crops to the pixel, as ffmpeg itself does
         self._codec = context.codec.canonical_name
         self._extradata = bytes(context.extradata or b"")
-        self._known = self._extradata
+        self._parameter_sets = self._extradata
         described = description(media, stream.index)
         self._cropping = _container_cropping(described)
         self._dolby_vision = _dolby_vision(described)
         self._left = _PACKETS_TO_A_FRAME
-        self._looks = looks
+        self._frames_left = frames
         self.reordered = False
-        """Whether one of the first `looks` frames is stored after a frame that is displayed later."""
+        """Whether one of the first `frames` frames is stored after a frame that is displayed later."""
         self.seen = False
         """Whether a frame was decoded."""
         self._parts = [self._part(0.0, context.width, context.height, None)]
@@ -116,8 +116,8 @@ class Framing:
                 if len(self._parts) == 1:
                     self._parts[0] = self._part(0.0, frame.width, frame.height, frame)
                 self.reordered |= frame.pict_type == _B
-                self._looks -= 1
-                if not self._looks:
+                self._frames_left -= 1
+                if not self._frames_left:
                     self._left = 0
                     break
         if packet.is_keyframe and self._changed(packet):
@@ -150,9 +150,9 @@ class Framing:
         if packet.has_sidedata("new_extradata"):
             return True
         found = b"".join(parameter_sets(self._codec, self._extradata, bytes(packet)))
-        if not found or found in self._known:
+        if not found or found in self._parameter_sets:
             return False
-        self._known = found
+        self._parameter_sets = found
         return True
 
     def _part(self, second: float, width: int, height: int, frame: VideoFrame | None) -> Part:

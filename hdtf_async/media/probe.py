@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hdtf_async.core import os_errors
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.media.demux import AudioInfo, MediaInfo, glance, read, read_sound
+from hdtf_async.media.demux import AudioInfo, MediaInfo, glance, read, read_audio
 from hdtf_async.media.framing import Part
 from hdtf_async.media.timeline import Shown
 from hdtf_async.process.guard import UNGUARDED, Guard
@@ -61,8 +61,8 @@ class Prober:
         try:
             await self._child.ask(json.dumps(question).encode(), deadline=_DEADLINE)
         except Failure as failure:
-            words = f"the media reader process (PyAV) does not work: {failure.words}"
-            raise Failure(os_errors.of_child(failure), words) from failure
+            message = f"the media reader process (PyAV) does not work: {failure.words}"
+            raise Failure(os_errors.of_child(failure), message) from failure
 
     async def facts(self, path: Path, *, container: str, intervals: Sequence[Interval] = ()) -> MediaInfo:
         """Return what a media file of the given container contains (its file extension without the dot).
@@ -71,8 +71,8 @@ class Prober:
         the limits, or crashes the reader; ``timed_out`` if it cannot be read within three minutes;
         ``tool_missing`` or ``tool_failed`` if the child does not work, whatever the file.
         """
-        asked = [[interval.start, interval.end] for interval in intervals]
-        answer = await self._ask(path, container, asked)
+        bounds = [[interval.start, interval.end] for interval in intervals]
+        answer = await self._ask(path, container, bounds)
         return MediaInfo(
             **answer
             | {
@@ -102,8 +102,8 @@ class Prober:
         question = {
             "path": os.fspath(path), "container": container, "intervals": intervals, "glance": glance,
         }  # fmt: skip
-        told = await self._child.ask(json.dumps(question).encode(), deadline=_DEADLINE)
-        answer: dict[str, Any] = json.loads(told)
+        reply = await self._child.ask(json.dumps(question).encode(), deadline=_DEADLINE)
+        answer: dict[str, Any] = json.loads(reply)
         if "error" in answer:
             reason = Reason.RESOURCE_LIMIT if answer.get("limit") else Reason.RAW_UNREADABLE
             raise Failure(reason, f"{path.name}: {answer['error']}")
@@ -112,18 +112,18 @@ class Prober:
 
 def _answer(question: bytes) -> str:
     try:
-        asked = json.loads(question)
-        path, container, intervals = asked["path"], asked["container"], asked["intervals"]
-        if asked.get("glance"):
+        request = json.loads(question)
+        path, container, intervals = request["path"], request["container"], request["intervals"]
+        if request.get("glance"):
             return json.dumps({"holds": glance(path, container)})
-        facts = read_sound(path, container) if intervals is None else read(path, container, intervals)
+        facts = read_audio(path, container) if intervals is None else read(path, container, intervals)
         return json.dumps(asdict(facts))
     except Exception as error:  # noqa: BLE001 - any error of a parser of untrusted bytes is an answer
         # The message only: no path, which OSErrors contain, and no exception type if it adds nothing.
-        words = getattr(error, "strerror", None) or (
+        message = getattr(error, "strerror", None) or (
             str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         )
-        return json.dumps({"error": words[:2000], "limit": os_errors.is_of_this_process(error)})
+        return json.dumps({"error": message[:2000], "limit": os_errors.is_of_this_process(error)})
 
 
 def _limit() -> None:

@@ -103,8 +103,8 @@ def require_trusted(path: Path) -> None:
     Allowed are links of this user, of root, and of the owner of the directory that contains the link, who can
     replace anything there: Linux follows links in directories such as /tmp by the same rule.
     """
-    there = path.lstat()
-    if stat.S_ISLNK(there.st_mode) and there.st_uid not in {os.geteuid(), 0, path.parent.stat().st_uid}:
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode) and status.st_uid not in {os.geteuid(), 0, path.parent.stat().st_uid}:
         raise OSError(errno.ELOOP, "symbolic links of other users are not followed", path)
 
 
@@ -197,17 +197,17 @@ def _is_own_directory(path: Path, *, like: Path) -> bool:
     it either.
     """
     try:
-        there = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
-        found, made = os.fstat(there), like.lstat()
+        found, made = os.fstat(descriptor), like.lstat()
         own = found.st_uid == made.st_uid and not found.st_mode & ~made.st_mode & 0o022
         if own:
-            os.fchmod(there, 0o700)
+            os.fchmod(descriptor, 0o700)
         return own
     finally:
-        os.close(there)
+        os.close(descriptor)
 
 
 @contextmanager

@@ -37,9 +37,9 @@ class Address:
         """Reject invalid URLs, without repeating what may be a password."""
         scheme = _SCHEME.match(self.url)
         if scheme is None or scheme[1] not in SCHEMES:
-            known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+            valid = ", ".join(f"{scheme}://" for scheme in SCHEMES)
             raise OptionsError(
-                f"--out: expected a directory, or a URL with {known} (got {scheme[1] if scheme else ''}://)"
+                f"--out: expected a directory, or a URL with {valid} (got {scheme[1] if scheme else ''}://)"
             )
         try:
             parts = urlsplit(self.url)

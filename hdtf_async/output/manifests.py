@@ -23,7 +23,7 @@ from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.divisions import outstanding
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line, lines, records
-from hdtf_async.core.shards import absent_words, place
+from hdtf_async.core.shards import absent_message, place
 from hdtf_async.core.splits import SIDES
 from hdtf_async.core.steps import sorted_in_steps, steps
 from hdtf_async.dataset.plan import subset_of
@@ -56,7 +56,7 @@ HDTF clips, created with hdtf_async; metadata.jsonl lists the source of each.
 """Tells the loader of Hugging Face `datasets` which files belong to the dataset: without it, the loader uses
 the most common extension, which may be that of logs or audio, and takes lists named train.txt for the
 dataset."""
-_TOLD_OF = frozenset({"clip", "replacing", "failed", "refused", "split", "run"})
+_RECORD_TYPES = frozenset({"clip", "replacing", "failed", "refused", "split", "run"})
 """Types of records from which manifests are derived. Others, mostly of source videos, are half of a
 journal."""
 MOST_REFUSED = 500
@@ -104,8 +104,8 @@ def refused_record(rows: Iterable[Finding], kept: Iterable[Record]) -> Record:
     ]
     rows_of_all = [*kept, *found]
     if left := rows_of_all[MOST_REFUSED:]:
-        words = f"more rows; only the first {MOST_REFUSED} are listed"
-        more = {"subset": "", "file": "", "line": 0, "rows": sum(map(_number, left)), "words": words}
+        message = f"more rows; only the first {MOST_REFUSED} are listed"
+        more = {"subset": "", "file": "", "line": 0, "rows": sum(map(_number, left)), "words": message}
         rows_of_all[MOST_REFUSED:] = [more]
     return {"type": "refused", "rows": rows_of_all}
 
@@ -117,9 +117,9 @@ def _number(row: Record) -> int:
 
 
 def write(
-    known: JournalIndex,
+    index: JournalIndex,
     clips: Mapping[str, Record],
-    there: Collection[str],
+    existing: Collection[str],
     waiting: Mapping[str, Clip | Record],
     left: Outstanding | None = None,
 ) -> None:
@@ -130,31 +130,34 @@ def write(
     thread of a cancelled task this ends soon, and no manifest has changed then. Raises `Failure` with
     ``disk_full`` or ``not_writable``.
     """
-    failed = sorted_in_steps((known.failures.keys() | waiting.keys()) - set(there))
+    failed = sorted_in_steps((index.failures.keys() | waiting.keys()) - set(existing))
 
-    def told(stem: str) -> Record:
-        if stem in known.failures:
-            return known.failures[stem]
+    def record_of(stem: str) -> Record:
+        if stem in index.failures:
+            return index.failures[stem]
         clip = waiting[stem]
         return clip if isinstance(clip, dict) else failure_record(clip, Failure(Reason.NOT_TRIED))
 
     lines = chain(
-        (told(stem) for stem in failed),
-        map(_refused_row, known.refused),
-        [] if left is None else _of_absent_shards(left, map(told, steps(waiting))),
+        (record_of(stem) for stem in failed),
+        map(_refused_row, index.refused),
+        [] if left is None else _of_absent_shards(left, map(record_of, steps(waiting))),
     )
-    contents = {FAILURES: (line(_failure_line(each)) for each in lines), **dict(_lists(known, clips, there))}
+    contents = {
+        FAILURES: (line(_failure_line(each)) for each in lines),
+        **dict(_lists(index, clips, existing)),
+    }
     with ExitStack() as stack:
-        new = {name: stack.enter_context(_written(known.out / name, each)) for name, each in contents.items()}
-        with os_errors_as_failures(known.out / METADATA):
+        new = {name: stack.enter_context(_written(index.out / name, each)) for name, each in contents.items()}
+        with os_errors_as_failures(index.out / METADATA):
             atomic.replace(
-                known.out / METADATA,
-                (line(ClipRecord.of(clips[stem]).to_json()) for stem in sorted_in_steps(there)),
+                index.out / METADATA,
+                (line(ClipRecord.of(clips[stem]).to_json()) for stem in sorted_in_steps(existing)),
             )
         for name, temporary in new.items():
             if temporary is not None:
-                with os_errors_as_failures(known.out / name):
-                    atomic.publish(temporary, known.out / name)
+                with os_errors_as_failures(index.out / name):
+                    atomic.publish(temporary, index.out / name)
 
 
 @contextmanager
@@ -164,14 +167,14 @@ def _written(path: Path, parts: Iterable[bytes]) -> Iterator[Path | None]:
 
 
 def _lists(
-    known: JournalIndex, clips: Mapping[str, Record], there: Collection[str]
+    index: JournalIndex, clips: Mapping[str, Record], existing: Collection[str]
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
     """Yield the split lists, if requested, and the dataset card, unless there is another README.md."""
-    if known.split is not None:
-        names = {stem: str(ClipRecord.of(clips[stem]).name) for stem in steps(there)}
-        for side, stems in known.split.lists(names).items():
+    if index.split is not None:
+        names = {stem: str(ClipRecord.of(clips[stem]).name) for stem in steps(existing)}
+        for side, stems in index.split.lists(names).items():
             yield f"{side}.txt", [f"{stem}\n".encode("utf-8", "surrogateescape") for stem in steps(stems)]
-    if not os.path.lexists(known.out / CARD):
+    if not os.path.lexists(index.out / CARD):
         yield CARD, [_CARD]
 
 
@@ -198,14 +201,14 @@ def _merge(
     out: Path, lock: int, waiting: Mapping[str, Clip | Record] | None, left: Outstanding | None
 ) -> None:
     with _signs(lock):
-        known = JournalIndex(out)
+        index = JournalIndex(out)
         for record in steps(in_order([read(path) for path in journals(out)])):
-            if record.get("type") in _TOLD_OF:
-                known.add(record)
-        clips = known.all_there()
+            if record.get("type") in _RECORD_TYPES:
+                index.add(record)
+        clips = index.all_there()
         before = waiting if waiting is not None else {each["clip"]: each for each in not_tried(out)}
-        still = {stem: before[stem] for stem in steps(before) if stem not in known.failures}
-        write(known, clips, with_newest_settings(known, clips), still, left)
+        still = {stem: before[stem] for stem in steps(before) if stem not in index.failures}
+        write(index, clips, with_newest_settings(index, clips), still, left)
 
 
 @contextmanager
@@ -245,19 +248,19 @@ def count(out: Path) -> tuple[int, Counter[Reason]]:
     with os_errors_as_failures(out / METADATA), atomic.reader(out / METADATA) as view:
         clips = sum(1 for _ in steps(lines(view)))
     with os_errors_as_failures(out / FAILURES), atomic.reader(out / FAILURES) as view:
-        for told, _ in steps(records(view)):
-            reason, number = told.get("reason"), told.get("clips", 1)
+        for record, _ in steps(records(view)):
+            reason, number = record.get("reason"), record.get("clips", 1)
             if isinstance(reason, str) and reason in _REASONS and isinstance(number, int) and number:
                 missing[Reason(reason)] += number
     return clips, missing
 
 
-def with_newest_settings(known: JournalIndex, clips: Mapping[str, Record]) -> set[str]:
+def with_newest_settings(index: JournalIndex, clips: Mapping[str, Record]) -> set[str]:
     """Return the clips that have the newest run's settings.
 
     While shards re-encode all clips, existing ones have either of two settings.
     """
-    settings = known.settings.items()
+    settings = index.settings.items()
     return {
         stem for stem in steps(clips) if all(clips[stem]["form"].get(key) == value for key, value in settings)
     }
@@ -271,9 +274,9 @@ async def _turn(path: Path, patience: float, *, counts: bool) -> AsyncIterator[i
     """
     lock = await run_sync(atomic.opened, path, os.O_RDWR | os.O_CREAT)
     try:
-        before = _told(lock)
+        before = _read_counters(lock)
         await _wait_for(lock, path, patience)
-        begun, finished = _told(lock) or (0, 0)
+        begun, finished = _read_counters(lock) or (0, 0)
         if before is not None and finished > before[0]:
             yield None
             return
@@ -293,12 +296,12 @@ async def _wait_for(lock: int, path: Path, patience: float) -> None:
         if newest != sign:
             sign, since = newest, anyio.current_time()
         elif anyio.current_time() - since >= patience:
-            words = f"{path} is locked without progress for {patience:g} s"
-            raise Failure(Reason.MANIFESTS_LOCKED, words)
+            message = f"{path} is locked without progress for {patience:g} s"
+            raise Failure(Reason.MANIFESTS_LOCKED, message)
         await anyio.sleep(_POLL)
 
 
-def _told(lock: int) -> tuple[int, int] | None:
+def _read_counters(lock: int) -> tuple[int, int] | None:
     try:
         begun, finished = map(int, os.pread(lock, 100, 0).split())
     except ValueError:  # empty, or a process was killed while writing it
@@ -324,22 +327,22 @@ def _of_absent_shards(left: Outstanding, listed: Iterable[Record]) -> Iterator[R
     for shard in left.absent:
         absent.setdefault(shard.count, set()).add(shard.index)
     ids = (each.get("youtube_id") for each in listed) if absent else ()
-    known = sum(
+    counted = sum(
         any(place(youtube_id, count) in indices for count, indices in absent.items())
         for youtube_id in ids
         if isinstance(youtube_id, str)
     )
-    number = None if left.clips is None else max(0, left.clips - known)
+    number = None if left.clips is None else max(0, left.clips - counted)
     if absent and number != 0:
-        words = absent_words(left.absent)
-        yield _NO_CLIP | {"reason": Reason.NOT_TRIED.value, "words": words, "clips": number}
+        message = absent_message(left.absent)
+        yield _NO_CLIP | {"reason": Reason.NOT_TRIED.value, "words": message, "clips": number}
 
 
 def _failure_line(record: Record) -> Record:
-    told = Reason(record["reason"]).advice
+    advice = Reason(record["reason"]).advice
     return {key: value for key, value in record.items() if key not in {"type", "time"}} | {
-        "meaning": told.meaning,
-        "what_to_do": told.remedy,
+        "meaning": advice.meaning,
+        "what_to_do": advice.remedy,
     }
 
 

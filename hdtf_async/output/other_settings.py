@@ -65,6 +65,7 @@ def _settings_of_shards(out: Path, shard: Shard) -> Iterator[tuple[str, Record]]
             continue
         with suppress(OSError), path.open("rb") as journal:
             journal.seek(-min(_END, path.stat().st_size), os.SEEK_END)
-            told = [record for record, _ in records(journal) if isinstance(record.get("form"), dict)]
+            matching = [record for record, _ in records(journal) if isinstance(record.get("form"), dict)]
             counts = {"clip", "run"} if is_locked(path) else {"clip"}
-            yield from [(path.name, record["form"]) for record in told if record.get("type") in counts][-1:]
+            newest = [record["form"] for record in matching if record.get("type") in counts][-1:]
+            yield from ((path.name, settings) for settings in newest)

@@ -133,16 +133,16 @@ def tidy(directory: Path) -> bool:
         shutil.rmtree(directory, ignore_errors=True)
         return False
     # By its descriptor: the directory's name may be given to another one, or to a link, at any time.
-    there = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        names = os.listdir(there)  # noqa: PTH208 - pathlib does not support descriptors
+        names = os.listdir(descriptor)  # noqa: PTH208 - pathlib does not support descriptors
         for name in set(names) - {path.name for path in kept}:
             try:
-                os.unlink(name, dir_fd=there)
+                os.unlink(name, dir_fd=descriptor)
             except (IsADirectoryError, PermissionError):  # the second one is raised on macOS
-                shutil.rmtree(name, ignore_errors=True, dir_fd=there)
+                shutil.rmtree(name, ignore_errors=True, dir_fd=descriptor)
     finally:
-        os.close(there)
+        os.close(descriptor)
     return True
 
 

@@ -72,10 +72,10 @@ class _Guarded(Guard):
         if "\n" not in directory:
             self._tell(os.fsencode(directory) + b"\n")
 
-    def _tell(self, words: bytes) -> None:
+    def _tell(self, message: bytes) -> None:
         # A sentinel that was killed or stopped must not fail the run.
         with suppress(BrokenPipeError, BlockingIOError):
-            os.write(self._pipe, words)
+            os.write(self._pipe, message)
 
 
 @asynccontextmanager

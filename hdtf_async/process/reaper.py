@@ -30,19 +30,19 @@ FAREWELL = b"all ended\n"
 _ROUNDS = 50
 
 
-def watch(told: Iterable[bytes], mark: str) -> None:
+def watch(messages: Iterable[bytes], mark: str) -> None:
     """Read the supervisor's messages until its pipe closes, and kill what it left behind."""
     groups: set[int] = set()
     directories: list[bytes] = []
-    for words in told:
-        if words == FAREWELL:
+    for message in messages:
+        if message == FAREWELL:
             return
-        if not words.endswith(b"\n"):  # it was killed within a message
+        if not message.endswith(b"\n"):  # it was killed within a message
             continue
-        if words.startswith(b"/"):
-            directories.append(words[:-1])
+        if message.startswith(b"/"):
+            directories.append(message[:-1])
         else:
-            (groups.add if words.startswith(b"+") else groups.discard)(int(words[1:]))
+            (groups.add if message.startswith(b"+") else groups.discard)(int(message[1:]))
     _kill(groups, mark)
     if directories:
         from shutil import rmtree  # noqa: PLC0415 - half of the start-up time, and rarely needed
@@ -68,12 +68,12 @@ def _kill(groups: Iterable[int], mark: str) -> None:
 
 def _marked(mark: str) -> list[int]:
     """Return the running processes with this mark in their environment; none if these are not listed."""
-    wanted = f"{MARK}={mark}".encode()
+    variable = f"{MARK}={mark}".encode()
     found = []
     with suppress(OSError):
         for name in os.listdir("/proc"):  # noqa: PTH208 - importing pathlib takes half of the start-up time
             with suppress(OSError):
-                if name.isdigit() and wanted in _content(f"/proc/{name}/environ").split(b"\0"):
+                if name.isdigit() and variable in _content(f"/proc/{name}/environ").split(b"\0"):
                     found.append(int(name))
     return found
 

@@ -47,7 +47,7 @@ LINE_LIMIT = 1 << 17
 """Maximum number of bytes of one line; the rest of a longer line is dropped."""
 TAIL_LINES = 60
 """Lines of stderr that are kept for the log and for the classification of a failure."""
-WORDS_LIMIT = 1 << 12
+MESSAGE_LIMIT = 1 << 12
 """Maximum number of characters of one line of stderr."""
 _OURS = """
 import importlib, sys
@@ -67,11 +67,11 @@ class Ended:
     out: bytes
 
 
-def own_module_argv(module: str, *words: str) -> list[str]:
+def own_module_argv(module: str, *arguments: str) -> list[str]:
     """Return the command line of a child that runs `serve` of a module of this program with arguments."""
     # -P: the module must not be imported from the working directory. So the location of the package must be
     # given, because this program may have been started from its source directory.
-    return [sys.executable, "-P", "-c", _OURS, str(Path(__file__).parents[2]), module, *words]
+    return [sys.executable, "-P", "-c", _OURS, str(Path(__file__).parents[2]), module, *arguments]
 
 
 def never(_line: str) -> bool:
@@ -103,9 +103,9 @@ class Command:
     environment: Mapping[str, str] | None = None
     """Variables in addition to those of every child."""
 
-    def adding(self, *words: str, feed: bytes = b"", keep: int = 0) -> Self:
+    def adding(self, *arguments: str, feed: bytes = b"", keep: int = 0) -> Self:
         """Return the command with more arguments."""
-        return replace(self, argv=[*self.argv, *words], feed=feed, keep=keep)
+        return replace(self, argv=[*self.argv, *arguments], feed=feed, keep=keep)
 
 
 async def run(
@@ -127,7 +127,7 @@ async def run(
     ``timed_out``, ``stalled``, and ``tool_failed`` if stdout is larger than `Command.keep` allows.
     """
     child = _Child(command, guard, talks=bool(command.feed))
-    words: deque[str] = deque(maxlen=TAIL_LINES)
+    stderr: deque[str] = deque(maxlen=TAIL_LINES)
     kept = bytearray()
     signs = _Signs()
     overdue: Failure | None = None
@@ -138,14 +138,14 @@ async def run(
 
     async def watch(scope: anyio.CancelScope) -> None:
         nonlocal overdue
-        overdue = await _overdue(deadline, stall, signs, words)
+        overdue = await _overdue(deadline, stall, signs, stderr)
         scope.cancel()
 
     try:
         async with anyio.create_task_group() as pipes:
             if child.stdin is not None:
                 pipes.start_soon(_feed, child.stdin, command.feed)
-            pipes.start_soon(_lines, child.stderr, _short(words, command.hide))
+            pipes.start_soon(_lines, child.stderr, _short(stderr, command.hide))
             if command.keep:
                 pipes.start_soon(_keep, child.stdout, kept, command.keep)
             else:
@@ -161,7 +161,7 @@ async def run(
         await child.end()
     if overdue is not None:
         raise overdue
-    return Ended(child.code, "\n".join(words), bytes(kept))
+    return Ended(child.code, "\n".join(stderr), bytes(kept))
 
 
 class Companion:
@@ -203,13 +203,13 @@ class Companion:
             return answer
 
     async def _answer(self, child: _Child, question: bytes) -> bytes:
-        words: deque[str] = deque(maxlen=TAIL_LINES)
+        stderr: deque[str] = deque(maxlen=TAIL_LINES)
         answer = bytearray()
-        said_all = anyio.Event()
+        stderr_closed = anyio.Event()
 
         async def listen() -> None:
-            await _lines(child.stderr, _short(words))
-            said_all.set()
+            await _lines(child.stderr, _short(stderr))
+            stderr_closed.set()
 
         async with anyio.create_task_group() as pipes:
             pipes.start_soon(listen)
@@ -221,14 +221,14 @@ class Companion:
                 if not chunk:
                     # It has ended; its last output may not have been read yet.
                     with anyio.move_on_after(LINGER):
-                        await said_all.wait()
+                        await stderr_closed.wait()
                     break
             pipes.cancel_scope.cancel()
         line, newline, more = bytes(answer).partition(b"\n")
         if len(line) > self._limit or more:
             raise Failure(Reason.TOOL_FAILED, f"printed a line longer than {self._limit} bytes")
         if not newline:
-            raise Failure(Reason.TOOL_FAILED, "\n".join([*words, "ended without an answer"]))
+            raise Failure(Reason.TOOL_FAILED, "\n".join([*stderr, "ended without an answer"]))
         return line
 
     async def aclose(self) -> None:
@@ -366,7 +366,7 @@ class _Signs:
     seen: bool = False
 
 
-async def _overdue(deadline: float, stall: float | None, signs: _Signs, words: deque[str]) -> Failure:
+async def _overdue(deadline: float, stall: float | None, signs: _Signs, stderr: deque[str]) -> Failure:
     """Return why a child must be terminated, as soon as it must be."""
     # Each step counts the same, however long it took: while this program was stopped or overloaded, it has
     # not read output either, and all of its children would seem stalled.
@@ -378,9 +378,9 @@ async def _overdue(deadline: float, stall: float | None, signs: _Signs, words: d
         quiet = 0.0 if signs.seen else quiet + step
         signs.seen = False
         if stall is not None and quiet >= stall:
-            return Failure(Reason.STALLED, "\n".join([*words, f"no progress for {stall:g} s"]))
+            return Failure(Reason.STALLED, "\n".join([*stderr, f"no progress for {stall:g} s"]))
         if passed >= deadline:
-            return Failure(Reason.TIMED_OUT, "\n".join([*words, f"not finished after {deadline:g} s"]))
+            return Failure(Reason.TIMED_OUT, "\n".join([*stderr, f"not finished after {deadline:g} s"]))
 
 
 def _watched(process: int) -> int | None:
@@ -438,5 +438,5 @@ async def _lines(pipe: IO[bytes] | None, take: Callable[[str], None]) -> None:
         take(rest.decode("utf-8", "replace"))
 
 
-def _short(words: deque[str], hide: Callable[[str], str] = _as_it_is) -> Callable[[str], None]:
-    return lambda line: words.append(hide(line)[:WORDS_LIMIT])
+def _short(stderr: deque[str], hide: Callable[[str], str] = _as_it_is) -> Callable[[str], None]:
+    return lambda line: stderr.append(hide(line)[:MESSAGE_LIMIT])

@@ -26,7 +26,7 @@ _FEW = 6
 """Number of different values up to which each has its own column, if values recur."""
 
 
-def words_of_time(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration as text: ``12.3 s``, ``4 min 05 s``, ``1 h 02 min``."""
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.1f} s"
@@ -72,7 +72,7 @@ def timeline(run: Run) -> str:
         packed = rows(spans)
         high = 10 if len(packed) <= 12 else 5  # noqa: PLR2004 - so that wide lanes fit on a screen
         bottom = top + _LABEL + (high + 2) * max(1, len(packed))
-        drawn += [f'<g class="{lane}">', _words(0, top + 12, _LANES[lane], "name")]
+        drawn += [f'<g class="{lane}">', _text(0, top + 12, _LANES[lane], "name")]
         drawn += [_shade(span, across, top + _LABEL, bottom) for span in shaded]
         for number, row in enumerate(packed):
             y = top + _LABEL + number * (high + 2)
@@ -80,8 +80,8 @@ def timeline(run: Run) -> str:
         drawn.append("</g>")
         top = bottom + _GAP
     most = max((number for _, number in depth(run.waits)), default=0)
-    told = f"clips queued for encoding (max {most})"
-    drawn.append(_words(0, top + 12, told, "name"))
+    label = f"clips queued for encoding (max {most})"
+    drawn.append(_text(0, top + 12, label, "name"))
     drawn.append(_area(depth(run.waits), across, top + _LABEL, 24.0, most))
     top += _LABEL + 24 + _GAP
     longest = _STEPS[-1] * math.ceil(length / _STEPS[-1] / _MARKS)
@@ -90,7 +90,7 @@ def timeline(run: Run) -> str:
         x = round(WIDTH * number * step / length, 2)
         drawn.insert(0, f'<line class="tick" x1="{x}" y1="0" x2="{x}" y2="{top:g}"/>')
         if x < WIDTH - 30:
-            drawn.append(_words(x + 2, top + 12, _clock(number * step), "mark"))
+            drawn.append(_text(x + 2, top + 12, _clock(number * step), "mark"))
     return _svg(WIDTH, top + _AXIS, "Timeline of downloads and encodes", drawn)
 
 
@@ -100,16 +100,16 @@ def histogram(values: Sequence[float], title: str, unit: str) -> str:
     most = max((number for _, number in columns), default=1)
     width, high, drawn = 320, 110, list[str]()
     each = width / max(1, len(columns))
-    for place, (words, number) in enumerate(columns):
+    for place, (label, number) in enumerate(columns):
         tall = round(high * number / most, 1)
         x = round(place * each, 1)
         drawn += [
             f'<rect class="column" x="{x + 1}" y="{high + 14 - tall}" width="{round(each - 2, 1)}"'
-            f' height="{tall}" rx="1.5"><title>{escape(words)} {escape(unit)}: {number} clips</title></rect>',
-            _words(x + each / 2, high + 10 - tall, f"{number}" if number else "", "count"),
+            f' height="{tall}" rx="1.5"><title>{escape(label)} {escape(unit)}: {number} clips</title></rect>',
+            _text(x + each / 2, high + 10 - tall, f"{number}" if number else "", "count"),
         ]
         if len(columns) <= _FEW or place % 2 == 0:
-            drawn.append(_words(x + each / 2, high + 28, words.partition(" to ")[0], "value"))
+            drawn.append(_text(x + each / 2, high + 28, label.partition(" to ")[0], "value"))
     return _svg(width, high + 36, title, drawn)
 
 
@@ -137,11 +137,11 @@ def _round_step(least: float) -> float:
 def _bar(span: Span, across: Callable[[float], float], y: float, high: float) -> str:
     x = across(span.begun)
     wide = max(1.0, round(across(span.ended) - x - 0.5, 2))
-    came = _OUTCOMES.get(span.outcome, span.outcome) + (f", {span.reason}" if span.reason else "")
-    told = f"{span.subject}: {words_of_time(span.seconds)}, {came}"
+    outcome = _OUTCOMES.get(span.outcome, span.outcome) + (f", {span.reason}" if span.reason else "")
+    title = f"{span.subject}: {format_duration(span.seconds)}, {outcome}"
     return (
         f'<rect class="bar {span.outcome}" x="{x}" y="{y:g}" width="{wide}" height="{high}" rx="1.5">'
-        f"<title>{escape(told)}</title></rect>"
+        f"<title>{escape(title)}</title></rect>"
     )
 
 
@@ -150,7 +150,7 @@ def _shade(span: Span, across: Callable[[float], float], top: float, bottom: flo
     return (
         f'<rect class="closed" x="{x}" y="{top:g}" width="{max(1.0, round(across(span.ended) - x, 2))}"'
         f' height="{bottom - top:g}"><title>downloads paused for'
-        f" {words_of_time(span.seconds)} ({escape(span.reason)})</title></rect>"
+        f" {format_duration(span.seconds)} ({escape(span.reason)})</title></rect>"
     )
 
 
@@ -170,8 +170,8 @@ def _clock(seconds: float) -> str:
     return f"{minutes}:{seconds:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"  # noqa: PLR2004
 
 
-def _words(x: float, y: float, words: str, kind: str) -> str:
-    return f'<text class="{kind}" x="{x:g}" y="{y:g}">{escape(words)}</text>' if words else ""
+def _text(x: float, y: float, text: str, kind: str) -> str:
+    return f'<text class="{kind}" x="{x:g}" y="{y:g}">{escape(text)}</text>' if text else ""
 
 
 def _svg(width: float, height: float, title: str, drawn: Iterable[str]) -> str:

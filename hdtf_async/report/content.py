@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hdtf_async.core.failures import Reason
-from hdtf_async.core.shards import absent_words
+from hdtf_async.core.shards import absent_message
 from hdtf_async.core.tally import Outcome
 from hdtf_async.report import charts, history
 
@@ -29,7 +29,7 @@ MOST_PICTURES = 600
 """Maximum number of clips with an image; if there are more, those that begin an interval come first."""
 MOST_RUNS = 12
 """Runs whose timeline is drawn, the newest first."""
-_WORDS = 600
+_LONGEST_MESSAGE = 600
 """Maximum characters of a tool's error message."""
 _FEW = 6
 """Number of frame rates up to which each is listed."""
@@ -46,7 +46,7 @@ _PAPER = (
 class ReportData:
     """The content of a directory."""
 
-    there: dict[str, ClipRecord]
+    clips: dict[str, ClipRecord]
     """Stem of each existing clip to its metadata."""
     missing: list[Record] = field(default_factory=list)
     """The failure of each missing clip."""
@@ -68,10 +68,10 @@ class ReportData:
 
 def of(found: ReportData) -> Record:
     """Return the values for the template."""
-    lines = list(found.there.values())
+    lines = list(found.clips.values())
     drawn = [run for run in reversed(found.runs) if run.downloads or run.encodes]
-    shown = {line.sha256 for line in pictured(found.there)}
-    pictures = {key: picture for key, picture in found.pictures.items() if key in shown}
+    shown = {line.sha256 for line in pictured(found.clips)}
+    pictures = {key: image for key, image in found.pictures.items() if key in shown}
     return {
         "directory": found.directory,
         "now": None if found.now is None else _day(found.now),
@@ -81,14 +81,14 @@ def of(found: ReportData) -> Record:
         "runs": [
             {
                 "begun": _day(run.begun),
-                "took": charts.words_of_time(run.seconds),
+                "took": charts.format_duration(run.seconds),
                 "facts": facts_of_run(run),
                 "timeline": charts.timeline(run),
             }
             for run in drawn[:MOST_RUNS]
         ],
         "older_runs": max(0, len(drawn) - MOST_RUNS),
-        "tiles": [_tile(stem, line, pictures) for stem, line in found.there.items()],
+        "tiles": [_tile(stem, line, pictures) for stem, line in found.clips.items()],
         "missing": [_missing(record) for record in found.missing],
         "reasons": _reasons([*found.missing, *map(_row, found.refused)]),
         "subsets": sorted({f"{subset}" for subset in _both("subset", found)}),
@@ -102,15 +102,15 @@ def of(found: ReportData) -> Record:
 
 def _both(column: str, found: ReportData) -> Iterator[object]:
     """Yield the values of a column that the records of clips and of missing clips share."""
-    for record in (*(line.to_json() for line in found.there.values()), *found.missing):
+    for record in (*(line.to_json() for line in found.clips.values()), *found.missing):
         yield record.get(column)
 
 
-def pictured(there: Mapping[str, ClipRecord]) -> list[ClipRecord]:
+def pictured(clips: Mapping[str, ClipRecord]) -> list[ClipRecord]:
     """Return the metadata of the clips that have an image."""
     lines = [
         line
-        for stem, line in there.items()
+        for stem, line in clips.items()
         if line.file_name == f"{stem}.mp4" and _DIGEST.fullmatch(f"{line.sha256}")
     ]
     lines.sort(key=lambda line: bool(line.segment))
@@ -119,31 +119,31 @@ def pictured(there: Mapping[str, ClipRecord]) -> list[ClipRecord]:
 
 def verdict(found: ReportData) -> str:
     """Return the overall result in a sentence or two."""
-    there, whole = len(found.there), len(found.there) + len(found.missing)
-    part = "All" if there == whole and not found.absent else f"{there} of"
-    told = f"{part} {whole} clips are done." if whole else "No clips yet."
+    done, whole = len(found.clips), len(found.clips) + len(found.missing)
+    part = "All" if done == whole and not found.absent else f"{done} of"
+    text = f"{part} {whole} clips are done." if whole else "No clips yet."
     if found.refused:
         number = sum(row["rows"] if isinstance(row.get("rows"), int) else 1 for row in found.refused)
-        told += f" {number} invalid table {'row' if number == 1 else 'rows'} skipped."
+        text += f" {number} invalid table {'row' if number == 1 else 'rows'} skipped."
     if found.absent:
-        told += f" {absent_words(found.absent)}"
+        text += f" {absent_message(found.absent)}"
     stopped = _stopped(found.runs[-1]) if found.runs else ""
-    return f"{told} The latest run stopped early: {stopped}" if stopped else told
+    return f"{text} The latest run stopped early: {stopped}" if stopped else text
 
 
 def _stopped(run: history.Run) -> str:
     """Return why a run ended early; empty if it is active, was interrupted, or ended normally."""
     stopped = run.end.get("stopped")
-    return stopped.partition("\n")[0][:_WORDS] if isinstance(stopped, str) else ""
+    return stopped.partition("\n")[0][:_LONGEST_MESSAGE] if isinstance(stopped, str) else ""
 
 
 def counts(found: ReportData) -> list[tuple[str, str]]:
     """Return the counts at the top: label and value."""
-    lines = found.there.values()
+    lines = found.clips.values()
     not_tried = sum(record["reason"] == Reason.NOT_TRIED for record in found.missing)
     return [
         ("clips", f"{len(lines)}"),
-        ("duration", charts.words_of_time(3600 * _hours(lines))),
+        ("duration", charts.format_duration(3600 * _hours(lines))),
         ("size", _bytes(sum(number(line.bytes) for line in lines))),
         ("videos", f"{_videos(lines)}"),
         ("downloaded", _bytes(found.fetched)),
@@ -156,27 +156,27 @@ def facts_of_run(run: history.Run) -> list[str]:
     """Return the facts about a run."""
     downloads, encodes = history.busy(run.downloads), history.busy(run.encodes)
     both = history.busy(run.downloads, run.encodes)
-    told = [
+    facts = [
         f"{sum(span.outcome is Outcome.DONE for span in run.encodes)} clips written",
-        f"download {charts.words_of_time(downloads)}",
-        f"encode {charts.words_of_time(encodes)}",
+        f"download {charts.format_duration(downloads)}",
+        f"encode {charts.format_duration(encodes)}",
     ]
     if downloads and encodes:
         share = both / min(downloads, encodes)
-        told.append(f"overlapping {charts.words_of_time(both)} ({share:.0%} of the shorter)")
+        facts.append(f"overlapping {charts.format_duration(both)} ({share:.0%} of the shorter)")
     if run.closed:
         closed = sum(span.seconds for span in run.closed)
         why = " and ".join(sorted({span.reason for span in run.closed}))
-        told.append(f"downloads paused for {charts.words_of_time(closed)} ({why})")
+        facts.append(f"downloads paused for {charts.format_duration(closed)} ({why})")
     if stopped := _stopped(run):
-        told.append(f"stopped early: {stopped}")
-    return told
+        facts.append(f"stopped early: {stopped}")
+    return facts
 
 
 def methods(found: ReportData) -> str:
     """Return a methods paragraph for a paper, in a few sentences."""
-    lines, made_with = list(found.there.values()), _told(found, "form")
-    corrections = _told(found, "settings").get("corrections", "none")
+    lines, made_with = list(found.clips.values()), _recorded(found, "form")
+    corrections = _recorded(found, "settings").get("corrections", "none")
     tools = ", ".join(f"{tool} {' and '.join(each)}" for tool, each in _versions(lines).items())
     crops = {"table": "cropped to its published box", "face": "cropped around the detected face"}
     steps = [
@@ -202,7 +202,7 @@ def methods(found: ReportData) -> str:
 
 def settings(found: ReportData) -> list[tuple[str, str]]:
     """Return the settings of the newest run, without those that identify a user or a machine."""
-    both = _told(found, "settings") | _told(found, "form")
+    both = _recorded(found, "settings") | _recorded(found, "form")
     return [(f"{name}", "source" if value is None else f"{value}") for name, value in both.items()]
 
 
@@ -221,22 +221,22 @@ def _rate(made_with: Record, lines: Collection[ClipRecord]) -> str:
     if made_with.get("fps"):
         return f"converted to {made_with['fps']} fps"
     rates = sorted({round(number(line.fps), 2) for line in lines})
-    told = f" ({', '.join(f'{rate:g}' for rate in rates)} fps)" if len(rates) <= _FEW else ""
-    return f"kept at its original frame rate{told}"
+    listed = f" ({', '.join(f'{rate:g}' for rate in rates)} fps)" if len(rates) <= _FEW else ""
+    return f"kept at its original frame rate{listed}"
 
 
 def _coding(made_with: Record) -> str:
     quality = f"x264, preset {made_with.get('preset')}, CRF {made_with.get('crf')}"
     lossless = made_with.get("codec") == "lossless"
     sounds = {"none": "without audio", "wav": "with a separate 16 kHz mono audio file"}
-    sound = sounds.get(f"{made_with.get('audio', 'none')}", "with audio")
-    return f"encoded as H.264 ({'lossless' if lossless else quality}) {sound}"
+    audio = sounds.get(f"{made_with.get('audio', 'none')}", "with audio")
+    return f"encoded as H.264 ({'lossless' if lossless else quality}) {audio}"
 
 
-def _told(found: ReportData, key: str) -> Record:
+def _recorded(found: ReportData, key: str) -> Record:
     """Return a part of the newest run's record."""
-    told = found.runs[-1].told.get(key) if found.runs else None
-    return told if isinstance(told, dict) else {}
+    part = found.runs[-1].record.get(key) if found.runs else None
+    return part if isinstance(part, dict) else {}
 
 
 def _versions(lines: Iterable[ClipRecord]) -> dict[str, list[str]]:
@@ -249,7 +249,7 @@ def _versions(lines: Iterable[ClipRecord]) -> dict[str, list[str]]:
 
 
 def _histograms(lines: Collection[ClipRecord]) -> list[tuple[str, str]]:
-    wanted: list[tuple[str, str, Callable[[ClipRecord], float]]] = [
+    histograms: list[tuple[str, str, Callable[[ClipRecord], float]]] = [
         ("Duration", "seconds", lambda line: number(line.duration)),
         ("Shorter side", "pixels", lambda line: min(number(line.width), number(line.height))),
         ("Frame rate", "fps", lambda line: number(line.fps)),
@@ -257,7 +257,7 @@ def _histograms(lines: Collection[ClipRecord]) -> list[tuple[str, str]]:
     ]
     return [
         (f"{title} ({unit})", charts.histogram([value(line) for line in lines], title, unit))
-        for title, unit, value in wanted
+        for title, unit, value in histograms
     ]
 
 
@@ -271,7 +271,7 @@ def _tile(stem: str, line: ClipRecord, pictures: Mapping[str, str | None]) -> Re
         "speaker": speaker(line.name),
         "key": key if key in pictures else None,
         "picture": pictures.get(key),
-        "told": f"{number(line.duration):.1f} s, {sides}, {number(line.fps):.4g} fps,"
+        "summary": f"{number(line.duration):.1f} s, {sides}, {number(line.fps):.4g} fps,"
         f" {_bytes(number(line.bytes))}",
     }
 
@@ -283,15 +283,15 @@ def _missing(record: Record) -> Record:
         "subset": f"{record.get('subset')}",
         "speaker": speaker(record.get("name")),
         "reason": record["reason"],
-        "words": f"{record.get('words') or ''}"[-_WORDS:],
+        "words": f"{record.get('words') or ''}"[-_LONGEST_MESSAGE:],
         "link": f"https://www.youtube.com/watch?v={youtube_id}" if _ID.fullmatch(youtube_id) else None,
     }
 
 
 def _row(row: Record) -> Record:
     """Return a skipped row of the tables as a missing item."""
-    words = {"reason": Reason.ROW_REFUSED.value, "words": row.get("words"), "subset": row.get("subset")}
-    return {"clip": f"{row.get('file')}:{row.get('line')}"} | words
+    columns = {"reason": Reason.ROW_REFUSED.value, "words": row.get("words"), "subset": row.get("subset")}
+    return {"clip": f"{row.get('file')}:{row.get('line')}"} | columns
 
 
 def _reasons(missing: Iterable[Record]) -> list[Record]:
@@ -302,16 +302,18 @@ def _reasons(missing: Iterable[Record]) -> list[Record]:
     clips: dict[str, list[Record]] = {}
     for record in missing:
         clips.setdefault(record["reason"], []).append(_missing(record))
-    told = []
+    reasons = []
     for reason, those in sorted(clips.items(), key=lambda each: -len(each[1])):
         videos: dict[tuple[str | None, str], list[str]] = {}
         for clip in those:
             videos.setdefault((clip["link"], clip["words"]), []).append(clip["stem"])
-        groups = [{"stems": stems, "link": link, "words": words} for (link, words), stems in videos.items()]
-        told.append(
+        groups = [
+            {"stems": stems, "link": link, "words": message} for (link, message), stems in videos.items()
+        ]
+        reasons.append(
             {"reason": reason, "advice": Reason(reason).advice, "number": len(those), "groups": groups}
         )
-    return told
+    return reasons
 
 
 def _hours(lines: Iterable[ClipRecord]) -> float:

@@ -56,7 +56,7 @@ _BEFORE_A_RUN = ("request", "split", "refused")
 class Run:
     """One run of a directory."""
 
-    told: Record
+    record: Record
     """Its first record: versions, output settings, options."""
     begun: float
     ended: float
@@ -90,16 +90,18 @@ def runs(records: Iterable[Record], now: float | None = None) -> list[Run]:
 
     With `now` the newest is active until then. Records that no run can have written are skipped.
     """
-    told: list[_Reading] = []
+    readings: list[_Reading] = []
     for record in records:
         at = _time(record)
         if at is None:
             continue
         if record.get("type") == "run":
-            told.append(_Reading(record, at))
-        elif told and record.get("type") not in _BEFORE_A_RUN:
-            told[-1].add(record, at)
-    return [reading.read(now if reading is told[-1] and not reading.run.end else None) for reading in told]
+            readings.append(_Reading(record, at))
+        elif readings and record.get("type") not in _BEFORE_A_RUN:
+            readings[-1].add(record, at)
+    return [
+        reading.read(now if reading is readings[-1] and not reading.run.end else None) for reading in readings
+    ]
 
 
 def busy(*lanes: Iterable[Span]) -> float:
@@ -198,9 +200,9 @@ class _Reading:
 
     def _since(self, record: Record, at: float) -> float:
         """Return the start of an operation whose end a record describes."""
-        took = record.get("took")
-        if isinstance(took, int | float) and 0 <= took <= _LONGEST:
-            return max(self.run.begun, at - took)
+        seconds = record.get("took")
+        if isinstance(seconds, int | float) and 0 <= seconds <= _LONGEST:
+            return max(self.run.begun, at - seconds)
         return at
 
 

@@ -43,7 +43,7 @@ _LARGEST = 64 << 20
 """Maximum bytes of a report whose images are reused; those of a larger one are created again."""
 _LONGEST = 4 * -(-thumbnails.LARGEST // 3)
 """Maximum characters of an image in Base64."""
-_PICTURE = re.compile(
+_IMAGE = re.compile(
     rf'data-picture="([0-9a-f]{{64}})"'
     rf'(?:><img src="data:image/jpeg;base64,([A-Za-z0-9+/=]{{1,{_LONGEST}}})")?'
 )
@@ -79,26 +79,26 @@ def find(out: Path) -> ReportData:
 
     Raises `StoreError` if its journal does not exist or cannot be read.
     """
-    known, runs, now = directory.read_known(out), list[history.Run](), None
+    index, runs, now = directory.read_known(out), list[history.Run](), None
     for path in journals(out):
-        told = list(read(path))
-        newest = history.runs(told)[-1:]
+        records = list(read(path))
+        newest = history.runs(records)[-1:]
         at_work = any(not run.end for run in newest) and is_locked(path)
         now = time.time() if at_work else now
-        runs += history.runs(told, time.time() if at_work else None)
-    if not (known.clips or known.failures or runs):
+        runs += history.runs(records, time.time() if at_work else None)
+    if not (index.clips or index.failures or runs):
         raise StoreError(f"{out} has no journal: expected the output directory of a run")
-    there = {stem: ClipRecord.of(record) for stem, record in sorted(known.all_there().items())}
-    failed = {stem: record for stem, record in known.failures.items() if stem not in there}
+    clips = {stem: ClipRecord.of(record) for stem, record in sorted(index.all_there().items())}
+    failed = {stem: record for stem, record in index.failures.items() if stem not in clips}
     for line in manifests.not_tried(out):
-        if line["clip"] not in there:
+        if line["clip"] not in clips:
             failed.setdefault(line["clip"], line)
-    recorded = (record for several in known.source_videos.values() for record in several)
+    recorded = (record for several in index.source_videos.values() for record in several)
     sizes = {record["file"]: record["bytes"] for record in recorded}
     return ReportData(
-        there=there,
+        clips=clips,
         missing=[failed[stem] for stem in sorted(failed)],
-        refused=known.refused,
+        refused=index.refused,
         absent=manifests.outstanding_in(out).absent,
         fetched=sum(sizes.values()),
         runs=sorted(runs, key=lambda run: run.begun),
@@ -116,24 +116,24 @@ async def _complete(
     locks: Collection[int],
 ) -> None:
     """Create the missing images; the next report tries again for those that fail."""
-    wanted = [line for line in content.pictured(found.there) if line.sha256 not in found.pictures]
-    if not wanted:
+    missing = [line for line in content.pictured(found.clips) if line.sha256 not in found.pictures]
+    if not missing:
         return
 
     async def make(line: ClipRecord, ffmpeg: Path, guard: Guard) -> None:
         seconds = content.number(line.duration)
         async with encodes:
             try:
-                picture = await thumbnails.make(ffmpeg, out / f"{line.file_name}", seconds, guard)
+                image = await thumbnails.make(ffmpeg, out / f"{line.file_name}", seconds, guard)
             except Failure:
                 return
-        found.pictures[f"{line.sha256}"] = None if picture is None else base64.b64encode(picture).decode()
+        found.pictures[f"{line.sha256}"] = None if image is None else base64.b64encode(image).decode()
 
     try:
         ffmpeg = await run_sync(tool)
         guarded = guarding(*locks) if locks else nullcontext(UNGUARDED)
         async with guarded as guard, anyio.create_task_group() as group:
-            for line in wanted:
+            for line in missing:
                 group.start_soon(make, line, ffmpeg, guard)
     except Failure:  # without ffmpeg there are no images
         return
@@ -171,4 +171,4 @@ def _pictures(report: Path) -> dict[str, str | None]:
         text = atomic.content(report, _LARGEST).decode("ascii", "replace")
     except OSError:
         return {}
-    return {key: picture or None for key, picture in _PICTURE.findall(text)}
+    return {key: image or None for key, image in _IMAGE.findall(text)}

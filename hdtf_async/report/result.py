@@ -10,7 +10,7 @@ import anyio
 
 from hdtf_async.core.events import RunEnded
 from hdtf_async.core.failures import Action, ExitCode, Failure, Reason, exit_code
-from hdtf_async.core.shards import absent_words
+from hdtf_async.core.shards import absent_message
 from hdtf_async.core.tally import Tally
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Report:
     @property
     def shards_left_out(self) -> list[str]:
         """Sentences about shards that have not started; empty if all have."""
-        return [absent_words(self.absent)] if self.absent else []
+        return [absent_message(self.absent)] if self.absent else []
 
     @property
     def reasons(self) -> Counter[Reason]:

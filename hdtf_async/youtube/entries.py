@@ -120,8 +120,8 @@ def source(entry: Entry) -> Source:
 
 def text(entry: Entry, field: str) -> str:
     """Return a field if it is a string, otherwise an empty string."""
-    told = entry.get(field)
-    return told if isinstance(told, str) else ""
+    value = entry.get(field)
+    return value if isinstance(value, str) else ""
 
 
 def note(entry: Entry) -> str:
@@ -134,19 +134,19 @@ def bitrate(entry: Entry, *fields: str) -> float:
     return next(filter(None, (number(entry.get(field), _LARGEST) for field in fields)), 0.0)
 
 
-def short(told: object) -> str:
+def short(value: object) -> str:
     """Return an untrusted string for display: at most 24 characters, sanitised."""
-    return re.sub(r"[^\w.+-]", "?", told[:24] if isinstance(told, str) else "", flags=re.ASCII) or "?"
+    return re.sub(r"[^\w.+-]", "?", value[:24] if isinstance(value, str) else "", flags=re.ASCII) or "?"
 
 
-def number(told: object, most: float) -> float | None:
+def number(value: object, most: float) -> float | None:
     """Return a number above 0 and up to `most`; None for anything else, such as NaN, a bool or a string."""
-    if isinstance(told, bool) or not isinstance(told, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(told) if 0 < told <= most else None
+    return float(value) if 0 < value <= most else None
 
 
-def whole(told: object, most: int) -> int | None:
+def whole(value: object, most: int) -> int | None:
     """Return a whole number above 0 and up to `most`; None for anything else."""
-    found = number(told, most)
+    found = number(value, most)
     return int(found) if found is not None and found.is_integer() else None

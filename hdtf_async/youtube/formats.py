@@ -180,13 +180,13 @@ def choose(info: Mapping[str, object], required: Requirements, avoid: Collection
             (video.format.format_id, f"height {video.format.height} instead of {reference_height}")
             for video in videos
         ]
-        raise Failure(_why_none(info, entries), _told([*refused, *others]))
+        raise Failure(_why_none(info, entries), _describe_refused([*refused, *others]))
     best = _best(offered, height, with_audio=False)
     muxed = _best(offered, height, with_audio=True)
-    sound = next(iter(sounds), None) if audio else None
-    if audio and (sound is None or _is_better(muxed, best, sound)):
+    separate = next(iter(sounds), None) if audio else None
+    if audio and (separate is None or _is_better(muxed, best, separate)):
         return Choice(muxed, None, tuple(refused))
-    return Choice(best, sound, tuple(refused))
+    return Choice(best, separate, tuple(refused))
 
 
 def duration(info: Mapping[str, object]) -> float | None:
@@ -214,7 +214,7 @@ def _height(heights: set[int], policy: Resolution, reference_height: int) -> int
 
 _UPSCALED = re.compile(r"-sr(-|$)")
 _ENDINGS = ("mp4", "webm")
-_SOUND_ENDINGS = ("m4a", "mp4", "webm")
+_AUDIO_ENDINGS = ("m4a", "mp4", "webm")
 _CODECS = (("avc1", "avc3", "h264"), ("vp9", "vp09"), ("av01", "av1"))
 _FPS = 30.5
 _LARGEST_SIDE = 8192
@@ -271,20 +271,20 @@ def _sorted_out(
         track = None if mark is None else all_tracks.track(mark)
         why = "duplicate format id" if ids[name] > 1 else _why_not(entry)
         if why is None and is_audio_only(entry):
-            why = _why_not_sound(entry, mark, track)
+            why = _why_not_audio(entry, mark, track)
             if why is None and mark is not None and track is not None:
                 avoided = source(entry) in avoid
                 sounds.append(
                     (tracks.rank(entry, mark, track, avoided=avoided), _read(entry, seconds, track))
                 )
         elif why is None:
-            why = _why_not_picture(entry, hdr)
+            why = _why_not_video(entry, hdr)
             if why is None:
                 rank = 0.0 if mark is None or track is None else tracks.language_rank(mark, track)
                 videos.append(_Video(_read(entry, seconds, track), entry, source(entry) in avoid, rank))
         if why is not None:
             refused.append((name if is_safe(name) else f"#{place}", why))
-    return videos, [sound for _, sound in sorted(sounds, key=itemgetter(0))], refused
+    return videos, [audio for _, audio in sorted(sounds, key=itemgetter(0))], refused
 
 
 def _without_hdr(videos: Iterable[_Video]) -> list[_Video]:
@@ -302,10 +302,10 @@ def _inside(video: Format) -> Track | None:
     return None if video.acodec is None or video.track is None or video.track.dubbed else video.track
 
 
-def _is_better(muxed: Format, best: Format, sound: Format) -> bool:
+def _is_better(muxed: Format, best: Format, separate: Format) -> bool:
     """Return whether a muxed format has the marked original at no cost, unlike the separate audio."""
     inside = _inside(muxed)
-    unmarked = sound.track is not None and sound.track.original is False
+    unmarked = separate.track is not None and separate.track.original is False
     return unmarked and inside is not None and inside.original is True and muxed.height == best.height
 
 
@@ -314,11 +314,11 @@ def _why_none(info: Mapping[str, object], entries: Iterable[Entry]) -> Reason:
 
     yt-dlp omits copy protected formats from the table, and sets ``_has_drm`` instead.
     """
-    there = [entry for entry in entries if why_absent(entry) is None]
-    free = [entry for entry in there if not is_protected(entry)]
+    present = [entry for entry in entries if why_absent(entry) is None]
+    free = [entry for entry in present if not is_protected(entry)]
     if not all(map(is_audio_only, free)):
         return Reason.FORMAT_UNAVAILABLE
-    protected = len(free) < len(there) or info.get("_has_drm") is True
+    protected = len(free) < len(present) or info.get("_has_drm") is True
     return Reason.DRM if protected and not free else Reason.UPDATE_NEEDED
 
 
@@ -331,7 +331,7 @@ def _why_not(entry: Entry) -> str | None:
     )
 
 
-def _why_not_picture(entry: Entry, hdr: Hdr) -> str | None:
+def _why_not_video(entry: Entry, hdr: Hdr) -> str | None:
     """Return why a format with video is refused; None if it is not."""
     upscaled = _UPSCALED.search(text(entry, "format_id")) or "upscaled" in note(entry)
     return _first(
@@ -347,18 +347,18 @@ def _is_hdr(entry: Entry) -> bool:
     return entry.get("dynamic_range") not in (None, "SDR")
 
 
-def _why_not_sound(entry: Entry, marks: Marks | None, track: Track | None) -> str | None:
+def _why_not_audio(entry: Entry, marks: Marks | None, track: Track | None) -> str | None:
     """Return why an audio format is refused; None if it is not."""
     return _first(
         (marks is not None and marks.descriptive, "a descriptive track"),
         (track is None or track.dubbed, DUBBED),
-        (entry.get("ext") not in _SOUND_ENDINGS, f"a .{short(entry.get('ext'))} file"),
+        (entry.get("ext") not in _AUDIO_ENDINGS, f"a .{short(entry.get('ext'))} file"),
     )
 
 
 def _first(*checks: tuple[bool, str]) -> str | None:
     """Return the message of the first check that applies."""
-    return next((words for wrong, words in checks if wrong), None)
+    return next((message for wrong, message in checks if wrong), None)
 
 
 def _read(entry: Entry, seconds: float | None, track: Track | None) -> Format:
@@ -397,7 +397,7 @@ def _codec_rank(codec: str | None) -> int:
     return next((rank for rank, names in enumerate(_CODECS) if (codec or "").startswith(names)), len(_CODECS))
 
 
-def _told(refused: Iterable[tuple[str, str]]) -> str:
+def _describe_refused(refused: Iterable[tuple[str, str]]) -> str:
     """Return one line with the formats offered and why they were refused, grouped by reason."""
     by_reason: dict[str, list[str]] = {}
     for name, why in refused:
@@ -412,5 +412,5 @@ def _told(refused: Iterable[tuple[str, str]]) -> str:
 _NAMED = 12
 
 
-def _side(told: object) -> int | None:
-    return whole(told, _LARGEST_SIDE)
+def _side(value: object) -> int | None:
+    return whole(value, _LARGEST_SIDE)

@@ -87,8 +87,8 @@ class JavaScript:
     async def look(self, directory: Path, runtimes: tuple[str, ...] = ()) -> CheckResult:
         """Run the test and return its result; `runtimes` are those that yt-dlp reports, if queried."""
         if preflight.needs_no_player(self._options.yt_dlp_args):
-            words = "not tested: --yt-dlp-args makes yt-dlp skip YouTube's player script"
-            return CheckResult("JavaScript", Status.FINE, words)
+            message = "not tested: --yt-dlp-args makes yt-dlp skip YouTube's player script"
+            return CheckResult("JavaScript", Status.FINE, message)
         try:
             challenge = await _solve(self._tool, directory)
         except Failure as failure:
@@ -112,18 +112,18 @@ async def _solve(tool: YtDlp, directory: Path) -> Challenge:
             raise Failure(Reason.TOOL_FAILED, f"incompatible yt-dlp: {found['error']}")
         return _read(found, ended.words)
     except (ValueError, KeyError, TypeError, RecursionError):
-        words = ended.words or "yt-dlp printed no result"
-        raise Failure(Reason.TOOL_FAILED, words) from None
+        message = ended.words or "yt-dlp printed no result"
+        raise Failure(Reason.TOOL_FAILED, message) from None
 
 
-def _read(found: Mapping[str, Any], words: str) -> Challenge:
+def _read(found: Mapping[str, Any], stderr: str) -> Challenge:
     return Challenge(
         enabled=bool(found["enabled"]),
         runtimes=tuple(map(str, found["runtimes"])),
         solved_by=str(found.get("solved_by", "")),
         seconds=float(found.get("seconds", 0)),
         failed=tuple((str(name), None if error is None else str(error)) for name, error in found["failed"]),
-        killed=re.search(r"returncode: -\d", words) is not None,
+        killed=re.search(r"returncode: -\d", stderr) is not None,
     )
 
 

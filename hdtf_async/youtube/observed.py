@@ -109,14 +109,14 @@ def part(info: Mapping[str, Any], video: Format, *, last: bool) -> tuple[dict[st
     """
     size = video.size or 0
     length = min(END, size)
-    asked = f"bytes={size - length}-" if last else f"bytes=0-{length - 1}"
+    byte_range = f"bytes={size - length}-" if last else f"bytes=0-{length - 1}"
     changed = []
     for entry in _entries(info):
         if entry.get("format_id") == video.format_id:
             headers = entry.get("http_headers")
             changed.append(
                 {name: value for name, value in entry.items() if name != "downloader_options"}
-                | {"http_headers": {**(headers if isinstance(headers, dict) else {}), "Range": asked}}
+                | {"http_headers": {**(headers if isinstance(headers, dict) else {}), "Range": byte_range}}
             )
     return {**info, "formats": changed}, replace(video, size=length, size_is_exact=True)
 
@@ -164,8 +164,8 @@ def message(failure: Failure) -> str:
     lines = failure.words.splitlines() or [failure.reason.advice.meaning]
     errors = [line for line in lines if line.startswith("ERROR:")]
     # For a tool that was terminated for lack of progress, earlier messages are more informative.
-    told = errors[-1:] or lines[-2:][::-1]
-    return "; before that: ".join(without_addresses(line)[:_LONGEST] for line in told)
+    chosen = errors[-1:] or lines[-2:][::-1]
+    return "; before that: ".join(without_addresses(line)[:_LONGEST] for line in chosen)
 
 
 def _entries(info: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -180,8 +180,8 @@ def _is_hls(entry: Mapping[str, Any]) -> bool:
 def _expires(entry: Mapping[str, Any]) -> float | None:
     """Return when a media address expires, in seconds since 1970."""
     try:
-        told = parse_qs(urlsplit(entries.text(entry, "url")).query, max_num_fields=100).get("expire", [""])[0]
-        expires = float(told)
+        fields = parse_qs(urlsplit(entries.text(entry, "url")).query, max_num_fields=100)
+        expires = float(fields.get("expire", [""])[0])
     except ValueError:
         return None
     return expires if math.isfinite(expires) and 0 < expires < _LATEST else None

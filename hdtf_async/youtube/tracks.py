@@ -103,27 +103,27 @@ class Track:
     def to_json(self) -> dict[str, object]:
         """Return the track as the journal records it."""
         flags = {"dubbed": self.dubbed, "guessed": self.guessed}
-        told: dict[str, object] = {"language": self.language, "original": self.original}
-        return told | {name: True for name, flag in flags.items() if flag}
+        fields: dict[str, object] = {"language": self.language, "original": self.original}
+        return fields | {name: True for name, flag in flags.items() if flag}
 
     @classmethod
-    def from_json(cls, told: object) -> Self | None:
+    def from_json(cls, record: object) -> Self | None:
         """Read a track from the journal; None if the record has none, as in older versions."""
-        if not isinstance(told, dict):
+        if not isinstance(record, dict):
             return None
-        original = told.get("original")
+        original = record.get("original")
         return cls(
-            _code(told.get("language")),
+            _code(record.get("language")),
             original if isinstance(original, bool) else None,
-            dubbed=told.get("dubbed") is True,
-            guessed=told.get("guessed") is True,
+            dubbed=record.get("dubbed") is True,
+            guessed=record.get("guessed") is True,
         )
 
     @property
     def metadata(self) -> dict[str, Any]:
         """Metadata fields of a clip about its audio."""
-        known = {"audio_language": self.language, "audio_original": self.original}
-        return known | ({"audio_guessed": True} if self.guessed else {})
+        fields = {"audio_language": self.language, "audio_original": self.original}
+        return fields | ({"audio_guessed": True} if self.guessed else {})
 
 
 UNKNOWN = Track(None, None)
@@ -151,13 +151,13 @@ class Tracks:
     def track(self, marks: Marks) -> Track:
         """Return the track of a format with audio."""
         other = marks.dubbed or marks.descriptive
-        known = marks.language is not None
+        has_language = marks.language is not None
         same = marks.language is not None and marks.language.casefold() in self.originals
         original = not other and (marks.original or same)
         return Track(
             marks.language,
             original if other or self.marked else None,
-            dubbed=other or (self.marked and known and not original),
+            dubbed=other or (self.marked and has_language and not original),
             guessed=not self.marked and len(self.languages) > 1,
         )
 
@@ -191,17 +191,17 @@ def _languages(formats: Iterable[Marks]) -> frozenset[str]:
 
 def _ordinal(entry: Entry, field: str) -> float:
     """Return one of yt-dlp's preference numbers; -1 is yt-dlp's own value for unknown."""
-    told = entry.get(field)
-    if isinstance(told, bool) or not isinstance(told, int | float) or not abs(told) < _FURTHEST:
+    value = entry.get(field)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _FURTHEST:
         return -1.0
-    return float(told)
+    return float(value)
 
 
-def _code(told: object) -> str | None:
+def _code(value: object) -> str | None:
     """Return a BCP 47 code; None for anything else."""
-    if not isinstance(told, str) or not _LANGUAGE.fullmatch(told) or told.casefold() == _UNDETERMINED:
+    if not isinstance(value, str) or not _LANGUAGE.fullmatch(value) or value.casefold() == _UNDETERMINED:
         return None
-    return told
+    return value
 
 
 def _xtags(address: str) -> dict[str, str]:

@@ -201,23 +201,23 @@ class YtDlp:
         wait = _wait(info, rendition.format_id)
         # A download with a rate limit must not time out because of it.
         least = self._options.least_speed if rate is None else min(self._options.least_speed, rate / 2)
-        said_file = False
+        file_reported = False
         reached = (-1, -1)
 
         def on_line(line: str) -> bool:
-            nonlocal said_file, reached
+            nonlocal file_reported, reached
             word, _, rest = line.partition(" ")
             if word == "FILE":
-                said_file = True
+                file_reported = True
                 return True
             if word != "PROG":
                 self._on_other(line)
-            said = _object(rest) if word == "PROG" else None
-            progress = None if said is None else _progress(said)
-            if said is None or progress is None:
+            fields = _object(rest) if word == "PROG" else None
+            progress = None if fields is None else _progress(fields)
+            if fields is None or progress is None:
                 return False
             # The number of bytes may decrease if a download restarts; fragments count as progress too.
-            now = (_count(said.get("fragment_index")) or 0, progress.bytes)
+            now = (_count(fields.get("fragment_index")) or 0, progress.bytes)
             alive, reached = now != reached, now
             on_progress(progress)
             return alive
@@ -241,7 +241,7 @@ class YtDlp:
         if ended.code != 0:
             raise Failure(classify(ended.words), ended.words or f"yt-dlp ended with {ended.code}")
         size = await run_sync(_size, target)
-        if not said_file or not size:
+        if not file_reported or not size:
             raise Failure(Reason.RAW_TRUNCATED, f"yt-dlp exited with 0 without a file\n{ended.words}")
         if rendition.size_is_exact and size != rendition.size:
             raise Failure(Reason.RAW_TRUNCATED, f"{size} of {rendition.size} bytes downloaded\n{ended.words}")
@@ -272,13 +272,13 @@ class YtDlp:
                 own += ["--cookies-from-browser", options.cookies_from_browser]
             if options.proxy is not None:
                 own += ["--proxy", options.proxy]
-            told = [*_ALWAYS, "--ffmpeg-location", str(self._ffmpeg), *own, *options.yt_dlp_args]
-            told = with_extractor_args(told, extractor_args)
-            place = await hand(os.fsencode(shlex.join(told)))
-            words = [*self._program, "--ignore-config", "--config-locations", place]
+            arguments = [*_ALWAYS, "--ffmpeg-location", str(self._ffmpeg), *own, *options.yt_dlp_args]
+            arguments = with_extractor_args(arguments, extractor_args)
+            place = await hand(os.fsencode(shlex.join(arguments)))
+            argv = [*self._program, "--ignore-config", "--config-locations", place]
             mask = await run_sync(redact.Mask, secrets)
             yield supervisor.Command(
-                words, directory=directory, hide=mask, hand=tuple(handed), environment=self._environment
+                argv, directory=directory, hide=mask, hand=tuple(handed), environment=self._environment
             )
 
 
@@ -337,21 +337,21 @@ def _wait(info: Mapping[str, Any], format_id: str) -> float:
     return max(waits, default=0.0)
 
 
-def _progress(told: Mapping[str, Any]) -> Progress | None:
-    done = _count(told.get("downloaded_bytes"))
+def _progress(fields: Mapping[str, Any]) -> Progress | None:
+    done = _count(fields.get("downloaded_bytes"))
     if done is None:
         return None
-    total = _count(told.get("total_bytes")) or _count(told.get("total_bytes_estimate"))
-    return Progress(done, total, _speed(told.get("speed")))
+    total = _count(fields.get("total_bytes")) or _count(fields.get("total_bytes_estimate"))
+    return Progress(done, total, _speed(fields.get("speed")))
 
 
 def _object(text: str | bytes) -> dict[str, Any] | None:
     """Return the JSON object in a text; None if there is none, or it is nested too deeply."""
     try:
-        told = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return told if isinstance(told, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def _speed(value: object) -> float | None:

@@ -15,6 +15,7 @@ import av
 import pytest
 import scenarios
 from scenarios import H264, MUXED, OPUS, SOUND, Outcome, Scenario
+from shared import QUICK
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
@@ -115,7 +116,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     scenarios.write_tables(directory / "tables", rows)
     async with demo.stand_in(films, ANSWERS) as site:
         options = Options(
-            source=directory / "tables", pace=0.0, audio=Audio.BOTH, preset="ultrafast",
+            source=directory / "tables", pace=0.0, audio=Audio.BOTH, **QUICK,
             yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)),
         )  # fmt: skip
         with patch.dict(os.environ, site.environment):
@@ -160,7 +161,7 @@ async def test_the_original_opus_track_of_a_dubbed_video_gets_into_the_clip(
         samples = array("f", b"".join(bytes(frame.planes[0]) for frame in clip.decode(audio=0)))
     assert max(map(abs, samples)) > 1000 / 32768
 
-    again, chosen_again = await place.run(out, DUBBED, size=64, recut=True, yt_dlp_args=("--never-asked",))
+    again, chosen_again = await place.run(out, DUBBED, size=48, recut=True, yt_dlp_args=("--never-asked",))
     assert (audio_fields(again), again["sound_format_id"]) == (
         audio_fields(metadata),
         metadata["sound_format_id"],
@@ -180,6 +181,7 @@ async def test_a_guess_is_recorded(place: Place, tmp_path: Path) -> None:
     assert (chosen.audio_language, chosen.audio_original, chosen.audio_guessed) == ("de", None, True)
 
 
+@pytest.mark.slow
 async def test_no_origin_is_recorded_for_a_single_unmarked_track(place: Place, tmp_path: Path) -> None:
     """Nor without requested audio."""
     metadata, (chosen,) = await place.run(tmp_path / "clips", PLAIN)
@@ -190,6 +192,7 @@ async def test_no_origin_is_recorded_for_a_single_unmarked_track(place: Place, t
     assert (chosen.audio_language, chosen.audio_original, chosen.audio_guessed) == (None, None, False)
 
 
+@pytest.mark.slow
 async def test_the_original_in_a_muxed_format_is_used(place: Place, tmp_path: Path) -> None:
     """Where only dubs are offered as audio-only formats; a later run from the kept video records the same."""
     out = tmp_path / "clips"
@@ -197,12 +200,13 @@ async def test_the_original_in_a_muxed_format_is_used(place: Place, tmp_path: Pa
     assert audio_fields(metadata) == {"audio_language": "ja", "audio_original": True}
     assert metadata["sound_format_id"] == metadata["format_id"] == chosen.format_id
     assert (chosen.sound_format_id, chosen.audio_language, chosen.audio_original) == (None, "ja", True)
-    again, chosen_again = await place.run(out, INSIDE, size=64, recut=True, yt_dlp_args=("--never-asked",))
+    again, chosen_again = await place.run(out, INSIDE, size=48, recut=True, yt_dlp_args=("--never-asked",))
     assert audio_fields(again) == audio_fields(metadata)
     assert again["sound_format_id"] == metadata["sound_format_id"]
     assert not chosen_again
 
 
+@pytest.mark.slow
 async def test_a_dub_in_a_kept_video_is_not_used(place: Place, tmp_path: Path) -> None:
     """A run without audio may choose it for its video; a run with audio then downloads the original alone."""
     out = tmp_path / "clips"

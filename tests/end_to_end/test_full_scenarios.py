@@ -129,7 +129,7 @@ async def test_all_scenarios_have_their_expected_outcome(
     assert await unexpected(SCENARIOS, footage, tmp_path, program) == {}
 
 
-@pytest.mark.parametrize("program", VERSIONS, indirect=True)
+@pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
 async def test_media_that_are_forbidden_for_one_client_are_downloaded_with_another(
     footage: Path, tmp_path: Path, program: Path | None
 ) -> None:
@@ -183,7 +183,7 @@ async def test_a_run_extracts_once_and_then_requests_only_media(
     assert not [one for one in asked if one["method"] == "CONNECT"]
 
 
-@pytest.mark.parametrize("program", VERSIONS, indirect=True)
+@pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
 async def test_a_clip_has_the_same_frames_over_https_and_over_hls(
     mock: demo.FullMock, tmp_path: Path, program: Path | None
 ) -> None:

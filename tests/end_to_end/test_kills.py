@@ -170,14 +170,7 @@ def test_a_truncated_last_line_and_missing_clips_are_no_defects(whole: Undisturb
 def test_a_killed_run_is_completed_by_the_next(target: Target, whole: Undisturbed, tmp_path: Path) -> None:
     """With or without its children, at a random moment or right before a step; or it is asked to stop."""
     killing = Killing(with_fakes(), whole, CHANCE(), targets=(target,))
-    series = killing.series(tmp_path / "out", kills=3)
-    assert series.faults == []
-    assert series.kills
-
-
-def test_clips_with_other_settings_replace_the_old_ones_across_kills(tmp_path: Path) -> None:
-    """At no moment do the manifests describe a clip that differs from its file."""
-    series = other_settings(tmp_path, CHANCE()).series(tmp_path / "out", kills=3)
+    series = killing.series(tmp_path / "out", kills=2)
     assert series.faults == []
     assert series.kills
 
@@ -192,6 +185,7 @@ def slow_site(footage: Path) -> Iterator[demo.StandIn]:
         yield site
 
 
+@pytest.mark.slow
 def test_a_run_continues_when_real_tools_outlive_the_killed_supervisor(
     slow_site: demo.StandIn, demo_tables: Path, finished: Finished, tmp_path: Path
 ) -> None:
@@ -242,7 +236,10 @@ def test_a_second_run_names_the_first_and_waits_for_orphaned_tools_only(
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_dozens_of_kills_with_fake_tools(whole: Undisturbed, tmp_path: Path) -> None:
-    """From an empty directory, with other settings, and without keeping source videos."""
+    """From an empty directory, with other settings, and without keeping source videos.
+
+    At no moment do the manifests describe a clip that differs from its file.
+    """
     chance = CHANCE()
     killings = [
         Killing(with_fakes(), whole, chance),

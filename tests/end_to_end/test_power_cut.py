@@ -58,9 +58,10 @@ async def test_a_power_cut_is_recovered(place: Path, runs: Sequence[Run]) -> Non
 
 async def test_a_run_makes_the_files_of_a_killed_one_durable(place: Path) -> None:
     """Data that was written but not synced before the kill is used and made durable by the next run."""
-    await Cuts(place, seed=2, most=4, again=0.02).of_killed_runs(TWO_FORMS, kills=8)
+    await Cuts(place, seed=2, most=4, again=0.02).of_killed_runs(TWO_FORMS, kills=4)
 
 
+@pytest.mark.slow
 async def test_a_run_makes_the_renames_of_a_killed_one_durable(place: Path) -> None:
     """Killed between the rename and the directory's sync: files that the next run finds there are kept."""
     cuts = Cuts(place, seed=9, most=3, again=0)
@@ -141,6 +142,7 @@ async def test_a_truncated_record_is_not_mixed_with_the_next(place: Path, torn_b
 # The whole program.
 
 
+@pytest.mark.slow
 async def test_the_whole_program_keeps_the_order_of_writes(place: Path) -> None:
     """With fake tools: recorded files exist, files with a final name are complete, and the rest is made."""
     cuts = Cuts(place, seed=8, most=3, again=0.02)

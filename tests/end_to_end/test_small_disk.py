@@ -37,7 +37,7 @@ SPEAKERS = 5
 
 
 @contextmanager
-def small(place: Path, size: int) -> Iterator[Callable[[str], None]]:
+def mounted(place: Path, size: int) -> Iterator[Callable[[str], None]]:
     """Mount a file system of a given size; return a function that remounts it with options."""
     place.mkdir(exist_ok=True)
 
@@ -99,7 +99,7 @@ async def test_the_real_tools_on_a_disk_that_is_too_small(
     raw = (finished.out / "_videos_raw" / "WRA_Guest2.mp4").stat().st_size
     clips = sum(path.stat().st_size for path in finished.out.glob("WRA_Guest2*.mp4"))
     options = replace(finished.options, min_free=0, videos=("Guest2",))
-    with small(tmp_path / "disk", 200_000) as remount:
+    with mounted(tmp_path / "disk", 200_000) as remount:
         out = tmp_path / "disk" / "clips"
         messages = []
         for size in (raw // 2, raw + clips // 2 + 60_000):
@@ -149,7 +149,7 @@ async def filled(tmp_path: Path, right: Path, pages: Iterable[int]) -> set[str]:
     """Run on file systems of several sizes, then with enough space; return where the space ended."""
     ends = set[str]()
     for number in pages:
-        with small(tmp_path / "disk", 4096 * number) as remount:
+        with mounted(tmp_path / "disk", 4096 * number) as remount:
             out = tmp_path / "disk" / "clips"
             report = await run(out)
             check_consistent(out, right)
@@ -181,7 +181,7 @@ async def test_the_next_run_continues_after_the_disk_was_full_at_any_page(
     assert any(end.endswith("_log.txt") for end in ends)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("number", [errno.ENOSPC, pytest.param(errno.EDQUOT, marks=pytest.mark.slow)])
 async def test_the_next_run_continues_after_any_write_failed(
     tmp_path: Path, right: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -222,14 +222,15 @@ async def test_the_pending_bytes_of_running_downloads_count(
 ) -> None:
     """With space for one and a half of them, two never run together; with space for three they do."""
     write_tables(tmp_path / "tables", 3)
-    fetch, free, now, most = YtDlp.fetch, 0, 0, 0
+    fetch, free, now, most, both = YtDlp.fetch, 0, 0, 0, anyio.Event()
 
     async def gauged(*arguments: Any, **named: Any) -> Path:
         nonlocal now, most
         now += 1
+        if now == 2:
+            both.set()
         with anyio.move_on_after(0.5 if free < 10**9 + 2 * BYTES else 60):
-            while now < 2:
-                await anyio.sleep(0.01)
+            await both.wait()
         most = max(most, now)
         now -= 1
         return await fetch(*arguments, **named)
@@ -237,17 +238,17 @@ async def test_the_pending_bytes_of_running_downloads_count(
     monkeypatch.setattr(YtDlp, "fetch", gauged)
     monkeypatch.setattr(OutputDirectory, "free_bytes", lambda _: free)
     for space, together in ((1.5, 1), (3, 2)):
-        free, most = 10**9 + int(space * BYTES), 0
+        free, most, both = 10**9 + int(space * BYTES), 0, anyio.Event()
         report = await load(tmp_path / f"{space}", tmp_path / "tables", Most(), min_free=10**9)
         assert (len(report.done), most) == (2, together)
 
 
-async def test_a_path_can_have_any_characters(finished: Finished, tmp_path: Path) -> None:
+async def test_a_path_can_have_any_characters(small: Finished, tmp_path: Path) -> None:
     """By the real tools too, which expand patterns and options in paths where they can."""
     out = tmp_path / "-a 'b' \"c\" %(id)s $HOME ~ {x}\n gr\u00fcn \u4e2d" / "clips"
-    report = await hdtf_async.download(out, replace(finished.options, videos=("Radio2",)))
+    report = await hdtf_async.download(out, replace(small.options, videos=("Radio2",)))
     assert (report.exit_code, report.done) == (ExitCode.DONE, ["RD_Radio2_000"])
-    assert content(out / "RD_Radio2_000.mp4") == content(finished.out / "RD_Radio2_000.mp4")
+    assert content(out / "RD_Radio2_000.mp4") == content(small.out / "RD_Radio2_000.mp4")
 
 
 def test_an_unwritable_directory_is_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -255,7 +256,7 @@ def test_an_unwritable_directory_is_reported(tmp_path: Path, capfd: pytest.Captu
     (tmp_path / "file").touch()
     assert main.main(["--out", str(tmp_path / "file")]) == ExitCode.LOCAL
     assert "file is not a directory: choose another --out" in capfd.readouterr().err
-    with small(tmp_path / "disk", 1_000_000) as remount:
+    with mounted(tmp_path / "disk", 1_000_000) as remount:
         remount("ro")
         assert main.main(["--out", str(tmp_path / "disk" / "clips")]) == ExitCode.LOCAL
         assert "Read-only file system: mount it read-write, or choose another --out" in capfd.readouterr().err

@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from shared import exported
+from shared import QUICK, exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, demo
@@ -23,7 +23,11 @@ async def test_a_stretched_video_is_downloaded_once_and_its_ratio_is_recorded(
     answers = {"-demoHead_2": Answer(details={"keywords": ["yt:stretch=4:3"]})}
     async with demo.stand_in(footage, answers) as site:
         options = Options(
-            source=demo_tables, pace=0, videos=("Radio2",), yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))
+            source=demo_tables,
+            pace=0,
+            videos=("Radio2",),
+            yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)),
+            **QUICK,
         )
         with exported(site.environment):
             report = await hdtf_async.download(tmp_path, options)

@@ -62,8 +62,8 @@ async def test_the_first_interrupt_lets_running_encodes_finish(
 ) -> None:
     """The running encode is finished, no other is started, and the exit code names the interrupt."""
     before, out = children(), tmp_path / "clips"
-    words = job(finished, site, out, "--video", "Radio1", "--encodes", "1", "--json", *QUICK_WORDS)
-    words += slow_ffmpeg(tmp_path)
+    words = job(finished, site, out, "--video", "Guest2", "--encodes", "1", "--json", *QUICK_WORDS)
+    words += slow_ffmpeg(tmp_path, speed=0.5)
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         assert run.stderr is not None

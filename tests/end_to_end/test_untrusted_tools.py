@@ -33,7 +33,7 @@ async def flood(script, most):
     hide = masks.Mask(["a password", "another one"])
     command = process.Command(["/bin/sh", "-c", script], hide=hide)
     ended = await process.run(command, deadline=3000, stall=3000)
-    assert ended.code == 0 and len(ended.words) <= process.TAIL_LINES * process.WORDS_LIMIT
+    assert ended.code == 0 and len(ended.words) <= process.TAIL_LINES * process.MESSAGE_LIMIT
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 script = "head -c {0} /dev/zero & head -c {0} /dev/urandom >&2; yes 'a line' | head -c {0}; wait"
@@ -49,8 +49,8 @@ def grown(size: int) -> float:
 
 
 def test_floods_do_not_make_the_supervisor_grow() -> None:
-    """Zeros without a line end, noise, and lines without end: 40 MB of each."""
-    assert grown(40_000_000) < 8
+    """Zeros without a line end, noise, and lines without end: 15 MB of each."""
+    assert grown(15_000_000) < 8
 
 
 @pytest.mark.long

@@ -17,6 +17,7 @@ import jsonschema
 import pytest
 import readme
 from example_events import ONE_OF_EACH
+from shared import QUICK_WORDS
 
 from hdtf_async.cli import main, signals
 
@@ -172,7 +173,7 @@ def test_the_schema_accepts_the_output_of_a_run(finished: Finished, tmp_path: Pa
     """Each line of a real run's --json, with a failure in it, from the first to the last."""
     command = [sys.executable, "-m", "hdtf_async", "--out", str(tmp_path / "out"), "--json"]
     command += ["--source", str(finished.options.source), "--video", "Radio2", "--pace", "0", "--fps", "25"]
-    command += ["--preset", "ultrafast", f"--yt-dlp-args={shlex.join(finished.options.yt_dlp_args)}"]
+    command += [*QUICK_WORDS, f"--yt-dlp-args={shlex.join(finished.options.yt_dlp_args)}"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert {line["type"] for line in lines} >= {"run_started", "raw_ready", "clip_done", "run_ended"}

@@ -98,6 +98,7 @@ async def test_the_live_tests_pass_against_the_full_mock(
     assert len(report["whole_file"]["https"]["statuses"]) == 2
 
 
+@pytest.mark.slow
 async def test_an_unavailable_video_that_is_not_classified_fails_the_live_tests(
     footage: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "mutants.py"
 MODULE = '''"""Decides something."""
 
@@ -53,6 +55,7 @@ def mutated(root: Path, *options: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout + ended.stderr
 
 
+@pytest.mark.slow
 def test_surviving_mutants_are_listed_until_a_test_kills_them(tmp_path: Path) -> None:
     """Equivalent mutants do not count, and recorded results are not computed again."""
     for name, content in {

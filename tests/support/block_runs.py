@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from scenarios import DRAWN, FILM, Outcome, Scenario, write_tables
-from shared import exported
+from shared import QUICK, exported
 
 import hdtf_async
 from hdtf_async import Options, demo
@@ -70,7 +70,7 @@ def lay_out(directory: Path, footage: Path, videos: int, answer: Answer) -> dict
 async def run(site: demo.StandIn, directory: Path, *, pace: float, cool_down: float) -> Refused:
     """Run the main job again in the directory."""
     options = Options(
-        source=directory / "tables", pace=pace, cool_down=cool_down, preset="ultrafast",
+        source=directory / "tables", pace=pace, cool_down=cool_down, **QUICK,
         yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)),
     )  # fmt: skip
     out, begun, before = directory / "clips", time.time(), len(await site.requests())

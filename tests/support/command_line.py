@@ -34,15 +34,15 @@ def until(lines: Iterator[str], kind: str) -> None:
     raise AssertionError(f"no {kind} was told")
 
 
-def slow_ffmpeg(directory: Path) -> tuple[str, str]:
-    """Return options for an ffmpeg whose encodes take five times as long as a clip, and next to no CPU.
+def slow_ffmpeg(directory: Path, speed: float = 0.2) -> tuple[str, str]:
+    """Return options for an ffmpeg whose encodes take as long as a clip or longer, and next to no CPU.
 
-    It is the real one, which reads its input at that rate.
+    It is the real one, which reads its input at that share of the clip's speed.
     """
     program = directory / "slow-ffmpeg"
     ffmpeg = shlex.quote(str(bundled_ffmpeg()))
     program.write_text(
-        f'#!/bin/sh\ncase " $* " in *" -progress "*) exec {ffmpeg} -readrate 0.2 "$@";; esac\n'
+        f'#!/bin/sh\ncase " $* " in *" -progress "*) exec {ffmpeg} -readrate {speed} "$@";; esac\n'
         f'exec {ffmpeg} "$@"\n'
     )
     program.chmod(0o755)

@@ -86,7 +86,7 @@ def _raw(clip: Clip, timeline: Timeline, base: Fraction, **facts: Any) -> Source
     sound = AudioInfo("aac", 48000, 2, 0.0, _LAST, _LAST)
     shown = {clip.stem: _shown(timeline, base, clip.interval)}
     raw = SourceVideo(Path("raw.mp4"), "mp4", replace(info, sound=sound, **facts), shown, "136", None)
-    return raw.with_own_sound()
+    return raw.with_own_audio()
 
 
 def _part(width: int, height: int, **more: Any) -> dict[str, Any]:

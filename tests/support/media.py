@@ -83,17 +83,13 @@ def ffmpeg(directory: Path, arguments: str) -> str:
     return ran.stderr
 
 
-@cache
-def rendered(base: Path) -> Path:
-    """Return the directory of the videos below a session's own; all tests share it, none may change it."""
-    directory = base / "media"
-    directory.mkdir()
+def render(directory: Path) -> None:
+    """Render the videos into a directory."""
     for name, (rate, arguments) in _DRAWN.items():
         source = f"testsrc2=size={WIDTH}x{HEIGHT}:rate={rate}:duration={SECONDS}"
         ffmpeg(directory, f"-v error -f lavfi -i {source} {arguments} {name}")
     for name, (given, arguments) in _COPIED.items():
         ffmpeg(directory, f"-v error {given} -c:v copy {arguments} {name}")
-    return directory
 
 
 def grid(directory: Path, width: int, height: int) -> Path:

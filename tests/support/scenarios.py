@@ -26,6 +26,7 @@ from unittest.mock import patch
 
 import anyio
 import rendering
+from shared import QUICK
 
 import hdtf_async
 from hdtf_async import Options, Reason, demo
@@ -612,7 +613,7 @@ def _options(scenario: Scenario, site: Site, directory: Path, yt_dlp: Path | Non
         "downloads": 32,
         "retry_wait": 0.1,
         "cool_down": 0.1,
-        "preset": "ultrafast",
+        **QUICK,
         "yt_dlp": yt_dlp,
         "proxy": site.proxy,
         "yt_dlp_args": tuple(args),

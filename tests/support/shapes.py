@@ -271,19 +271,28 @@ def number_of(rows: Sequence[bytes]) -> int:
 
 
 def _middle(rows: Sequence[bytes]) -> float:
-    return (min(map(min, rows)) + max(map(max, rows))) / 2
+    # A search for a byte is a hundred times faster than a comparison of all bytes by min() and max().
+    whole = b"".join(rows)
+    darkest = next(level for level in range(256) if level in whole)
+    return (darkest + next(level for level in reversed(range(256)) if level in whole)) / 2
+
+
+def _above(rows: Sequence[bytes], middle: float) -> list[bytes]:
+    """Return a 1 for each sample above the middle, and a 0 for each other one."""
+    table = bytes(level > middle for level in range(256))
+    return [row.translate(table) for row in rows]
 
 
 def _lit(rows: Sequence[bytes]) -> Box | None:
     """Return the region inside the outline and the outline itself, to the pixel; None without an outline."""
-    middle = _middle(rows)
-    places = [place for place, row in enumerate(rows) if max(row) > middle]
-    row = rows[(places[0] + places[-1]) // 2] if places else b""
-    across = [place for place, sample in enumerate(row) if sample > middle]
+    lit = _above(rows, _middle(rows))
+    places = [place for place, row in enumerate(lit) if 1 in row]
+    row = lit[(places[0] + places[-1]) // 2] if places else b""
+    left, right = row.find(1), row.rfind(1)
     least = 3 * BITS
-    if not across or across[-1] - across[0] < least or places[-1] - places[0] < least:
+    if left < 0 or right - left < least or places[-1] - places[0] < least:
         return None
-    return Box(across[0], places[0], across[-1] + 1 - across[0], places[-1] + 1 - places[0])
+    return Box(left, places[0], right + 1 - left, places[-1] + 1 - places[0])
 
 
 def look(planes: Sequence[Plane]) -> Look | None:
@@ -311,7 +320,8 @@ def look(planes: Sequence[Plane]) -> Look | None:
 
 def _crossings(lines: Sequence[bytes]) -> tuple[float, float]:
     """Return where lines become bright, and where they become dark again behind that, on average."""
-    middle = (sum(line[0] for line in lines) / len(lines) + max(map(max, lines))) / 2
+    brightest = max(b"".join(lines))
+    middle = (sum(line[0] for line in lines) / len(lines) + brightest) / 2
 
     def first(line: bytes) -> float:
         place = next(place for place, sample in enumerate(line) if sample > middle)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -578,7 +579,7 @@ SOURCES: dict[str, Source] = {
 """Name to source video."""
 
 SHAPES = {
-    name: (source.draw, source.start, source.end)
+    name: (cache(source.draw), source.start, source.end)
     for name, source in SOURCES.items()
     if name
     in {
@@ -611,4 +612,5 @@ SHAPES = {
         "cover art in MP4",
     }
 }
-"""Those that unit tests use: name, to the function that renders it and the interval of the clip."""
+"""Those that unit tests use: name, to the function that renders it (once per directory) and the interval of
+the clip."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import media
 import pytest
+from shared import made_once
 
 from hdtf_async.media.probe import Prober
 
@@ -23,5 +24,5 @@ async def prober() -> AsyncIterator[Prober]:
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of the source videos of `media`."""
-    return media.rendered(tmp_path_factory.getbasetemp())
+    """Return the directory of the source videos of `media`; all tests share it, none may change it."""
+    return made_once(tmp_path_factory, "media", media.render)

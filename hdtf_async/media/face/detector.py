@@ -78,9 +78,9 @@ def detector(model: Path) -> Iterator[Detect]:
         num_faces=MOST_FACES,
     )
 
-    def detect(picture: NDArray) -> list[Region]:
-        height, width = picture.shape[:2]
-        image = Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(picture))
+    def detect(pixels: NDArray) -> list[Region]:
+        height, width = pixels.shape[:2]
+        image = Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(pixels))
         return [
             Region(
                 min(point.x for point in face) * width,
@@ -108,8 +108,8 @@ def scorer(model: Path) -> Iterator[Score]:
         base_options=BaseOptions(model_asset_buffer=content), min_detection_confidence=_LEAST_SCORE
     )
 
-    def score(picture: NDArray) -> float:
-        image = Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(picture))
+    def score(pixels: NDArray) -> float:
+        image = Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(pixels))
         found = faces.detect(image).detections
         return max((each.categories[0].score for each in found), default=0.0)
 
@@ -126,10 +126,10 @@ def squares(width: int, height: int) -> Iterator[list[tuple[int, int, int, int]]
         ]  # fmt: skip
 
 
-def _starts(room: int, side: int) -> list[int]:
+def _starts(extent: int, side: int) -> list[int]:
     """Return where squares begin, so that two neighbours overlap by at least half."""
-    steps = ceil((room - side) / (side / 2))
-    return [round((room - side) * step / steps) for step in range(steps + 1)] if steps else [0]
+    steps = ceil((extent - side) / (side / 2))
+    return [round((extent - side) * step / steps) for step in range(steps + 1)] if steps else [0]
 
 
 class Search:
@@ -138,79 +138,79 @@ class Search:
     def __init__(self, detect: Detect, score: Score) -> None:
         self._detect, self._score = detect, score
         self._pictures = 0
-        self._known: list[Region] = []
+        self._previous: list[Region] = []
         """Faces in the previous image."""
         self._searched = 0
         """Number of the image that was last searched in squares."""
 
-    def faces(self, picture: NDArray) -> list[Region]:
+    def faces(self, pixels: NDArray) -> list[Region]:
         """Return the regions of the faces.
 
         Each face of the previous image is searched at its last position. The image is searched in squares if
         no face was found, and occasionally if one is missing, until as many are found as in the previous
         image.
         """
-        height, width = picture.shape[:2]
-        found = list(self._within(picture, (0, 0, width, height)))
-        for known in self._known:
-            if not any(_moved(known, region) for region in found):
-                _add(found, self._within(picture, around(known, width, height)))
+        height, width = pixels.shape[:2]
+        found = list(self._within(pixels, (0, 0, width, height)))
+        for previous in self._previous:
+            if not any(_moved(previous, region) for region in found):
+                _add(found, self._within(pixels, around(previous, width, height)))
         thorough = self._pictures % THOROUGH == 0
         rested = self._pictures - self._searched >= PAUSE
-        wanted = len(self._known) if rested else 0
-        if thorough or len(found) < max(1, wanted):
+        expected = len(self._previous) if rested else 0
+        if thorough or len(found) < max(1, expected):
             self._searched = self._pictures
-            self._search(picture, found, MOST_FACES**2 if thorough else max(1, wanted))
+            self._search(pixels, found, MOST_FACES**2 if thorough else max(1, expected))
         self._pictures += 1
-        self._known = [region for region in found if self._is_upright(picture, region)]
-        return self._known
+        self._previous = [region for region in found if self._is_upright(pixels, region)]
+        return self._previous
 
-    def _is_upright(self, picture: NDArray, region: Region) -> bool:
+    def _is_upright(self, pixels: NDArray, region: Region) -> bool:
         """Return whether a face is not upside down; otherwise its landmarks would be next to it.
 
         A face that was upright at the same position in the previous image still is.
         """
-        if any(overlap(region, known) > _STILL for known in self._known):
+        if any(overlap(region, previous) > _STILL for previous in self._previous):
             return True
-        height, width = picture.shape[:2]
+        height, width = pixels.shape[:2]
         left, top, side, _ = around(region, width, height)
-        part = picture[top : top + side, left : left + side]
+        part = pixels[top : top + side, left : left + side]
         return self._score(part[::-1, ::-1]) <= self._score(part) + _SURER
 
-    def _search(self, picture: NDArray, found: list[Region], wanted: int) -> None:
+    def _search(self, pixels: NDArray, found: list[Region], expected: int) -> None:
         """Add faces from ever smaller squares, until as many are found as are wanted."""
-        height, width = picture.shape[:2]
-        picture = picture.copy()
+        height, width = pixels.shape[:2]
+        pixels = pixels.copy()
         for region in found:
-            _paint_over(picture, region)
+            _paint_over(pixels, region)
         for parts in squares(width, height):
             for part in parts:
-                new = _add(found, self._within(picture, part))
+                new = _add(found, self._within(pixels, part))
                 for region in new:
-                    _paint_over(picture, region)
-            if len(found) >= wanted:
+                    _paint_over(pixels, region)
+            if len(found) >= expected:
                 break
 
-    def _within(self, picture: NDArray, part: tuple[int, int, int, int]) -> Iterator[Region]:
+    def _within(self, pixels: NDArray, part: tuple[int, int, int, int]) -> Iterator[Region]:
         """Yield the faces of a part of an image; small faces are detected again in a square around them.
 
         Landmarks are inaccurate if a face is small in the searched part.
         """
-        height, width = picture.shape[:2]
-        for found in self._detected(picture, part):
+        height, width = pixels.shape[:2]
+        for found in self._detected(pixels, part):
             region = found
             if found.side < _EXACT * part[3]:
-                for again in self._detected(picture, around(found, width, height)):
+                for again in self._detected(pixels, around(found, width, height)):
                     if overlap(again, found) > _SAME:
                         region = again
             yield region
 
-    def _detected(self, picture: NDArray, part: tuple[int, int, int, int]) -> Iterator[Region]:
+    def _detected(self, pixels: NDArray, part: tuple[int, int, int, int]) -> Iterator[Region]:
         """Yield what the detector finds in a part of an image, except for faces that its edge cuts off."""
         left, top, width, height = part
-        down, across = picture.shape[:2]
+        down, across = pixels.shape[:2]
         edge = _EDGE * height
-        for found in self._detect(picture[top : top + height, left : left + width]):
+        for found in self._detect(pixels[top : top + height, left : left + width]):
             if (
                 found.right - found.left <= _WIDEST * (found.bottom - found.top)
                 and (left == 0 or found.left > edge)
@@ -227,8 +227,8 @@ def around(region: Region, width: int, height: int) -> tuple[int, int, int, int]
     """Return the square that is searched for a face with this last region, as `squares` does."""
     side = min(max(1, round(_AROUND * region.side)), width, height)
     left, top = (
-        min(max(0, round(centre - side / 2)), room - side)
-        for centre, room in zip(region.centre, (width, height), strict=True)
+        min(max(0, round(centre - side / 2)), extent - side)
+        for centre, extent in zip(region.centre, (width, height), strict=True)
     )
     return left, top, side, side
 
@@ -250,12 +250,12 @@ def _add(found: list[Region], regions: Iterable[Region]) -> list[Region]:
     return new
 
 
-def _paint_over(picture: NDArray, region: Region) -> None:
+def _paint_over(pixels: NDArray, region: Region) -> None:
     """Paint over a face, and a margin around it, with the mean colour of the image there."""
     more = _OVER * region.side
     left, top = (max(0, round(edge - more)) for edge in region.edges[:2])
     right, bottom = (max(0, round(edge + more)) for edge in region.edges[2:])
-    part = picture[top:bottom, left:right]
+    part = pixels[top:bottom, left:right]
     if part.size:
         part[:] = part.mean(axis=(0, 1))
 
@@ -268,19 +268,19 @@ def _pictures(pipe: IO[bytes], width: int, height: int) -> Iterator[NDArray]:
         yield np.frombuffer(content, np.uint8).reshape(height, width, 3)
 
 
-def _serve(loaded: ExitStack, out: IO[str], words: IO[str], said: Sequence[str]) -> int:
+def _serve(loaded: ExitStack, out: IO[str], stderr: IO[str], arguments: Sequence[str]) -> int:
     """Search the images that a command prints, or an empty one; return the exit code."""
     import numpy as np  # noqa: PLC0415
 
-    model, width, height = Path(said[0]), int(said[1]), int(said[2])
+    model, width, height = Path(arguments[0]), int(arguments[1]), int(arguments[2])
     search = Search(loaded.enter_context(detector(model)), loaded.enter_context(scorer(model)))
 
-    def tell(picture: NDArray, tick: int) -> None:
-        found = [region.scaled(1 / width, 1 / height).edges for region in search.faces(picture)]
+    def tell(pixels: NDArray, tick: int) -> None:
+        found = [region.scaled(1 / width, 1 / height).edges for region in search.faces(pixels)]
         out.write(json.dumps([tick, [[round(edge, 6) for edge in edges] for edges in found]]) + "\n")
         out.flush()
 
-    argv = said[3:]
+    argv = arguments[3:]
     if not argv:
         tell(np.zeros((height, width, 3), np.uint8), 0)
         return 0
@@ -289,12 +289,12 @@ def _serve(loaded: ExitStack, out: IO[str], words: IO[str], said: Sequence[str])
     argv = [*argv[:filters], argv[filters].replace(TIMES, str(write)), *argv[filters + 1 :]]
     with (
         os.fdopen(read) as times,
-        Popen(list(argv), stdin=DEVNULL, stdout=PIPE, stderr=words, pass_fds=(write,)) as ffmpeg,
+        Popen(list(argv), stdin=DEVNULL, stdout=PIPE, stderr=stderr, pass_fds=(write,)) as ffmpeg,
     ):
         os.close(write)
         if ffmpeg.stdout is not None:
-            for picture in _pictures(ffmpeg.stdout, width, height):
-                tell(picture, _tick(times))
+            for pixels in _pictures(ffmpeg.stdout, width, height):
+                tell(pixels, _tick(times))
     return NO_PICTURES if ffmpeg.returncode else 0
 
 
@@ -306,21 +306,21 @@ def _tick(times: Iterable[str]) -> int:
     raise EOFError("ffmpeg printed no time stamp")
 
 
-def serve(*said: str) -> None:
+def serve(*arguments: str) -> None:
     """Run with the given arguments: a model, the images' width and height, and a command line."""
-    with os.fdopen(os.dup(1), "w") as out, os.fdopen(os.dup(2), "w") as words:
+    with os.fdopen(os.dup(1), "w") as out, os.fdopen(os.dup(2), "w") as stderr:
         # Output of libraries would hide ffmpeg's messages, and is not part of the answer.
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
         loaded = ExitStack()  # never closed: that takes 0.3 s
         try:
-            code = _serve(loaded, out, words, said)
+            code = _serve(loaded, out, stderr, arguments)
         except Exception as error:  # noqa: BLE001 - any error must be reported
-            words.writelines(traceback.format_exception_only(error))
+            stderr.writelines(traceback.format_exception_only(error))
             code = 1
         with suppress(BrokenPipeError):
             out.flush()
-        words.flush()
+        stderr.flush()
         # Some versions of MediaPipe crash when Python exits.
         os._exit(code)

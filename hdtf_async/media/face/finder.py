@@ -119,8 +119,8 @@ def _selected(cut: Cut, between: Sequence[Interval], origin: float) -> list[str]
     # A frame is on screen at the sample's time if it starts less than a frame duration earlier.
     step = cut.source.step if cut.source is not None else 0.0
     period = f"st(0,(t-({decimal(cut.begin - origin - _EARLY)}))*{rate});st(1,floor(ld(0)))"
-    due = f"mod(ld(1)*ld(1)*{JITTER},1)-{decimal(step * rate)}"
-    number = f"st(2,ld(1)+gte(ld(0)-ld(1),{due}))"
+    threshold = f"mod(ld(1)*ld(1)*{JITTER},1)-{decimal(step * rate)}"
+    number = f"st(2,ld(1)+gte(ld(0)-ld(1),{threshold}))"
     return [f"select='{period};{number};st(3,gt(ld(2),ld(4))+isnan(prev_selected_t));st(4,ld(2));ld(3)'"]
 
 
@@ -145,10 +145,10 @@ class Finder:
         try:
             await self._child(64, 64, [], _START)
         except Failure as failure:
-            words = f"the face detection process (MediaPipe) does not work: {failure.words}"
-            if any(library in words for library in ("libEGL", "libGLES")):
-                words += "\non Debian and Ubuntu: apt-get install libegl1 libgles2"
-            raise Failure(os_errors.of_child(failure), words) from failure
+            message = f"the face detection process (MediaPipe) does not work: {failure.words}"
+            if any(library in message for library in ("libEGL", "libGLES")):
+                message += "\non Debian and Ubuntu: apt-get install libegl1 libgles2"
+            raise Failure(os_errors.of_child(failure), message) from failure
 
     async def look(self, cut: Cut, size: tuple[int, int]) -> list[Frame]:
         """Return the frames that were searched, with face regions in pixels of the source video.
@@ -167,8 +167,10 @@ class Finder:
             between = await run_sync(doubtful, frames)
             if not between:
                 break
-            known = {frame.second for frame in frames}
-            frames += [frame for frame in await self._look(cut, size, between) if frame.second not in known]
+            searched = {frame.second for frame in frames}
+            frames += [
+                frame for frame in await self._look(cut, size, between) if frame.second not in searched
+            ]
             frames.sort(key=lambda frame: frame.second)
         return frames
 
@@ -200,10 +202,10 @@ class Finder:
         frames = cut.interval.seconds * (BETWEEN if between else cut.settings.face_rate or 60)
         patience = STALL + cut.begin - cut.sought_from(run_up)
         try:
-            told = await self._child(width, height, argv, patience + _SLOWEST * frames, patience)
+            answers = await self._child(width, height, argv, patience + _SLOWEST * frames, patience)
         except Failure as failure:
-            words = failure.words.replace(f"{cut.raw.parent}/", "")
-            raise Failure(failure.reason, words) from None
+            message = failure.words.replace(f"{cut.raw.parent}/", "")
+            raise Failure(failure.reason, message) from None
         origin = cut.origin(run_up)
         return [
             Frame(
@@ -211,7 +213,7 @@ class Finder:
                 [Region(*edges).scaled(*size) for edges in faces],
                 sampled=not between,
             )
-            for tick, faces in told
+            for tick, faces in answers
         ]
 
     async def _child(

@@ -29,35 +29,35 @@ async def available(given: Path | None, *, home: str = HOME, guard: Guard = UNGU
     if given is not None:
         return given
     try:
-        return Path(await _asked([home], guard))
+        return Path(await _run_child([home], guard))
     except Failure as failure:
-        words = f"{NAME} could not be downloaded from {home} (or pass it with --face-model)"
-        raise Failure(os_errors.of_child(failure), f"{failure.words}\n{words}") from failure
+        message = f"{NAME} could not be downloaded from {home} (or pass it with --face-model)"
+        raise Failure(os_errors.of_child(failure), f"{failure.words}\n{message}") from failure
 
 
 async def cached() -> Path | None:
     """Return the path of the model file if it is cached. Raises `Failure` with ``tool_failed``."""
-    path = await _asked([], UNGUARDED)
+    path = await _run_child([], UNGUARDED)
     return Path(path) if path else None
 
 
-async def _asked(words: list[str], guard: Guard) -> str:
-    argv = supervisor.own_module_argv("hdtf_async.media.face.model_file", *words)
+async def _run_child(arguments: list[str], guard: Guard) -> str:
+    argv = supervisor.own_module_argv("hdtf_async.media.face.model_file", *arguments)
     ended = await supervisor.run(supervisor.Command(argv, keep=1 << 16), deadline=_DEADLINE, guard=guard)
     if ended.code != 0:
         raise Failure(Reason.TOOL_FAILED, ended.words)
     return ended.out.decode().removesuffix("\n")
 
 
-def serve(*words: str) -> None:
+def serve(*arguments: str) -> None:
     """Print the path of the cached model; download it first if a URL is given and it is not cached."""
     import pooch  # noqa: PLC0415 - needed only in this child
 
-    cache, known = Path(pooch.os_cache("hdtf_async")), f"sha256:{SHA256}"
+    cache, checksum = Path(pooch.os_cache("hdtf_async")), f"sha256:{SHA256}"
     path = cache / NAME
-    if words:
+    if arguments:
         try:
-            path = Path(pooch.retrieve(words[0], known, fname=NAME, path=cache))
+            path = Path(pooch.retrieve(arguments[0], checksum, fname=NAME, path=cache))
         except (OSError, ValueError) as error:  # no network, disk full, or a wrong hash
             sys.exit(f"{type(error).__name__}: {error}")
     elif not path.is_file() or pooch.file_hash(str(path), alg="sha256") != SHA256:

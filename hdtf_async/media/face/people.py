@@ -240,14 +240,14 @@ def doubtful(frames: Sequence[Frame]) -> list[Interval]:
     """
     tracks = _tracks(frames)
     seconds = [frame.second for frame in frames]
-    there: list[set[int]] = [set() for _ in frames]
+    present: list[set[int]] = [set() for _ in frames]
     gaps = set[int]()
     for which, track in enumerate(tracks):
         for number in track.places:
-            there[number].add(which)
+            present[number].add(which)
         track.mark_outliers(seconds)
         gaps |= {gap for number in track.outliers for gap in (number - 1, number)}
-    for gap, (before, after) in enumerate(pairwise(there)):
+    for gap, (before, after) in enumerate(pairwise(present)):
         gone = [tracks[which].places[gap].side for which in before - after]
         new = [tracks[which].places[gap + 1].side for which in after - before]
         stayed = max((tracks[which].places[gap].side for which in before & after), default=0.0)

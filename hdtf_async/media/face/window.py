@@ -32,11 +32,11 @@ def place(region: Region, zoom: float, margin: float, width: int, height: int) -
     rounded down to an even number. A square that extends beyond the frame is shifted, and reduced only if it
     is larger than the frame.
     """
-    wanted = region.side * (1 + 2 * margin) * zoom
-    side = max(2, min(2 * int(wanted / 2), width - width % 2, height - height % 2))
+    ideal = region.side * (1 + 2 * margin) * zoom
+    side = max(2, min(2 * int(ideal / 2), width - width % 2, height - height % 2))
     left, top = (
-        min(max(0, 2 * round((centre - side / 2) / 2)), (room - side) // 2 * 2)
-        for centre, room in zip(region.centre, (width, height), strict=True)
+        min(max(0, 2 * round((centre - side / 2) / 2)), (extent - side) // 2 * 2)
+        for centre, extent in zip(region.centre, (width, height), strict=True)
     )
     return Box(left, top, side, side)
 
@@ -70,20 +70,20 @@ def plan_window(
     found = find(frames)
     samples = sum(frame.sampled for frame in frames)
     seen, kept = (found.seen, found.kept) if found is not None else (0, 0)
-    told: dict[str, Any] = {"zoom": clip.zoom, "faces": found.people if found is not None else 0}
+    metadata: dict[str, Any] = {"zoom": clip.zoom, "faces": found.people if found is not None else 0}
     if found is not None and seen >= _LEAST_SHARE * samples:
         box = place(found.region, clip.zoom or 1, settings.face_margin, width, height)
-        told["face_region"] = [round(edge, 1) for edge in found.region.edges]
+        metadata["face_region"] = [round(edge, 1) for edge in found.region.edges]
     elif settings.face_fallback is Fallback.FAIL:
         anybody = sum(frame.sampled and len(frame.faces) > 0 for frame in frames)
-        words = f"{anybody} of {samples} searched frames show a face"
+        message = f"{anybody} of {samples} searched frames show a face"
         if found is not None:
-            words += f", and {seen} ({seen / samples:.0%}) show the main person"
-        raise Failure(Reason.NO_FACE, words)
+            message += f", and {seen} ({seen / samples:.0%}) show the main person"
+        raise Failure(Reason.NO_FACE, message)
     else:
         box = geometry.fit(clip.box, clip.video.reference_height, width, height)
-        told["face_fallback"] = "table"
+        metadata["face_fallback"] = "table"
     shares = {
         "face_share": seen, "face_kept_share": kept, "face_inside_share": inside(frames, box, width, height),
     }  # fmt: skip
-    return box, told | {name: round(count / max(1, samples), 4) for name, count in shares.items()}
+    return box, metadata | {name: round(count / max(1, samples), 4) for name, count in shares.items()}

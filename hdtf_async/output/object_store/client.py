@@ -85,7 +85,7 @@ class ObjectStoreClient:
         """
         import obstore  # noqa: PLC0415 - an optional dependency
 
-        size, wanted = await run_sync(tag, path)
+        size, expected = await run_sync(tag, path)
         for _ in range(TRIES):
             answer = await self._do(
                 f"upload {key}",
@@ -93,12 +93,12 @@ class ObjectStoreClient:
                     self._store, key, path, use_multipart=size > PART, chunk_size=PART, max_concurrency=4
                 ),
             )
-            if (answer["e_tag"] or "").strip('"') == wanted:
+            if (answer["e_tag"] or "").strip('"') == expected:
                 return
-            there = await self._do(f"stat {key}", lambda: obstore.head_async(self._store, key))
-            if there["size"] == size:
+            stored = await self._do(f"stat {key}", lambda: obstore.head_async(self._store, key))
+            if stored["size"] == size:
                 return
-        raise Failure(Reason.STORE_UNREACHABLE, f"{key}: {there['size']} of {size} bytes uploaded")
+        raise Failure(Reason.STORE_UNREACHABLE, f"{key}: {stored['size']} of {size} bytes uploaded")
 
     async def write(self, key: str, content: bytes) -> None:
         """Upload a small object, replacing an existing one."""
@@ -179,7 +179,7 @@ class ObjectStoreClient:
         """
         import obstore  # noqa: PLC0415
 
-        with self._said("list"):
+        with self._errors_as_failures("list"):
             async for page in obstore.list(self._store, prefix=below or None, chunk_size=1000):
                 for each in page:
                     tag = (each["e_tag"] or "").strip('"')
@@ -200,29 +200,29 @@ class ObjectStoreClient:
         if keys:
             await self._do(f"delete {keys[0]}", once)
 
-    async def _do(self, what: str, deed: Callable[[], Awaitable[T]]) -> T:
+    async def _do(self, what: str, operation: Callable[[], Awaitable[T]]) -> T:
         """Run an operation, several times if needed. Raises `Failure`."""
         for attempt in range(1, TRIES):
             try:
-                with self._said(what):
-                    return await deed()
+                with self._errors_as_failures(what):
+                    return await operation()
             except Failure as failure:
                 if failure.reason is not Reason.STORE_UNREACHABLE:
                     raise
             await anyio.sleep(FIRST_WAIT * 4 ** (attempt - 1))
-        with self._said(what):
-            return await deed()
+        with self._errors_as_failures(what):
+            return await operation()
 
     @contextmanager
-    def _said(self, what: str) -> Iterator[None]:
+    def _errors_as_failures(self, what: str) -> Iterator[None]:
         """Turn errors of the store into failures with a short message."""
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
         try:
             yield
         except (BaseError, OSError) as error:
-            reason, words = explained(f"{error}", refused=isinstance(error, _refusals()))
-            raise Failure(reason, f"{self.address}: {what}: {words}") from error
+            reason, message = explained(f"{error}", refused=isinstance(error, _refusals()))
+            raise Failure(reason, f"{self.address}: {what}: {message}") from error
 
 
 def _refusals() -> tuple[type[Exception], ...]:
@@ -270,8 +270,8 @@ def reached(address: Address) -> ObjectStoreClient:
             ),
         )
     except (BaseError, OSError, ValueError) as error:
-        words = Failure(*explained(f"{error}")).words
-        raise StoreError(f"{address} cannot be used: {words}") from None
+        message = Failure(*explained(f"{error}")).words
+        raise StoreError(f"{address} cannot be used: {message}") from None
 
 
 def _cut_off(path: Path, size: int) -> BinaryIO:

@@ -80,15 +80,15 @@ _CAUSE = re.compile(r'\b(?:message|error): "([\w ,.:()-]{3,100})"')
 """The system's message about a connection, in the dump."""
 
 
-def told(error: str) -> str:
+def message_of(error: str) -> str:
     """Return the message of an obstore error without secrets.
 
     After ``?`` a URL may contain a signature, and the response body names the key; only the error code of the
     body is used.
     """
     code = re.search(r"<Code>(\w{1,60})</Code>", error)
-    words = re.sub(r"\?\S*", "", error.strip().partition("\n")[0].partition("<")[0]).strip(" :")
-    return f"{words}: {code[1]}" if code else words
+    message = re.sub(r"\?\S*", "", error.strip().partition("\n")[0].partition("<")[0]).strip(" :")
+    return f"{message}: {code[1]}" if code else message
 
 
 def explained(error: str, *, refused: bool = False) -> tuple[Reason, str]:
@@ -96,14 +96,14 @@ def explained(error: str, *, refused: bool = False) -> tuple[Reason, str]:
 
     `refused` means that its type alone indicates a rejection.
     """
-    words = told(error)
+    message = message_of(error)
     for pattern, remedy in _MEANINGS:
         if re.search(pattern, error):
-            return Reason.STORE_REFUSED, f"{words}: {remedy}"
-    if refused or _STATUS.search(words):
-        return Reason.STORE_REFUSED, words
+            return Reason.STORE_REFUSED, f"{message}: {remedy}"
+    if refused or _STATUS.search(message):
+        return Reason.STORE_REFUSED, message
     cause = _CAUSE.search(error)
-    return Reason.STORE_UNREACHABLE, f"{words}: {cause[1]}" if cause else words
+    return Reason.STORE_UNREACHABLE, f"{message}: {cause[1]}" if cause else message
 
 
 def flaw_of_endpoint(url: str) -> str | None:

@@ -133,8 +133,8 @@ async def at_work(bucket: ObjectStoreClient, own: Lease) -> set[str]:
 
 async def _require_old(bucket: ObjectStoreClient, lock: Listed) -> None:
     """Raise `BusyError` unless the holder of the lock has ended, or its lock has expired."""
-    told = await _read(bucket, lock.key)
-    if has_ended(told):
+    record = await _read(bucket, lock.key)
+    if has_ended(record):
         return
     asking = f"{lock.key}.asked-{uuid.uuid4().hex}"
     try:
@@ -145,7 +145,7 @@ async def _require_old(bucket: ObjectStoreClient, lock: Listed) -> None:
         with anyio.move_on_after(_GOODBYE, shield=True), suppress(Failure):
             await bucket.delete([asking])
     if lock.key in times and asking in times:
-        _refuse(bucket, told, (times[asking] - times[lock.key]).total_seconds())
+        _refuse(bucket, record, (times[asking] - times[lock.key]).total_seconds())
 
 
 async def _require_alone(bucket: ObjectStoreClient, shard: Shard | None) -> None:
@@ -167,16 +167,16 @@ async def _require_alone(bucket: ObjectStoreClient, shard: Shard | None) -> None
     for name, lock in locks.items():
         other = shard_of(name)
         if lock.size and (shard is None or other is None or other.count != shard.count):
-            told = await _read(bucket, lock.key)
-            if not has_ended(told):
-                _refuse(bucket, told, (mine.written - lock.written).total_seconds() if mine else 0.0)
+            record = await _read(bucket, lock.key)
+            if not has_ended(record):
+                _refuse(bucket, record, (mine.written - lock.written).total_seconds() if mine else 0.0)
     await bucket.delete([key for key in old if key.startswith(f"{LOCKS}{name_of(shard)}/")])
 
 
-def _refuse(bucket: ObjectStoreClient, told: Record, age: float) -> None:
+def _refuse(bucket: ObjectStoreClient, record: Record, age: float) -> None:
     if age <= LEASE:
         raise BusyError(
-            f"another run is active in {bucket.address} ({holder(told)}): wait for it or choose another"
+            f"another run is active in {bucket.address} ({holder(record)}): wait for it or choose another"
             f" --out; if it was killed, its lock expires in {max(1, math.ceil(LEASE - age))} seconds"
         )
 
@@ -188,7 +188,7 @@ async def _newest(bucket: ObjectStoreClient, below: str) -> Listed | None:
 
 async def _read(bucket: ObjectStoreClient, key: str) -> Record:
     try:
-        told = json.loads(await bucket.get(key, _LONGEST) or b"{}")
+        record = json.loads(await bucket.get(key, _LONGEST) or b"{}")
     except (ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return record if isinstance(record, dict) else {}

@@ -44,12 +44,12 @@ AGAIN_AFTER = 0.5
 class Segments:
     """Adds segments to one journal. Its lock must be held."""
 
-    def __init__(self, bucket: ObjectStoreClient, journal: str, there: Iterable[Listed]) -> None:
+    def __init__(self, bucket: ObjectStoreClient, journal: str, segments: Iterable[Listed]) -> None:
         self._bucket = bucket
         self._below = f"{SEGMENTS}{journal}/"
-        self._there = [(each.key, each.size) for each in there]
+        self._segments = [(each.key, each.size) for each in segments]
         """Keys and sizes of the segments in the store, in order."""
-        last = self._there[-1][0].rpartition("/")[2].partition("-")[0] if self._there else "0"
+        last = self._segments[-1][0].rpartition("/")[2].partition("-")[0] if self._segments else "0"
         self._number = int(last)
         self._run = uuid.uuid4().hex[:12]
 
@@ -62,11 +62,11 @@ class Segments:
             key = f"{self._below}{self._number + 1:010d}-{self._run}.jsonl"
             size = len(text)
             if not await self._bucket.create(key, text):  # an object of this run: names are unique
-                there = await self._bucket.get(key, size) or b""
-                size = len(there) if text.startswith(there) else 0
+                stored = await self._bucket.get(key, size) or b""
+                size = len(stored) if text.startswith(stored) else 0
             self._number += 1
             if size:
-                self._there.append((key, size))
+                self._segments.append((key, size))
                 return size
             # A long segment whose upload was cancelled: it repeats the short ones before it.
 
@@ -75,15 +75,15 @@ class Segments:
 
         A run that is killed before the short ones are deleted leaves duplicate records, which is harmless.
         """
-        number = short([size for _, size in self._there], least or MANY)
+        number = short([size for _, size in self._segments], least or MANY)
         if not number:
             return
-        old = self._there[-number:]
+        old = self._segments[-number:]
         text = await last(sum(size for _, size in old))
         if await self.add(text) < len(text):
-            del self._there[-1]
+            del self._segments[-1]
             return
-        self._there[-number - 1 : -1] = []
+        self._segments[-number - 1 : -1] = []
         await self._bucket.delete([key for key, _ in old])
 
 
@@ -144,29 +144,29 @@ async def _copy(
 ) -> list[Listed]:
     """Rewrite a journal as a new file: a child of a killed run may hold the lock of the old one."""
     copied: list[Listed] = []
-    there = sorted(segments, key=lambda each: each.key)
+    ordered = sorted(segments, key=lambda each: each.key)
     for listings in range(1, LISTINGS + 1):
-        wanted = there[-1:] if newest_only else there
-        same = _common(copied, wanted)
-        copied = wanted[:same]
+        needed = ordered[-1:] if newest_only else ordered
+        same = _common(copied, needed)
+        copied = needed[:same]
         with os_errors_as_failures(journal):
             await run_sync(_cut, journal, sum(each.size for each in copied))
-        gone = await _fetch(bucket, wanted[same:], journal, copied)
+        gone = await _fetch(bucket, needed[same:], journal, copied)
         if gone is None:
             break
         if listings == LISTINGS:
             raise Failure(Reason.STORE_UNREACHABLE, f"{bucket.address}: {gone.key} is listed but missing")
         await anyio.sleep(AGAIN_AFTER)
         listed = [each async for each in bucket.listing(f"{SEGMENTS}{journal.name}/")]
-        there = sorted(listed, key=lambda each: each.key)
-    return there
+        ordered = sorted(listed, key=lambda each: each.key)
+    return ordered
 
 
 async def _fetch(
-    bucket: ObjectStoreClient, wanted: Sequence[Listed], journal: Path, copied: list[Listed]
+    bucket: ObjectStoreClient, needed: Sequence[Listed], journal: Path, copied: list[Listed]
 ) -> Listed | None:
     """Append segments to a journal and to `copied`; return the first one that does not exist."""
-    for some in _batches(wanted):
+    for some in _batches(needed):
         if some[0].size > LARGEST:
             begin = sum(each.size for each in copied)
             if await bucket.copy(some[0].key, journal, begin) != some[0].size:

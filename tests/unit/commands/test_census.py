@@ -84,7 +84,11 @@ async def test_a_census_continues_after_a_block(footage: Path, demo_tables: Path
     """One answered test query opens the lane, though it transfers no media."""
     async with demo.stand_in(footage, conditions=Conditions(refusal=Refusal(2, requests=1))) as site:
         options = Options(
-            source=demo_tables, pace=0, cool_down=0.1, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))
+            source=demo_tables,
+            pace=0,
+            cool_down=0.1,
+            videos=("Radio1", "Radio2", "Guest1", "Guest2"),
+            yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)),
         )
         with exported(site.environment):
             async with running(tmp_path, options, fresh=WEEK) as run:

@@ -239,7 +239,7 @@ async def test_clips_written_during_a_check_are_not_compared_with_old_records(
     bus.subscribe(record)
     async with open_directory(out):
         clips = Clips(read_known(out), None, Lanes.of(Options()), UNGUARDED, bus)
-        seen = await look(clips, held=False)
+        seen = await look(clips, locked=False)
     assert (seen.found, seen.at_work) == ([], True)
 
 

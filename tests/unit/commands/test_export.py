@@ -60,7 +60,7 @@ def formed(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Form
         videos=("Radio2", "Speaker1", "Guest1"),
         split=SPLIT.shares,
         split_seed=SPLIT.seed,
-        **RECIPES["real3dportrait"].preset,
+        **({"preset": "ultrafast", "deinterlace": "off"} | RECIPES["real3dportrait"].preset),
     )
     report = anyio.run(hdtf_async.download, out, options)
     assert sorted(report.done) == sorted(readme.EXPORTED)
@@ -146,7 +146,7 @@ async def test_wav2lip_counts_frames_from_zero(formed: Formed, tmp_path: Path) -
     """One JPEG for each frame of the clip, in order, and the audio in the same directory."""
     commands: list[str] = []
     to = tmp_path / "100%d"  # a number to ffmpeg if it were part of a pattern
-    await export(formed.out, to, "wav2lip", formed.options, told=commands.append)
+    await export(formed.out, to, "wav2lip", formed.options, announce=commands.append)
     assert sorted(commands) == [f"preprocessed/{stem}" for stem in sorted(readme.EXPORTED)]
     (stem,) = (to / "filelists" / "train.txt").read_text().split()
     folder = to / "preprocessed" / stem

@@ -124,6 +124,7 @@ async def test_two_videos_are_queried_and_both_ends_of_a_file_read(
     assert ranges == ["bytes=0-65535", last] * 2
 
 
+@pytest.mark.slow
 async def test_removed_videos_are_warnings_and_replaced_by_others(
     mock: demo.FullMock, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from hdtf_async.core.failures import (
     Reason,
     exit_code,
 )
-from hdtf_async.core.redact import last_words
+from hdtf_async.core.redact import last_lines
 from hdtf_async.process import messages
 from hdtf_async.process.stderr import classify, classify_ffmpeg
 
@@ -194,7 +194,7 @@ def test_the_most_severe_reason_gives_the_exit_code(reasons: list[Reason], code:
 @given(st.text(max_size=6000))
 def test_kept_output_is_bounded_and_printable(output: str) -> None:
     """At most 20 lines and 2000 characters of a tool's output are kept, without control characters."""
-    kept = last_words(output)
+    kept = last_lines(output)
     assert len(kept) <= 2000
     assert len(kept.splitlines()) <= 20
     assert all(c.isprintable() for c in kept.replace("\n", ""))
@@ -202,7 +202,7 @@ def test_kept_output_is_bounded_and_printable(output: str) -> None:
 
 def test_the_end_of_the_output_is_kept() -> None:
     """The last lines are the most informative."""
-    kept = last_words([f"line {n}\n" for n in range(100)]).splitlines()
+    kept = last_lines([f"line {n}\n" for n in range(100)]).splitlines()
     assert kept == [f"line {n}" for n in range(80, 100)]
 
 
@@ -213,7 +213,7 @@ def test_signatures_are_removed_from_kept_output() -> None:
         "https://manifest.googlevideo.com/api/manifest/hls_playlist/expire/1/sig/SECRET/file.m3u8 "
         "\x1b[31mred\x1b[0m"
     )
-    kept = last_words(output)
+    kept = last_lines(output)
     assert "SECRET" not in kept
     assert "1.2.3.4" not in kept
     assert "rr3---sn-4g5e6.googlevideo.com/videoplayback" in kept
@@ -239,7 +239,7 @@ def test_only_a_bounded_and_redacted_message_is_kept() -> None:
 
 def test_a_password_in_an_address_is_not_kept() -> None:
     """For example a proxy's, which a tool may repeat in its message."""
-    kept = last_words(
+    kept = last_lines(
         "ERROR: cannot connect to http://me:s3cret@proxy:8080/ for https://www.youtube.com/watch"
     )
     assert "s3cret" not in kept

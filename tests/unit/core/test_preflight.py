@@ -41,15 +41,15 @@ def test_the_verbose_output_of_yt_dlp_is_parsed() -> None:
         runtimes="deno-2.9.8, node-20.1.0 (unsupported)",
         plugins="/a/yt_dlp_plugins, /b.zip/yt_dlp_plugins",
     )
-    versions = preflight.read_told(output)
-    assert versions == preflight.Told(
+    versions = preflight.parse_debug_header(output)
+    assert versions == preflight.DebugHeader(
         "2026.08.19",
         ("deno-2.9.8", "node-20.1.0 (unsupported)"),
         ("/a/yt_dlp_plugins", "/b.zip/yt_dlp_plugins"),
     )
     output = HEADER.format(version="2026.10.26.123456", runtimes="none (disabled)", plugins="none")
-    assert preflight.read_told(output) == preflight.Told("2026.10.26.123456", (), ())
-    assert preflight.read_told("Usage: yt-dlp\n\nyt-dlp: error: no such option: --nonsense") is None
+    assert preflight.parse_debug_header(output) == preflight.DebugHeader("2026.10.26.123456", (), ())
+    assert preflight.parse_debug_header("Usage: yt-dlp\n\nyt-dlp: error: no such option: --nonsense") is None
 
 
 @pytest.mark.parametrize(
@@ -222,9 +222,9 @@ def test_missing_audio_features_are_an_error_if_audio_is_requested() -> None:
     encoders, decoders = {"libx264", "aac", "pcm_s16le"}, {"h264", "vp9", "libdav1d", "aac"}
     video_filters = FILTERS
     filters = video_filters | {"atrim", "asetpts", "aresample", "aformat", "apad"}
-    assert preflight.of_abilities(encoders, decoders, filters, sound=True).verdict is Status.FINE
+    assert preflight.of_abilities(encoders, decoders, filters, audio=True).verdict is Status.FINE
     assert preflight.of_abilities({"libx264"}, decoders - {"aac"}, video_filters).verdict is Status.FINE
-    without = preflight.of_abilities({"libx264"}, decoders - {"aac"}, video_filters, sound=True)
+    without = preflight.of_abilities({"libx264"}, decoders - {"aac"}, video_filters, audio=True)
     assert without.verdict is Status.WRONG
     for lack in ("encode AAC", "encode PCM", "decode AAC", "filter with aresample"):
         assert lack in without.words
@@ -245,7 +245,7 @@ def test_the_disk_must_have_space_for_the_lower_bound(
     free: int, least: list[int], keep_raw: bool, verdict: Status
 ) -> None:
     """For all videos if they are kept, otherwise for the longest; plus the space to keep free."""
-    sign = preflight.of_room(free=free, min_free=2 * GB, least=least, keep_raw=keep_raw)
+    sign = preflight.of_disk_space(free=free, min_free=2 * GB, least=least, keep_raw=keep_raw)
     assert sign.verdict is verdict
     assert (sign.reason is Reason.DISK_FULL) is (verdict is Status.WRONG)
 

@@ -13,7 +13,7 @@ from hdtf_async.core.redact import (
     in_address,
     in_arguments,
     in_cookies,
-    last_words,
+    last_lines,
     without_secrets,
 )
 
@@ -170,10 +170,10 @@ def test_values_of_some_options_of_yt_dlp_are_secret(arguments: list[str], secre
 
 def test_last_lines_are_kept_within_bounds() -> None:
     """Twenty lines and two thousand characters, without colours, control characters and empty lines."""
-    assert last_words([f"line {number}" for number in range(30)]).split("\n") == [
+    assert last_lines([f"line {number}" for number in range(30)]).split("\n") == [
         f"line {number}" for number in range(10, 30)
     ]
-    assert last_words("x" * 3000) == "x" * 2000
-    assert last_words("\x1b[31;1mred\x1b[0m\x07 \n\n  \t\nnext\r\n") == "red\nnext"
-    assert last_words(f"a {'y' * 1999}") == "y" * 1999
-    assert last_words(["Cookie: SID=1", "ok"]) == "Cookie: ***\nok"
+    assert last_lines("x" * 3000) == "x" * 2000
+    assert last_lines("\x1b[31;1mred\x1b[0m\x07 \n\n  \t\nnext\r\n") == "red\nnext"
+    assert last_lines(f"a {'y' * 1999}") == "y" * 1999
+    assert last_lines(["Cookie: SID=1", "ok"]) == "Cookie: ***\nok"

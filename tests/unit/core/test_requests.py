@@ -50,7 +50,7 @@ OLD_VERSION = None
         (FIVE, replace(FIVE, limit=6), False),
         (FIVE, replace(RD, limit=4), False),
         (replace(RD, limit=5), replace(RD, limit=5), True),
-        (replace(ONE, limit=5), replace(ONE, limit=5, wanted="other tables"), True),
+        (replace(ONE, limit=5), replace(ONE, limit=5, digest="other tables"), True),
     ],
 )
 def test_a_request_covers_a_request_for_part_of_it(one: Request, other: Request, *, covers: bool) -> None:
@@ -73,7 +73,7 @@ def test_a_later_request_replaces_covered_ones_and_an_earlier_one_only_if_comple
     assert outstanding([*half, part(0, 1, time=0, ended=False)]).absent == (Shard(1, 2),)
     assert {*outstanding([*half, part(0, 3, time=0)]).absent} == {Shard(1, 2), Shard(1, 3), Shard(2, 3)}
     assert len(outstanding([*half, part(0, 3, RD, time=1)]).absent) == 3, "neither is later"
-    other = replace(ALL, wanted="other tables")
+    other = replace(ALL, digest="other tables")
     assert outstanding([*half, part(0, 1, other, time=0)]).absent == (Shard(1, 2),)
     assert outstanding([*half, part(0, 1, other, time=2)]).absent == ()
 
@@ -109,11 +109,11 @@ def test_a_request_is_equal_for_all_shards_and_depends_on_tables_and_settings() 
     tables = Tables((VIDEO,), (CLIP,), ())
     request = requested(tables, Options(), 1)
     assert (request.subsets, request.videos, request.limit, request.clips) == ((), (), None, 1)
-    assert len(request.wanted) == 32
+    assert len(request.digest) == 32
     assert requested(tables, Options(shard=Shard(1, 2), pace=1), 1) == request
     chosen = requested(tables, Options(subsets=("WDA", "RD"), videos=("b", "a"), limit=3), 7)
     assert (chosen.subsets, chosen.videos, chosen.limit) == (("RD", "WDA"), ("a", "b"), 3)
-    assert chosen.wanted == request.wanted
+    assert chosen.digest == request.digest
     clips = (
         replace(CLIP, interval=Interval(1, 3)),
         replace(CLIP, interval=Interval(0, 2)),
@@ -124,7 +124,7 @@ def test_a_request_is_equal_for_all_shards_and_depends_on_tables_and_settings() 
     )
     others = [requested(replace(tables, clips=(clip,)), Options(), 1) for clip in clips]
     others.append(requested(tables, Options(size=256), 1))
-    assert len({request.wanted, *(other.wanted for other in others)}) == 1 + len(others)
+    assert len({request.digest, *(other.digest for other in others)}) == 1 + len(others)
 
 
 @pytest.mark.parametrize("request_", [ALL, RD, ONE, FIVE])

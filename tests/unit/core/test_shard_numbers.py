@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from hdtf_async.core.failures import ExitCode, Reason
-from hdtf_async.core.shards import MOST, Merged, Shard, absent_words, from_environment, named, place
+from hdtf_async.core.shards import MOST, Merged, Shard, absent_message, from_environment, named, place
 
 IDS = [f"{number:011d}" for number in range(1000)]
 
@@ -66,8 +66,8 @@ def test_at_most_eight_shards_are_named() -> None:
     assert named(shards[:8]) == "0/20, 1/20, 2/20, 3/20, 4/20, 5/20, 6/20 and 7/20"
     assert named(shards[:9]) == "0/20, 1/20, 2/20, 3/20, 4/20, 5/20, 6/20, 7/20 and 1 more"
     assert named(shards).endswith("7/20 and 12 more")
-    assert absent_words(shards[:1]) == "Shard 0/20 has not started: start it, or run once without --shard."
-    assert absent_words(shards[:2]).startswith("Shards 0/20 and 1/20 have not started: start them, or")
+    assert absent_message(shards[:1]) == "Shard 0/20 has not started: start it, or run once without --shard."
+    assert absent_message(shards[:2]).startswith("Shards 0/20 and 1/20 have not started: start them, or")
 
 
 @pytest.mark.parametrize(

@@ -530,7 +530,7 @@ _lasting = settings(
 
 
 @given(_worlds)
-@settings(_lasting, max_examples=200)
+@settings(_lasting, max_examples=60)
 def test_hostile_tables_are_harmless(places: Places, world: World) -> None:
     """At most one error of its own; no path outside, no option, no protocol; every clip is planned once."""
     _only_lawful_things_come_of(world, places)

@@ -932,7 +932,7 @@ def _row(text: str) -> Row:
 
 
 @given(TOKENS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_fields_are_read_as_valid_values_or_findings(text: str) -> None:
     """Each reader returns a value within its limits, or a finding, or raises `TableError`."""
     readers: list[tuple[Callable[[Row], object], Callable[[object], bool]]] = [
@@ -971,7 +971,7 @@ def _lawful_interval(interval: Interval) -> bool:
 
 
 @given(start=st.integers(0, 86398), length=st.integers(1, 86400), hours=st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_an_interval_is_read_as_it_was_written(*, start: int, length: int, hours: bool) -> None:
     """Times in minutes, or in hours and minutes, result in the same seconds."""
     end = min(start + length, 86400)
@@ -1028,7 +1028,7 @@ def contents(draw: st.DrawFn) -> dict[str, bytes]:
 
 
 @given(contents(), st.sampled_from(list(Corrections)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_tables_only_raise_table_errors(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes], level: Corrections
 ) -> None:

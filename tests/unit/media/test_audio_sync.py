@@ -43,14 +43,14 @@ async def test_the_measurement_detects_two_frames_of_difference(
     prober: Prober, sources: dict[str, Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Audio that starts two frames late is detected."""
-    plain = ffmpeg.sound_filters
+    plain = ffmpeg.audio_filters
     late = {"wav": 0.08, "inside": 0.08}
 
     def moved(audio: ffmpeg.AudioCut, *, wav: bool, copies_time: bool = False) -> str:
         later = replace(audio, start=audio.start - late["wav" if wav else "inside"])
         return plain(later, wav=wav, copies_time=copies_time)
 
-    monkeypatch.setattr(ffmpeg, "sound_filters", moved)
+    monkeypatch.setattr(ffmpeg, "audio_filters", moved)
     monkeypatch.setattr(ffmpeg, "run_up_of", lambda _sound: 0.0)
     monkeypatch.setattr(filters, "run_up_of", lambda _sound: 0.0)
     form = OutputSettings(size=32, audio=Audio.BOTH, preset="ultrafast")

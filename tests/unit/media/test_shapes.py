@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING
 
 import media
@@ -112,12 +113,12 @@ async def test_commentary_is_not_used(
 
 
 @pytest.mark.parametrize("height", [400, 800])
-@pytest.mark.parametrize("render", [sources.clap, sources.pixel_crop, sources.in_the_stream])
+@pytest.mark.parametrize("render", [*map(cache, (sources.clap, sources.pixel_crop, sources.in_the_stream))])
 async def test_a_box_refers_to_the_part_that_the_container_displays(
-    render: Callable[[Path], Shape], height: int, prober: Prober, tmp_path: Path
+    render: Callable[[Path], Shape], height: int, prober: Prober, videos: Path, tmp_path: Path
 ) -> None:
     """To the pixel, also if it is scaled; and the size of that part is recorded."""
-    shape = render(tmp_path)
+    shape = render(videos)
     box, scale = shape.box, height // 400
     published = Box(*(scale * side for side in (box.left, box.top, box.width, box.height)))
     clip = shapes.clip_of(2, 2.2, box=published, height=height)
@@ -127,6 +128,9 @@ async def test_a_box_refers_to_the_part_that_the_container_displays(
 
 
 # Changes of size
+
+SIZES = (320, 240), (160, 120)
+"""Sizes of the frames before and after the fourth second."""
 
 
 @pytest.mark.parametrize(
@@ -147,13 +151,13 @@ async def test_a_change_of_size_is_reported_or_irrelevant(
     ending: str, message: str, prober: Prober, tmp_path: Path
 ) -> None:
     """A clip of either part has its geometry; a clip of both is rejected with the change and its time."""
-    for part, (width, height) in enumerate(((640, 480), (320, 240))):
+    for part, (width, height) in enumerate(SIZES):
         numbers = shapes.draw_numbers(tmp_path, width, height)
         media.ffmpeg(tmp_path, f"-v error -ss {4 * part} {numbers} -t 4 {message} part{part}.{ending}")
     shape = Shape(
         shapes.joined(tmp_path, f"both.{ending}", f"part0.{ending}", f"part1.{ending}"), sound=False
     )
-    parts = ((1, 3, (640, 480)), (3, 4, (640, 480)), (4, 5, (320, 240)), (5, 7, (320, 240)))
+    parts = ((1, 3, SIZES[0]), (3, 4, SIZES[0]), (4, 5, SIZES[1]), (5, 7, SIZES[1]))
     # FFmpeg's decoder of MPEG-2 loses the last frame before a change: no clip can have it.
     for start, end, size in parts if "mpeg2" not in message else parts[::3]:
         clip = shapes.clip_of(start, end, box=Box(0, 0, 160, 120), height=120)
@@ -165,7 +169,7 @@ async def test_a_change_of_size_is_reported_or_irrelevant(
         with pytest.raises(Failure) as failure:
             await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out", fps=fps)
         assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
-        message = "the frames are 640x480 until 4.00 s and 320x240 after that"
+        message = "the frames are 320x240 until 4.00 s and 160x120 after that"
         assert failure.value.words == message
 
 
@@ -173,7 +177,7 @@ async def test_an_undetected_change_of_size_is_not_cropped(
     prober: Prober, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In case the probe misses a change of a stream: ffmpeg rejects frames of another size."""
-    for part, (width, height) in enumerate(((320, 240), (640, 480))):
+    for part, (width, height) in enumerate(reversed(SIZES)):
         numbers = shapes.draw_numbers(tmp_path, width, height)
         media.ffmpeg(tmp_path, f"-v error -ss {4 * part} {numbers} -t 4 {H264} part{part}.mp4")
     shape = Shape(shapes.joined(tmp_path, "both.mp4", "part0.mp4", "part1.mp4"), sound=False)
@@ -186,7 +190,7 @@ async def test_an_undetected_change_of_size_is_not_cropped(
     with pytest.raises(Failure) as failure:
         await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out")
     assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
-    assert failure.value.words == "the frames change their size; not all of them are 320x240"
+    assert failure.value.words == "the frames change their size; not all of them are 160x120"
 
 
 @pytest.mark.parametrize("audio", [Audio.WAV, Audio.AAC])

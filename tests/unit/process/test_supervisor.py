@@ -177,7 +177,7 @@ async def test_a_long_line_is_truncated_and_the_next_one_complete() -> None:
     recorder = Recorder()
     ended = await run(Command(python(code)), deadline=SOON, on_line=recorder)
     assert recorder == ["x" * supervisor.LINE_LIMIT, "word"]
-    assert ended.words.split("\n") == ["x" * supervisor.WORDS_LIMIT, "word"]
+    assert ended.words.split("\n") == ["x" * supervisor.MESSAGE_LIMIT, "word"]
 
 
 async def test_large_output_on_both_pipes_takes_no_memory() -> None:

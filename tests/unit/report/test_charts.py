@@ -112,7 +112,7 @@ def test_a_time_axis_has_ten_marks_at_most(seconds: float, first: str, last: str
 )
 def test_a_duration_has_two_parts(seconds: float, text: str) -> None:
     """From a minute on."""
-    assert charts.words_of_time(seconds) == text
+    assert charts.format_duration(seconds) == text
 
 
 def test_bars_that_touch_are_in_one_row() -> None:

@@ -257,10 +257,10 @@ def test_a_tile_has_the_figures_of_its_clip() -> None:
         "speaker": "Radio",
         "key": key,
         "picture": "abc",
-        "told": f"10.0 s, 96×64, 25 fps, 2{NBSP}MB",  # noqa: RUF001 - as it is shown
+        "summary": f"10.0 s, 96×64, 25 fps, 2{NBSP}MB",  # noqa: RUF001 - as it is shown
     }
     assert (tiles[1]["file"], tiles[1]["key"], tiles[1]["picture"]) == ("RD_R%20dio_000.mp4", None, None)
-    assert tiles[2]["told"] == f"0.0 s, 0×0, 0 fps, 0{NBSP}B"  # noqa: RUF001
+    assert tiles[2]["summary"] == f"0.0 s, 0×0, 0 fps, 0{NBSP}B"  # noqa: RUF001
 
 
 def test_clips_at_the_start_of_an_interval_have_an_image_first() -> None:

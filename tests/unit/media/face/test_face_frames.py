@@ -47,6 +47,12 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("shapes")
 
 
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Shape:
+    """Return a source video without peculiarities."""
+    return Shape(shapes.plain(tmp_path_factory.mktemp("film"), "film.mp4", H264))
+
+
 def printed(argv: list[str], size: int) -> list[tuple[int, bytes]]:
     """Return the frames that a command prints, with their timestamps, as the child reads them."""
     read, write = os.pipe()
@@ -115,10 +121,9 @@ async def test_the_frames_of_the_clip_are_searched(prober: Prober, videos: Path,
 
 
 @pytest.mark.parametrize("rate", [1, 2, 3, 5, 12.5, 25, 100])
-async def test_one_frame_of_each_period_is_a_sample(prober: Prober, videos: Path, rate: float) -> None:
+async def test_one_frame_of_each_period_is_a_sample(prober: Prober, film: Shape, rate: float) -> None:
     """At a varying position in each period, so that no motion can be synchronous; always the same ones."""
-    shape = Shape(shapes.plain(videos, "film.mp4", H264))
-    frames = await searched(prober, shape, (1, 7), rate)
+    frames = await searched(prober, film, (1, 7), rate)
     numbers = [number(frame) for frame in frames]
     assert numbers[0] == 25
     assert len(set(numbers)) == len(numbers) == min(6 * rate, 6 * RATE)
@@ -130,7 +135,7 @@ async def test_one_frame_of_each_period_is_a_sample(prober: Prober, videos: Path
             each - round(25 * (1 + period / rate)) for each, period in zip(numbers, periods, strict=True)
         }
         assert len(places) >= 4
-    assert frames == await searched(prober, shape, (1, 7), rate)
+    assert frames == await searched(prober, film, (1, 7), rate)
 
 
 @pytest.mark.parametrize("frequency", [0.5, 1, 1.5, 2, 3, 5, 1.618, 2.618, 0.382])
@@ -143,11 +148,10 @@ def test_no_motion_is_synchronous_with_the_samples(frequency: float) -> None:
 
 
 async def test_frames_between_two_samples_are_searched_where_a_face_jumps(
-    prober: Prober, videos: Path
+    prober: Prober, film: Shape
 ) -> None:
     """Ten per second, between the samples before and after, and they do not count as samples."""
-    shape = Shape(shapes.plain(videos, "film.mp4", H264))
-    frames = await searched(prober, shape, (1, 7), 1, jumps=100)
+    frames = await searched(prober, film, (1, 7), 1, jumps=100)
     samples = [frame.second for frame in frames if frame.sampled]
     between = [frame.second for frame in frames if not frame.sampled]
     before = max(each for each in samples if each < 4)
@@ -158,17 +162,16 @@ async def test_frames_between_two_samples_are_searched_where_a_face_jumps(
     assert min(b - a for a, b in pairwise(between)) > 0.09
 
 
-async def test_no_frame_is_searched_twice(prober: Prober, videos: Path) -> None:
+async def test_no_frame_is_searched_twice(prober: Prober, film: Shape) -> None:
     """Where several consecutive samples are uncertain, those inside are among the frames in between."""
-    shape = Shape(shapes.plain(videos, "film.mp4", H264))
-    frames = await searched(prober, shape, (1, 7), 2, jumps=-1)
+    frames = await searched(prober, film, (1, 7), 2, jumps=-1)
     assert len({frame.second for frame in frames}) == len(frames) > 30
     assert sum(frame.sampled for frame in frames) == 12
 
 
-async def test_damage_does_not_end_the_search(prober: Prober, videos: Path, tmp_path: Path) -> None:
+async def test_damage_does_not_end_the_search(prober: Prober, film: Shape, tmp_path: Path) -> None:
     """The encoder decides: another decoder may find all frames of the clip."""
-    content = bytearray(shapes.plain(videos, "film.mp4", H264).read_bytes())
+    content = bytearray(film.path.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 3000] = b"\xff" * 3000
     (tmp_path / "damaged.mp4").write_bytes(content)
@@ -177,10 +180,9 @@ async def test_damage_does_not_end_the_search(prober: Prober, videos: Path, tmp_
     assert frames[-1].second > 7
 
 
-async def test_a_source_video_without_frames_in_the_clip_is_reported(prober: Prober, videos: Path) -> None:
+async def test_a_source_video_without_frames_in_the_clip_is_reported(prober: Prober, film: Shape) -> None:
     """That is different from a clip without a face."""
-    shape = Shape(shapes.plain(videos, "film.mp4", H264))
-    cut = await media.planned(prober, shape.path, Interval(2, 5), FACE)
+    cut = await media.planned(prober, film.path, Interval(2, 5), FACE)
     beyond = replace(cut, interval=Interval(20, 25), source=None)
     with pytest.raises(Failure) as failed:
         await _Reader(bundled_ffmpeg(), Path()).look(beyond, (1000, 1000))

@@ -15,7 +15,7 @@ from hdtf_async.cli.command_table import COMMANDS
 from hdtf_async.cli.main import main
 from hdtf_async.output.location import Address, is_address, options_for, parse_location
 from hdtf_async.output.object_store import client
-from hdtf_async.output.object_store.errors import told
+from hdtf_async.output.object_store.errors import message_of
 from hdtf_async.output.object_store.segments import MANY, SHORT, short
 
 
@@ -74,7 +74,7 @@ def test_credentials_in_a_url_are_rejected_and_not_repeated(url: str) -> None:
 )
 def test_messages_of_errors_contain_no_secrets(error: str, message: str) -> None:
     """Neither the response body that names the key, nor the signature in a URL."""
-    assert told(error) == message
+    assert message_of(error) == message
 
 
 @pytest.mark.parametrize("path", ["clips", "./a", "/a/b", "~/x", "a:b", "C:/x"])
