@@ -216,6 +216,7 @@ async def test_a_missing_runtime_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not NODE, reason="stands in for a newer node")
+@pytest.mark.slow
 async def test_the_advice_to_use_node_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the advised option, this machine's node solves the challenge if deno does not work."""
     broken = runtime(tmp_path, "exit 1")
