@@ -155,7 +155,7 @@ def options_for(
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("program", VERSIONS, indirect=True)
+@pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
 async def test_a_run_extracts_once_and_then_requests_only_media(
     mock: demo.FullMock, footage: Path, tmp_path: Path, program: Path | None
 ) -> None:

@@ -452,6 +452,7 @@ async def test_a_full_disk_at_the_end_is_reported_as_such(
     assert report.exit_code == ExitCode.LOCAL
 
 
+@pytest.mark.slow
 async def test_a_failed_recut_leaves_no_clip_with_old_settings_listed(
     small: Finished, tmp_path: Path
 ) -> None:

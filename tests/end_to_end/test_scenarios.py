@@ -22,7 +22,7 @@ NOBODYS_FAULT = {
     *(Reason.RESOURCE_LIMIT, Reason.DISK_ERROR),
 }
 """Reasons that neither a server nor an option of yt-dlp can cause; other tests cover them."""
-PARTS = 3
+PARTS = 4
 """The common scenarios are divided into this number of parts, because a run of yt-dlp takes a second."""
 
 

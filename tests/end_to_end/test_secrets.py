@@ -169,7 +169,10 @@ def arguments_of(site: demo.StandIn, tables: Path, place: Path, port: int, *more
     ]
 
 
-@pytest.mark.parametrize("printing", ["--json", pytest.param("--no-progress", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "printing",
+    [pytest.param("--json", marks=pytest.mark.slow), pytest.param("--no-progress", marks=pytest.mark.long)],
+)
 async def test_no_secret_is_leaked_by_a_run(
     footage: Path, demo_tables: Path, tmp_path: Path, printing: str
 ) -> None:

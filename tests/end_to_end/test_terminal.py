@@ -190,6 +190,7 @@ async def test_without_a_terminal_plain_lines_are_printed(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """No bars, no control characters; the summary is on stdout."""
+    copy_raws(finished, tmp_path, "RD_Radio2")
     words = job(finished, site, tmp_path, "--video", "Radio2", *QUICK_WORDS)
     run = subprocess.run(words, check=True, capture_output=True, text=True)
     assert run.stdout.startswith("1 clip written")

@@ -610,6 +610,7 @@ async def test_private_directories_have_unique_names(tmp_path: Path) -> None:
         assert all(len(directory.name) <= LONGEST_FILE_NAME for directory in private)
 
 
+@pytest.mark.slow
 async def test_unusual_valid_names_work_in_a_whole_run(tmp_path: Path) -> None:
     """Each clip is created under its own name, and nothing is written anywhere else."""
     for name in ("tables", "tools"):

@@ -176,12 +176,24 @@ SECRET = "me:s3cret@"  # noqa: S105 - not a real one
 @pytest.mark.parametrize(
     ("proxy", "answer", "reason", "clause"),
     [
-        (f"http://{SECRET}{LOCAL}", HTTP + b"503 No", Reason.UNREACHABLE, "the proxy answered with 503"),
+        pytest.param(
+            *(f"http://{SECRET}{LOCAL}", HTTP + b"503 No", Reason.UNREACHABLE, "the proxy answered with 503"),
+            marks=pytest.mark.slow,
+        ),
         (f"http://{SECRET}{LOCAL}", HTTP + b"407 Proxy Authentication Required", Reason.BAD_OPTION, ""),
-        (f"https://{SECRET}{LOCAL}", HTTP + b"400 Bad", Reason.UNREACHABLE, "cannot connect to the proxy"),
-        (f"socks5h://{SECRET}{LOCAL}", b"\x05\xff", Reason.BAD_OPTION, ""),
+        pytest.param(
+            *(f"https://{SECRET}{LOCAL}", HTTP + b"400 Bad", Reason.UNREACHABLE),
+            "cannot connect to the proxy",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            f"socks5h://{SECRET}{LOCAL}", b"\x05\xff", Reason.BAD_OPTION, "", marks=pytest.mark.slow
+        ),
         (f"socks4a://{LOCAL}", b"\0\x5b000000", Reason.UNREACHABLE, "the SOCKS proxy made no connection"),
-        (f"socks5://{LOCAL}", b"", Reason.UNREACHABLE, "no connection to the server"),
+        pytest.param(
+            *(f"socks5://{LOCAL}", b"", Reason.UNREACHABLE, "no connection to the server"),
+            marks=pytest.mark.slow,
+        ),
         (
             f"http://{SECRET}127.0.0.1:1",
             b"",

@@ -178,6 +178,7 @@ def test_the_table_has_what_the_installed_yt_dlp_prints() -> None:
     assert ytdlp_messages.changes(ROWS, ytdlp_messages.extract(root), ytdlp_messages.version(root)) == []
 
 
+@pytest.mark.slow
 def test_what_a_newer_yt_dlp_adds_or_changes_is_listed(tmp_path: Path) -> None:
     """New, changed and removed messages each have a line."""
     root = tmp_path / "yt_dlp"

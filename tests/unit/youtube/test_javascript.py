@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from shared import slow_unless
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
@@ -124,7 +125,7 @@ async def test_a_missing_temporary_directory_does_not_matter(
         assert environment == {}
 
 
-@pytest.mark.parametrize("command", ["doctor", "census", ""])
+@pytest.mark.parametrize("command", slow_unless(("doctor", "census", ""), [""]))
 @pytest.mark.skipif(not PRLIMIT, reason="limits another program's memory with prlimit")
 def test_with_too_little_address_space_nothing_starts(
     command: str, site: demo.StandIn, demo_tables: Path, tmp_path: Path
@@ -215,6 +216,7 @@ async def test_a_missing_runtime_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not NODE, reason="stands in for a newer node")
+@pytest.mark.slow
 async def test_the_advice_to_use_node_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the advised option, this machine's node solves the challenge if deno does not work."""
     broken = runtime(tmp_path, "exit 1")
