@@ -86,8 +86,8 @@ class Seen:
 async def look(clips: Clips, *, locked: bool) -> Seen:
     """Compare a directory with its journal.
 
-    `locked` means that the caller holds the directory's lock. Raises `Failure` if that is impossible: a tool is
-    missing or does not work.
+    `locked` means that the caller holds the directory's lock. Raises `Failure` if that is impossible: a tool
+    is missing or does not work.
     """
     index = clips.index
     seen = Seen(index)
