@@ -76,9 +76,9 @@ async def download(
 
     Failures are in the report, and do not raise. `lanes` are limiters that the host program shares with other
     work; by default a run has its own. With the `client` of a Dask cluster its workers process the videos, as
-    with ``Options.dask``; they share the directory with this machine, and have their own lanes (see
-    docs/scale.md). When cancelled, every child process has ended and every temporary file is deleted before
-    the cancellation continues, except for resumable partial downloads.
+    with ``Options.dask``; they have their own lanes (see docs/scale.md). When cancelled, every child process
+    has ended and every temporary file is deleted before the cancellation continues, except for resumable
+    partial downloads.
 
     With `progress`, stderr shows the progress of both lanes, and warnings: tqdm's bars in a terminal or a
     notebook, a line every 30 seconds elsewhere.
@@ -139,10 +139,6 @@ class _Request:
     def scheduler(self) -> str | Client | None:
         """The cluster whose workers process the videos; None for this process. Raises `OptionsError`."""
         scheduler = self.client or self.options.dask
-        if scheduler is not None and not isinstance(self.out, Path):
-            raise OptionsError(
-                "--dask requires an --out directory that all workers share, not an object store"
-            )
         if scheduler is not None and self.options.shard is not None:
             raise OptionsError("--shard: omit it with a Dask client, which uses all workers of the cluster")
         return scheduler
@@ -405,10 +401,10 @@ async def _engine(
             raise Failure(Reason.TOOL_MISSING, "--dask requires an extra: pip install 'hdtf-async[dask]'")
         from hdtf_async.cluster import driver  # noqa: PLC0415 - a second of imports, rarely needed
 
-        async with driver.crew(scheduler, options, directory, events, run.finish) as crew:
-            await directory.append(run_record(versions=crew.versions, **options.to_json()))
+        async with driver.connected(scheduler, run) as cluster:
+            await directory.append(run_record(versions=cluster.results.versions, **options.to_json()))
             events.subscribe(partial(history.note, directory.note))
-            yield crew
+            yield cluster
         return
     async with open_toolchain(run, videos=len(decided.work)) as toolchain:
         await directory.append(run_record(versions=toolchain.versions, **options.to_json()))

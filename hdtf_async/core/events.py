@@ -1,8 +1,7 @@
 """Events of a run, as frozen dataclasses, and the event bus that delivers them.
 
-Progress bars, JSON lines and host programs all read the same events. `EventBus.emit` never waits: a slow
-reader blocks nothing. It receives only the newest progress event of each video or clip, and none of completed
-ones; of all other events every one, in order.
+Progress bars, JSON lines and host programs read the same events. `EventBus.emit` never waits: a slow reader
+receives only the newest progress event of each video or clip, and every other event, in order.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import anyio
 
+from hdtf_async.core.failures import Reason
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from hdtf_async.core.failures import Reason
 
 __all__ = [
     "CheckEnded", "ClipChecked", "ClipDone", "ClipFailed", "ClipRetrying", "DownloadProgress",
     "DownloadStarted", "Downloaded", "EncodeProgress", "EncodeStarted", "Event", "FileNotUsed",
-    "FormatChosen", "Found", "LaneClosed", "LaneOpened", "PaceWait", "RawReady", "Retrying",
-    "RunEnded", "RunStarted", "VideoAsked", "VideoFailed", "VideoUnconfirmed", "WindingDown",
+    "FormatChosen", "Found", "LaneClosed", "LaneOpened", "PaceWait", "RawReady", "Retrying", "RunEnded",
+    "RunStarted", "VideoAsked", "VideoFailed", "VideoUnconfirmed", "WindingDown", "WorkersChanged",
 ]  # fmt: skip
 """The public event classes. Their delivery (`EventBus`, `Reader`) is internal."""
 
@@ -62,6 +61,21 @@ class RunStarted(Event):
     """Lower bound of the bytes to download."""
     pace: float
     """Minimum seconds between two download starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersChanged(Event):
+    """Cluster: a worker became ready, or left."""
+
+    type: ClassVar[str] = "workers_changed"
+    workers: int
+    """Workers that are ready; 0 while the run waits for workers."""
+    downloads: int
+    """Maximum number of parallel downloads of all of them."""
+    encodes: int
+    """Maximum number of parallel encodes of all of them."""
+    pace: float
+    """Minimum mean seconds between two download starts of all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,12 +375,6 @@ class RunEnded(Event):
     """Shards (I/N) that have not started; reported by the last shard that ends."""
 
 
-def _about(event: Event) -> tuple[str, object]:
-    """Return the subject of an event, which is its first field: a video or a clip."""
-    name = fields(event)[0].name
-    return name, getattr(event, name)
-
-
 class Reader:
     """The events for one reader: an async iterator that ends with the run."""
 
@@ -378,12 +386,18 @@ class Reader:
 
     def push(self, event: Event) -> None:
         """Add an event; never waits."""
-        about = _about(event)
+        name = fields(event)[0].name
+        about = name, getattr(event, name)  # the subject: a video or a clip
         # Any event supersedes unread progress about the same subject, so that no more progress events are
         # kept than videos and clips are in progress, however long the reader does not read.
         self._unread.pop(about, None)
         self._unread[about if event.passing else next(self._numbers)] = event
         self._news.set()
+
+    def unread(self) -> list[Event]:
+        """Return what the iteration would yield without waiting."""
+        unread, self._unread = self._unread, OrderedDict()
+        return [*unread.values()]
 
     def end(self) -> None:
         """End the iteration after the remaining events."""

@@ -20,7 +20,10 @@ def unwrap_exception_group() -> Iterator[None]:
         error: BaseException = several
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
-        raise error from None
+        try:
+            raise error from None
+        finally:
+            error.__context__ = None  # the group, which contains the error: such a cycle cannot be pickled
 
 
 class StoreError(Exception):

@@ -5,7 +5,7 @@ The result of a run, its progress and the report's timeline all read the same co
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from hdtf_async.core.events import (
     VideoAsked,
     VideoFailed,
     VideoUnconfirmed,
+    WorkersChanged,
 )
 from hdtf_async.core.failures import Reason
 
@@ -122,7 +123,9 @@ class Tally:
     """The counts of one run: call `add` with each of its events, in order. Times are seconds on one clock."""
 
     plan: RunStarted = _NO_PLAN
-    """What the run was going to do; zeros before it has started."""
+    """What the run was going to do; zeros before it has started. Its lanes are those of all workers."""
+    workers: int | None = None
+    """Workers of the cluster that are ready; None without a cluster."""
     videos_over: int = 0
     """Videos that are ready to encode, or failed."""
     videos_downloaded: int = 0
@@ -206,6 +209,11 @@ class Tally:
                 self.closed, self.closed_at = event, now
             case LaneOpened():
                 self.closed = None
+            case WorkersChanged():
+                self.workers = event.workers
+                if event.workers:
+                    lanes = {"downloads": event.downloads, "encodes": event.encodes}
+                    self.plan = replace(self.plan, pace=event.pace, **lanes)
             case EncodeStarted() | EncodeProgress() | ClipRetrying() | ClipDone() | ClipFailed():
                 return self._add_encode(event, now)
             case _:

@@ -32,7 +32,7 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import records
 from hdtf_async.core.shards import Merged
 from hdtf_async.core.steps import steps
-from hdtf_async.output import atomic, manifests, partials
+from hdtf_async.output import atomic, manifests, partials, video_journal
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.journal import (
     JOURNAL,
@@ -320,7 +320,9 @@ async def open_directory(
         with as_store_error(out):
             known, newest = await run_sync(_read_and_tidy, out, locks[0], shard, videos)
         async with aiofiles.open(locks[0], "ab", buffering=0, closefd=False) as journal:
-            yield made(out, locks, Journal(journal, known, newest), shard)
+            ledger = Journal(journal, known, newest)
+            await video_journal.add_left(out, ledger.append, alone=shard is None)
+            yield made(out, locks, ledger, shard)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ from hdtf_async.output import atomic
 from hdtf_async.output.packed import CompressedRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from aiofiles.threadpool.binary import AsyncFileIO
@@ -123,6 +123,11 @@ class JournalIndex:
             ):
                 return record
         return None
+
+    def about(self, youtube_id: str, stems: Iterable[str]) -> list[Record]:
+        """Return the newest records of a video and of some of its clips."""
+        records = [of.get(stem) for stem in stems for of in (self.clips, self.failures)]
+        return [*self.source_videos.get(youtube_id, []), *filter(None, records)]
 
     def was_unavailable(self, youtube_id: str, now: datetime) -> bool:
         """Whether a video was reported as unavailable, without a reason, at least `CONFIRMED_AFTER` ago."""
@@ -317,12 +322,21 @@ class Gathered:
         finally:
             self._gathered.reset(token)
 
+    @asynccontextmanager
+    async def resuming(self, video: str) -> AsyncIterator[list[Record]]:
+        """Begin with a video in this task, and give what is recorded of it already: nothing."""
+        del video
+        yield []
+
     async def append(self, records: Iterable[Record]) -> None:
         """Keep records, each with the current time."""
+        timed = [record | {"time": now()} for record in records]
+        await self._write(timed)
+        self._gathered.get().extend(timed)
+
+    async def _write(self, records: list[Record]) -> None:
         for record in records:
-            timed = record | {"time": now()}
-            self._gathered.get().append(timed)
-            self.known.add(timed)
+            self.known.add(record)
 
     def note(self, record: Record) -> None:
         """Keep nothing: the driver receives the events of its videos."""

@@ -20,7 +20,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.core import descriptors, os_errors
 from hdtf_async.core.exceptions import BusyError, StoreError
-from hdtf_async.core.failures import Reason
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.text import shown
 from hdtf_async.output import atomic
 from hdtf_async.output.journal import SOURCE_VIDEOS, journals, read, shard_of, time_of
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from hdtf_async.core.shards import Shard
 
 WORKERS = "_workers"
+VIDEO = ".jsonl"
+"""What the names of the videos' journals in there end with; see `video_journal`."""
 PATIENCE = 15.0
 """Seconds for which a run waits for the lock of a killed one, while its children are terminated."""
 _MOMENT = 0.2
@@ -92,8 +94,9 @@ async def acquire(lock: int, out: Path, *told_by: Path, alone: bool = True) -> N
         await anyio.sleep(0.05)
 
 
-def make_worker_file(path: Path) -> None:
+def make_worker_file(out: Path, name: str) -> None:
     """Create the file that a worker will lock. Raises `OSError`."""
+    path = out / WORKERS / name
     _require_no_link(path.parent)
     path.parent.mkdir(exist_ok=True)
     os.close(atomic.opened(path, os.O_RDWR | os.O_CREAT))
@@ -109,6 +112,26 @@ def worker_lock(path: Path) -> int:
         descriptors.close(lock)
         raise
     return lock
+
+
+@contextmanager
+def locked_by_worker(path: Path) -> Iterator[int]:
+    """Hold the lock of a worker's file, which also proves that the directory is the driver's.
+
+    Raises `Failure` with ``not_ready``.
+    """
+    try:
+        lock = worker_lock(path)
+    except OSError as error:
+        raise Failure(
+            Reason.NOT_READY,
+            f"{path}: {error.strerror}: workers need the output directory on a file system that they share",
+        ) from None
+    try:
+        yield lock
+    finally:
+        with suppress(OSError):
+            descriptors.close(lock)
 
 
 def release_worker(path: Path) -> bool:
@@ -127,19 +150,20 @@ def release_worker(path: Path) -> bool:
     return True
 
 
+def busy_workers(out: Path) -> int:
+    """Remove the files of workers that have ended; return how many have not. Raises `OSError`."""
+    _require_no_link(out / WORKERS)
+    there = [path for path in (out / WORKERS).glob("*") if path.suffix != VIDEO]
+    busy = [path for path in there if not release_worker(path)]
+    with suppress(OSError):
+        (out / WORKERS).rmdir()
+    return len(busy)
+
+
 async def require_no_workers(out: Path) -> None:
     """Wait until the workers of a run whose driver was killed have ended. Raises `BusyError`."""
-
-    def left() -> int:
-        _require_no_link(out / WORKERS)
-        there = [*(out / WORKERS).glob("*")]
-        busy = [path for path in there if not release_worker(path)]
-        with suppress(OSError):
-            (out / WORKERS).rmdir()
-        return len(busy)
-
     since = anyio.current_time()
-    while busy := await run_sync(left):
+    while busy := await run_sync(busy_workers, out):
         if anyio.current_time() - since > PATIENCE:
             raise BusyError(f"{busy} cluster workers are still running in {out}: wait for them or end them")
         await anyio.sleep(0.1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hdtf_async.core.events import ClipFailed, ClipRetrying, LaneClosed, Retrying, VideoFailed
 from hdtf_async.core.tally import Tally
-from hdtf_async.core.text import in_bytes, in_hours
+from hdtf_async.core.text import count, in_bytes, in_hours
 
 if TYPE_CHECKING:
     from hdtf_async.core.events import Event
@@ -79,7 +79,7 @@ class RunProgress:
         The remaining work of each lane is divided by its rate so far. The slower lane decides, because the
         other one works meanwhile.
         """
-        if not self.tally.plan.videos + self.tally.plan.clips:
+        if not self.tally.plan.videos + self.tally.plan.clips or self.tally.workers == 0:
             return None
         network, encodes = self.network_left(now), self.encodes_left()
         return None if network is None or encodes is None else max(network, encodes)
@@ -120,6 +120,10 @@ class RunProgress:
         videos.state.append(in_bytes(tally.bytes_so_far))
         if running := len(tally.downloads.running):
             videos.state += [f"{in_bytes(tally.speed)}/s", f"{running} running"]
+        if tally.workers:
+            videos.state.append(count(tally.workers, "worker"))
+        elif tally.workers == 0:
+            videos.paused.append("waiting for workers")
         if tally.closed is not None:
             left = round(self.wait(now))
             then = f"retry in {left // 60}:{left % 60:02}" if left else "test download"

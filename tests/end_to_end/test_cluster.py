@@ -6,17 +6,17 @@ Scheduler and workers are processes of their own. All of it needs the extra ``te
 
 from __future__ import annotations
 
-import gc
+import hashlib
 import json
-import os
+import logging
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,28 +24,29 @@ import block_runs
 import pytest
 import scenarios
 from dask_cluster import Cluster, cluster, descendants, marked, wait_for
-from distributed import Client, Semaphore
+from distributed import Client
 from kill_checks import is_temporary, listed, media
-from shared import exported, video_job
+from moto.server import ThreadedMotoServer
+from s3_server import BUCKET, Front, in_front, make_bucket
+from shared import exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
-from hdtf_async.cluster.driver import Crew
-from hdtf_async.cluster.worker_handle import Hired
 from hdtf_async.core.events import (
+    ClipDone,
     Downloaded,
     DownloadStarted,
-    EventBus,
+    Event,
     LaneClosed,
     RawReady,
     Retrying,
     WindingDown,
+    WorkersChanged,
 )
 from hdtf_async.core.model import PaceScope
 from hdtf_async.demo import Answer, Conditions, Refusal
-from hdtf_async.output.directory import open_directory
 from hdtf_async.output.journal import JOURNAL
-from hdtf_async.output.locks import WORKERS, worker_lock
+from hdtf_async.output.locks import WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +63,8 @@ pytestmark = [
 ]
 
 MANIFESTS = ("metadata.jsonl", "failures.jsonl")
+PREFIX = "some prefix"
+URL = f"s3://{BUCKET}/{PREFIX}"
 FEW = ("Radio1", "Guest1", "Guest2")
 """Videos for which a part of the job will do."""
 
@@ -184,6 +187,110 @@ def test_a_run_that_is_ended_in_the_middle_leaves_nothing_at_work(
     require_tidy(out)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "moment", ["run_started", "workers_changed", "download_started", "format_chosen", "encode_started"]
+)
+def test_nothing_is_left_ten_seconds_after_an_end_at_any_moment(
+    moment: str, number: signal.Signals, workers: Cluster, finished: Finished, tmp_path: Path
+) -> None:
+    """Neither on the workers, nor of the driver; and Dask has no task of the run any more."""
+    workers.need(3)
+    words = command(tmp_path / "clips", on(workers, finished.options, videos=FEW))
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            if json.loads(line)["type"] == moment:
+                break
+        run.send_signal(number)
+        ended = time.monotonic()
+        run.communicate(timeout=60)
+    pids = [worker.pid for worker in workers.workers]
+    wait_for(lambda: not descendants(pids) and not marked(str(tmp_path)))
+    assert time.monotonic() - ended < 10
+    assert workers.tasks() == []
+
+
+async def test_a_worker_that_joins_later_takes_part(
+    workers: Cluster, finished: Finished, tmp_path: Path
+) -> None:
+    """It is ready during the run, and the result is the same."""
+    workers.end()
+    workers.need(1)
+    ready: list[int] = []
+    options = on(workers, finished.options, downloads=1, limit_rate=1_000_000)
+    async with hdtf_async.running(tmp_path, options) as run:
+        async for event in run:
+            if isinstance(event, DownloadStarted) and len(workers.workers) == 1:
+                await anyio.to_thread.run_sync(workers.need, 2)
+            if isinstance(event, WorkersChanged):
+                ready.append(event.workers)
+    assert ready == [1, 2]
+    assert run.report.exit_code is finished.report.exit_code
+    assert tree(tmp_path) == tree(finished.out)
+
+
+@pytest.fixture
+def bucket() -> Iterator[Front]:
+    """An empty bucket, whose address and keys are exported."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    port = server.get_host_and_port()[1]
+    make_bucket(port)
+    with in_front(port) as front, exported(front.variables):
+        yield front
+    server.stop()
+
+
+async def test_workers_upload_to_an_object_store(
+    bucket: Front, workers: Cluster, finished: Finished, tmp_path: Path
+) -> None:
+    """Without a common directory: the store has the clips and manifests of a run on one machine."""
+    workers.end()
+    workers.need(2)  # they inherit the address and the keys
+    options = on(workers, finished.options, scratch=tmp_path / "scratch")
+    (tmp_path / "scratch").mkdir()
+    report = await hdtf_async.download(URL, options)
+    assert report.stopped is None
+    assert report.exit_code is finished.report.exit_code
+    assert sorted(report.done) == sorted(finished.report.done)
+    there = {key.removeprefix(f"{PREFIX}/"): content for key, content in bucket.content().items()}
+    clips = {name: digest for name, digest in media(finished.out).items() if "/" not in name}
+    assert {name: hashlib.sha256(there[name]).hexdigest() for name in clips} == clips
+    for name in MANIFESTS:
+        assert there[name] == (finished.out / name).read_bytes()
+    again = await hdtf_async.download(URL, options)
+    assert (again.there, again.done) == (len(report.done), [])
+    workers.end()
+    assert not [path for path in (tmp_path / "scratch").rglob("*") if path.suffix in {".mp4", ".wav"}]
+
+
+async def test_a_killed_worker_costs_no_clip_of_an_object_store(
+    bucket: Front, workers: Cluster, finished: Finished, tmp_path: Path
+) -> None:
+    """Its videos are processed again; the store has each clip, and one record of it."""
+    workers.end()
+    workers.need(2)
+    victim = workers.workers[0]
+    options = on(workers, finished.options, scratch=tmp_path / "scratch")
+    (tmp_path / "scratch").mkdir()
+    async with hdtf_async.running(URL, options) as run:
+        async for event in run:
+            if isinstance(event, ClipDone) and victim.poll() is None:
+                victim.send_signal(signal.SIGKILL)
+                victim.wait()
+    assert run.report.exit_code is finished.report.exit_code
+    assert sorted(run.report.done) == sorted(finished.report.done)
+    there = {key.removeprefix(f"{PREFIX}/"): content for key, content in bucket.content().items()}
+    assert there["metadata.jsonl"] == (finished.out / "metadata.jsonl").read_bytes()
+    journal = b"".join(content for key, content in sorted(there.items()) if key.startswith("_journal/"))
+    records = [record for record in map(json.loads, journal.splitlines()) if record["type"] == "clip"]
+    assert Counter(record["clip"] for record in records) == Counter({*finished.report.done})
+    workers.end()
+    wait_for(lambda: not marked(str(tmp_path)))
+
+
 async def test_an_end_that_is_asked_for_lets_encodes_finish(
     workers: Cluster, finished: Finished, tmp_path: Path
 ) -> None:
@@ -260,14 +367,10 @@ async def test_workers_of_one_address_keep_one_pace(
     # What is measured is when yt-dlp asks, which takes it more or less time to come to.
     assert times[-1] - times[0] > 5 * pace - 1
     assert media(tmp_path) == media(finished.out)
-    leases = [each for each in gc.get_objects() if isinstance(each, Semaphore)]
-    assert not any(each.refresh_callback.is_running() for each in leases)
 
 
-async def refused(
-    workers: Cluster, directory: Path, scope: PaceScope
-) -> tuple[Report, int, list[LaneClosed]]:
-    """Let YouTube refuse every video; return what came of it, how many were asked for, and the closings."""
+async def refused(workers: Cluster, directory: Path, scope: PaceScope) -> tuple[Report, int, list[Event]]:
+    """Let YouTube refuse every video; return the report, how many were requested, and the events."""
     await scenarios.render(directory / "footage")
     answers = block_runs.lay_out(directory, directory / "footage", 12, Answer())
     async with demo.stand_in(directory / "films", answers, Conditions(refusal=Refusal())) as site:
@@ -279,19 +382,22 @@ async def refused(
                 yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)), downloads=4,
             )  # fmt: skip
             async with hdtf_async.running(directory / "clips", options) as run:
-                closings = [event async for event in run if isinstance(event, LaneClosed)]
+                events = [event async for event in run]
             tried = await asked(site, 0)
             workers.end()
-    return run.report, len(tried), closings
+    return run.report, len(tried), events
 
 
 async def test_a_refusal_closes_the_lane_for_the_whole_cluster(workers: Cluster, tmp_path: Path) -> None:
     """One video is refused, and three probes after it, as on one machine: no worker asks by itself."""
-    report, tried, closings = await refused(workers, tmp_path, PaceScope.CLUSTER)
+    report, tried, events = await refused(workers, tmp_path, PaceScope.CLUSTER)
+    closings = [event for event in events if isinstance(event, LaneClosed)]
+    begun = events[: events.index(closings[0])]
     assert report.exit_code is ExitCode.REFUSED
     assert [each.refused_probes for each in closings] == [0, 1, 2, 3]
     assert [each.after for each in closings] == [1, 2, 4, None]
-    assert tried <= 5  # the one more may have begun before the first had its answer
+    # On a busy machine several may have begun before the first was refused.
+    assert tried <= sum(isinstance(event, DownloadStarted) for event in begun) + 3
     # Whether the last probe's worker knows that it was the last one depends on which message is first.
     assert report.not_tried + len(report.failed) == 12
     assert set(report.failed.values()) <= {Reason.REFUSED}
@@ -318,7 +424,7 @@ async def test_without_workers_another_run_may_help(
     """After some time in which none came."""
     workers.end()
     wait_for(lambda: workers.known() == 0)
-    monkeypatch.setattr("hdtf_async.cluster.driver.PATIENCE", 0.5)
+    monkeypatch.setattr("hdtf_async.cluster.driver.PATIENCE", 2)
     report = await hdtf_async.download(tmp_path, on(workers, finished.options))
     assert report.exit_code is ExitCode.PASSING
     assert report.stopped is not None
@@ -329,19 +435,28 @@ async def test_without_workers_another_run_may_help(
 async def test_a_scheduler_that_dies_in_the_middle_ends_the_run(
     finished: Finished, site: demo.StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also while its worker waits for another video; another run goes on, and nothing is left at work."""
+    """The tools of its worker end within ten seconds; another run goes on."""
     del site  # what it exports is what the worker inherits
     monkeypatch.setattr("hdtf_async.cluster.driver.ANSWER", 5.0)
     with cluster(tmp_path / "cluster") as made:
         made.need(1)
         pids = [worker.pid for worker in made.workers]
         options = on(made, finished.options, videos=FEW)
+
+        async def kill() -> None:
+            made.end_scheduler()
+            with anyio.fail_after(10):
+                while descendants(pids):
+                    await anyio.sleep(0.1)
+
         with anyio.fail_after(60):
-            async with hdtf_async.running(tmp_path / "clips", options) as run:
+            async with (
+                anyio.create_task_group() as group,
+                hdtf_async.running(tmp_path / "clips", options) as run,
+            ):
                 async for event in run:
-                    if isinstance(event, DownloadStarted):
-                        made.end_scheduler()
-        wait_for(lambda: not descendants(pids))
+                    if isinstance(event, DownloadStarted) and made.scheduler.poll() is None:
+                        group.start_soon(kill)
     assert run.report.exit_code is ExitCode.PASSING
     assert run.report.stopped is not None
     assert run.report.stopped.reason is Reason.CLUSTER_LOST
@@ -364,58 +479,6 @@ async def test_an_end_that_is_asked_for_waits_for_no_worker(
     assert run.report.stopped is None
     assert run.report.not_tried
     require_tidy(tmp_path)
-
-
-async def test_who_has_died_is_handed_nothing_while_its_tools_end(tmp_path: Path) -> None:
-    """A video that it has not begun shall lose no try by it."""
-
-    class Told:
-        """A client, as far as it is asked."""
-
-        scheduler = SimpleNamespace(address="tcp://127.0.0.1:9")
-
-        async def nthreads(self) -> dict[str, int]:
-            return {"alive": 1}
-
-    async with open_directory(tmp_path) as directory:
-        crew = Crew(Told(), Options(), directory, EventBus())
-        for end in (crew._send, crew._inbox):
-            end.close()
-        crew._begun = True
-        crew._roster.add([video_job(0), video_job(1)])
-        for name in ("dead", "alive"):
-            crew._workers[name] = Hired(name, name, queue=None)
-            crew._roster.joined(name)
-            crew._roster.asks(name, 1)
-        left = tmp_path / WORKERS / "dead"
-        left.parent.mkdir()
-        left.touch()
-        lock = worker_lock(left)  # as its tools have it
-        async with crew._tasks:
-            dead, alive = crew._workers.values()
-            await crew._look_once()
-            crew._hand_out()
-            assert (len(dead.unsent), len(alive.unsent)) == (0, 1)
-            os.close(lock)
-        assert crew._workers == {"alive": alive}
-        with anyio.fail_after(5):
-            await dead.post()
-
-
-async def test_who_declares_a_lane_without_width_is_not_taken_on(tmp_path: Path) -> None:
-    """He would keep his videos for ever."""
-
-    async def identity(*, n_workers: int) -> dict[str, object]:
-        del n_workers
-        return {"workers": {"one": {"resources": {"downloads": 0, "encodes": 2}}}}
-
-    told = SimpleNamespace(scheduler=SimpleNamespace(address="tcp://127.0.0.1:9", identity=identity))
-    async with open_directory(tmp_path) as directory:
-        crew = Crew(told, Options(), directory, EventBus())
-        for end in (crew._send, crew._inbox):
-            end.close()
-        await crew._take_on(["one"])
-        assert crew._workers == {}
 
 
 async def test_what_dask_says_of_an_address_is_told(finished: Finished, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distributed import Client
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -49,6 +51,12 @@ class Cluster:
         """Return how many workers the scheduler has, according to its output."""
         output = (self.directory / "scheduler.txt").read_text(encoding="utf-8")
         return output.count("Register worker addr") - output.count("Remove worker addr")
+
+    def tasks(self) -> list[str]:
+        """Return the keys of all tasks that the scheduler has."""
+        with Client(self.address, set_as_default=False) as client:
+            told: list[str] = client.run_on_scheduler(lambda dask_scheduler: [*dask_scheduler.tasks])
+        return told
 
     def end_scheduler(self) -> None:
         """Kill the scheduler."""
@@ -94,9 +102,9 @@ def _address(file: Path) -> str | None:
     return None
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    """Wait for a condition; raise `TimeoutError` after a minute."""
-    until = time.monotonic() + PATIENCE
+def wait_for(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Wait until something holds; raise `TimeoutError` where it does not in time."""
+    until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > until:
             raise TimeoutError

@@ -28,6 +28,7 @@ from hdtf_async.core.events import (
     VideoFailed,
     VideoUnconfirmed,
     WindingDown,
+    WorkersChanged,
 )
 from hdtf_async.core.failures import Reason
 
@@ -58,6 +59,7 @@ ONE_OF_EACH: list[Event] = [
     LaneClosed(Reason.REFUSED, "not a bot", 600.0, 0),
     LaneOpened(612.5),
     WindingDown(2, 60.0),
+    WorkersChanged(3, 12, 6, 4.0),
     EncodeStarted("RD_Radio1_000", 30.0),
     EncodeProgress("RD_Radio1_000", 12.5),
     ClipRetrying("RD_Radio1_000", Reason.ENCODE_STALLED, "no progress for 120 s", 10.0, 1),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -30,12 +30,14 @@ from hdtf_async.core.shards import Merged
 from hdtf_async.output import atomic, manifests
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.directory import OutputDirectory, open_directory, read_known
-from hdtf_async.output.journal import SOURCE_VIDEOS, journals, name_of, parts
+from hdtf_async.output.journal import SOURCE_VIDEOS, Gathered, JournalIndex, journals, name_of, parts
+from hdtf_async.output.locks import WORKERS, locked_by_worker
 from hdtf_async.output.manifests import CARD, FAILURES, LISTS, METADATA
 from hdtf_async.output.object_store.client import reached
 from hdtf_async.output.object_store.client import tag as bucket_tag
 from hdtf_async.output.object_store.lease import at_work, held
 from hdtf_async.output.object_store.segments import Segments, copy_journals, copy_newest
+from hdtf_async.output.video_journal import VideoLedger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Clip, Video
     from hdtf_async.core.shards import Shard
-    from hdtf_async.output.journal import Journal, JournalIndex
+    from hdtf_async.output.journal import Journal
     from hdtf_async.output.location import Address
     from hdtf_async.output.object_store.client import Listed, ObjectStoreClient
     from hdtf_async.output.object_store.lease import Lease
@@ -69,28 +71,11 @@ class Listing:
         return path.rpartition("/")[2].rpartition(".")[0] not in self.missing
 
 
-class ObjectStoreDirectory(OutputDirectory):
-    """Scratch, from which all complete files are uploaded to the store."""
+class UploadDirectory(OutputDirectory):
+    """Scratch, from which complete files are uploaded. The journal of the run is written elsewhere."""
 
     bucket: ObjectStoreClient
-    lease: Lease
-    _segments: Segments
     keeps_raws = False
-
-    def __init__(
-        self, out: Path, locks: tuple[int, ...], journal: Journal, shard: Shard | None = None
-    ) -> None:
-        super().__init__(out, locks, journal, shard)
-        self._lines = journal
-        self._sent = journal.end
-        """Bytes of the journal that the store has."""
-        self._turn = anyio.Lock()
-        self._listing = Listing()
-
-    async def look(self, segments: Sequence[Listed]) -> None:
-        """Find out which clips exist. Raises `Failure`."""
-        self._segments = Segments(self.bucket, name_of(self.shard), segments)
-        self._listing = await listed(self.bucket, self.known)
 
     async def publish(self, temporary: Path, final: Path) -> None:
         """Upload a finished file; no clip stays in scratch. Raises `Failure`."""
@@ -115,6 +100,44 @@ class ObjectStoreDirectory(OutputDirectory):
         await super().link(existing, final)
         if self.keeps_raws:
             await self._put(final, f"{SOURCE_VIDEOS}/{final.name}")
+
+    async def _send(self, final: Path) -> None:
+        """Upload a file of a clip: earlier records must neither match it nor remain valid after it."""
+        try:
+            if final.stem in self.known.clips or final.stem in self.known.replaced:
+                await self._hand_on()
+            await self._put(final, final.name)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.remove(final)
+
+    async def _put(self, path: Path, key: str) -> None:
+        await self.bucket.put(path, key)
+
+    async def _hand_on(self) -> None:
+        """Upload the records so far, before the files that they describe change."""
+
+
+class ObjectStoreDirectory(UploadDirectory):
+    """Scratch, from which all complete files and the journal are uploaded to the store."""
+
+    lease: Lease
+    _segments: Segments
+
+    def __init__(
+        self, out: Path, locks: tuple[int, ...], journal: Journal, shard: Shard | None = None
+    ) -> None:
+        super().__init__(out, locks, journal, shard)
+        self._lines = journal
+        self._sent = journal.end
+        """Bytes of the journal that the store has."""
+        self._turn = anyio.Lock()
+        self._listing = Listing()
+
+    async def look(self, segments: Sequence[Listed]) -> None:
+        """Find out which clips exist. Raises `Failure`."""
+        self._segments = Segments(self.bucket, name_of(self.shard), segments)
+        self._listing = await listed(self.bucket, self.known)
 
     async def append(self, *records: Record) -> None:
         """Append records, and return when the store has them. Raises `Failure`.
@@ -173,19 +196,12 @@ class ObjectStoreDirectory(OutputDirectory):
             await self._join(least=_FEW)
 
     async def _send(self, final: Path) -> None:
-        """Upload a file of a clip: earlier records must neither match it nor remain valid after it."""
         self._listing.missing.add(final.stem)
-        try:
-            if final.stem in self.known.clips or final.stem in self.known.replaced:
-                await self._hand_on()
-            await self._put(final, final.name)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self.remove(final)
+        await super()._send(final)
 
     async def _put(self, path: Path, key: str) -> None:
         self.lease.check()
-        await self.bucket.put(path, key)
+        await super()._put(path, key)
 
     async def _hand_on(self) -> None:
         """Upload the part of the journal that the store lacks, for all tasks that have appended to it."""
@@ -308,6 +324,39 @@ async def open_store(
         yield away
 
 
+@asynccontextmanager
+async def opened_by_worker(
+    out: Path | Address, name: str, options: Options
+) -> AsyncIterator[tuple[OutputDirectory, Gathered]]:
+    """Open what a run writes to, for a worker of a cluster; give its ledger, too.
+
+    A directory is shared, and has a file of this `name` for the worker; for an object store the worker has
+    scratch of its own. Raises `Failure` with ``not_ready``, and `StoreError`.
+    """
+    if isinstance(out, Path):
+        with locked_by_worker(out / WORKERS / name) as lock:
+            ledger: Gathered = VideoLedger(JournalIndex(out), out / WORKERS / name)
+            yield OutputDirectory(out, (lock,), ledger), ledger
+        return
+    async with _scratch(out, replace(options, scratch=None), below=options.scratch) as scratch:
+        ledger = Gathered(JournalIndex(scratch))
+        directory = UploadDirectory(scratch, (), ledger)
+        directory.bucket, directory.keeps_raws = reached(out), options.keep_raw is True
+        await run_sync(directory.source_videos_path.mkdir)
+        yield directory, ledger
+
+
+def for_workers(directory: OutputDirectory, options: Options) -> tuple[Path | Address, Options]:
+    """Return where the workers of a run write to, and their options.
+
+    They neither read the tables nor start runs on the cluster themselves. All paths are absolute.
+    """
+    options = replace(options, source=None, dask=None)
+    if isinstance(directory, ObjectStoreDirectory):
+        return directory.bucket.address, replace(options, keep_raw=directory.keeps_raws)
+    return directory.out.absolute(), options
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """Turn a failure before the start of the run into an error that the store cannot be used."""
@@ -319,7 +368,7 @@ def _told() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _scratch(address: Address, options: Options) -> AsyncIterator[Path]:
+async def _scratch(address: Address, options: Options, below: Path | None = None) -> AsyncIterator[Path]:
     """Provide a directory for this URL and journal: below --scratch, permanently, or a temporary one."""
     whose = sha256(f"{address}\n{name_of(options.shard)}".encode()).hexdigest()[:12]
     if options.scratch is not None:
@@ -331,7 +380,7 @@ async def _scratch(address: Address, options: Options) -> AsyncIterator[Path]:
         yield path
         return
     try:
-        path = Path(await run_sync(partial(tempfile.mkdtemp, prefix=f"hdtf-{whose}-")))
+        path = Path(await run_sync(partial(tempfile.mkdtemp, prefix=f"hdtf-{whose}-", dir=below)))
     except OSError as error:
         raise StoreError(f"cannot create a temporary directory: {error}: choose another --scratch") from None
     try:

@@ -43,6 +43,7 @@ def test_one_error_of_a_group_is_raised_alone() -> None:
     with pytest.raises(ValueError, match="one") as raised, unwrap_exception_group():
         raise BaseExceptionGroup("outer", [ExceptionGroup("inner", [one])])
     assert raised.value is one
+    assert raised.value.__context__ is None  # a cycle could not be pickled
     assert raised.value.__suppress_context__
     with pytest.raises(ExceptionGroup, match="inner") as several, unwrap_exception_group():
         raise ExceptionGroup("outer", [ExceptionGroup("inner", [one, other])])

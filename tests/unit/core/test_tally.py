@@ -25,6 +25,7 @@ from hdtf_async.core.events import (
     VideoAsked,
     VideoFailed,
     VideoUnconfirmed,
+    WorkersChanged,
 )
 from hdtf_async.core.failures import Reason
 from hdtf_async.core.tally import Outcome, Span, Tally
@@ -150,6 +151,15 @@ def test_the_network_lane_is_closed_until_it_opens() -> None:
     assert (tally.closed, tally.closed_since, tally.closed_at) == (again, 10, 610)
     tally.add(LaneOpened(600.0), 1810)
     assert tally.closed is None
+
+
+def test_the_lanes_of_a_cluster_are_those_of_its_workers() -> None:
+    """As they join and leave; while there is none, those of before."""
+    plan = RunStarted(3, 5, 50.0, 0, 8, 4, 1000, 12.0)
+    tally, _ = counted((0, plan), (1, WorkersChanged(2, 16, 8, 6.0)), (2, WorkersChanged(0, 0, 0, 12.0)))
+    assert tally.workers == 0
+    assert (tally.plan.downloads, tally.plan.encodes, tally.plan.pace) == (16, 8, 6.0)
+    assert tally.plan.videos == 3
 
 
 def test_a_repair_resets_the_counts() -> None:

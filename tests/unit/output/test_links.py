@@ -179,7 +179,7 @@ async def test_files_of_workers_are_not_links(
         async with open_directory(out):
             pass
     with pytest.raises(StoreError, match="symbolic link"):
-        locks.make_worker_file(out / locks.WORKERS / "worker")
+        locks.make_worker_file(out, "worker")
     with pytest.raises(OSError, match="symbolic link"):
         locks.worker_lock(_link(out / "worker", elsewhere / "file"))
 

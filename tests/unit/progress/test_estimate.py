@@ -27,6 +27,7 @@ from hdtf_async.core.events import (
     Retrying,
     RunStarted,
     VideoFailed,
+    WorkersChanged,
 )
 from hdtf_async.core.failures import Reason
 from hdtf_async.core.text import in_bytes, in_hours
@@ -121,6 +122,22 @@ def test_a_closed_lane_shows_a_countdown_until_it_opens() -> None:
     assert progress.lanes(601.0)[0].paused == ["refused: test download"]
     progress.add(LaneOpened(600.0), 600.0)
     assert progress.lanes(601.0)[0].paused == []
+
+
+def test_a_cluster_shows_its_workers_and_the_eta_from_all_of_them() -> None:
+    """And that the run waits for workers, while there is no ETA."""
+    progress = course()
+    alone = progress.left(100.0)
+    assert alone is not None
+    wide = (progress.tally.plan.downloads, progress.tally.plan.encodes)
+    for workers, words in ((1, "1 worker"), (2, "2 workers"), (4, "4 workers")):
+        progress.add(WorkersChanged(workers, wide[0] * workers, wide[1] * workers, 0.0), 100.0)
+        assert words in progress.lanes(100.0)[0].state
+        assert progress.lanes(100.0)[0].paused == []
+        assert progress.left(100.0) == pytest.approx(alone / workers)
+    progress.add(WorkersChanged(0, 0, 0, 0.0), 100.0)
+    assert progress.lanes(100.0)[0].paused == ["waiting for workers"]
+    assert progress.left(100.0) is None
 
 
 def test_the_last_error_is_shown_with_its_age() -> None:

@@ -1,0 +1,78 @@
+"""An event of another process is the same event here, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from example_events import ONE_OF_EACH
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hdtf_async.core.event_decoder import PUBLIC, EventDecoder
+from hdtf_async.core.events import ClipFailed, DownloadProgress, Event, WorkersChanged
+
+DECODER = EventDecoder()
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: event.type)
+def test_an_event_arrives_as_it_was(event: Event) -> None:
+    """Reasons are reasons and tuples are tuples, so that it counts as it would have counted there."""
+    assert DECODER.decode(json.loads(json.dumps(event.to_json()))) == event
+    assert DECODER.decode(event.to_json()) == event
+
+
+def test_every_public_event_can_be_decoded() -> None:
+    """A new one needs nothing more."""
+    assert set(PUBLIC) == {type(event) for event in ONE_OF_EACH}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        [],
+        "clip_done",
+        {},
+        {"type": None},
+        {"type": "unknown"},
+        {"type": "workers_changed"},
+        WorkersChanged(1, 2, 3, 4.0).to_json() | {"more": 1},
+        WorkersChanged(1, 2, 3, 4.0).to_json() | {"workers": "1"},
+        WorkersChanged(1, 2, 3, 4.0).to_json() | {"workers": True},
+        WorkersChanged(1, 2, 3, 4.0).to_json() | {"workers": None},
+        DownloadProgress("RD_a", 1, None, None).to_json() | {"speed": "fast"},
+        {"type": "clip_failed", "clip": "RD_a_000", "reason": "bored", "words": "", "with_video": False},
+    ],
+)
+def test_a_malformed_message_is_refused(message: object) -> None:
+    """With one kind of error, whatever is wrong with it."""
+    with pytest.raises(ValueError, match=r"."):
+        DECODER.decode(message)
+
+
+@given(event=st.sampled_from(ONE_OF_EACH), data=st.data())
+def test_whatever_arrives_is_an_event_or_refused(event: Event, data: st.DataObject) -> None:
+    """No value of another type gets into an event: its readers rely on the types."""
+    message: dict[str, Any] = json.loads(json.dumps(event.to_json()))
+    name = data.draw(st.sampled_from(sorted(message)))
+    message[name] = data.draw(JSON)
+    try:
+        decoded = DECODER.decode(message)
+    except ValueError:
+        return
+    again = json.loads(json.dumps(decoded.to_json()))
+    assert {key: repr(value) for key, value in again.items()} == {
+        key: repr(value) for key, value in message.items()
+    }
+
+
+def test_a_decoder_knows_only_its_kinds() -> None:
+    """What a program does not expect, it does not receive."""
+    with pytest.raises(ValueError, match="no event"):
+        EventDecoder((ClipFailed,)).decode(WorkersChanged(1, 2, 3, 4.0).to_json())
