@@ -53,11 +53,11 @@ class TableError(Exception):
     if the error concerns no single line.
     """
 
-    def __init__(self, file: str, line: int, message: str) -> None:
-        super().__init__(file, line, message)
+    def __init__(self, file: str, line: int, words: str) -> None:
+        super().__init__(file, line, words)
         self.file = file
         self.line = line
-        self.words = message
+        self.words = words
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
