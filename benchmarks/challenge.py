@@ -63,12 +63,12 @@ class Cost:
     """Peak memory in bytes."""
 
 
-def run(words: list[str], environments: list[dict[str, str]]) -> Cost:
+def run(argv: list[str], environments: list[dict[str, str]]) -> Cost:
     """Run a call once per environment, in parallel. Raises `RuntimeError` if one fails."""
     begun = time.perf_counter()
     children = [
         subprocess.Popen(
-            words, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            argv, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         for environment in environments
     ]
@@ -84,9 +84,9 @@ def run(words: list[str], environments: list[dict[str, str]]) -> Cost:
         time.sleep(LOOK)
     seconds = time.perf_counter() - begun
     for child in children:
-        said = child.stderr.read() if child.stderr else b""
-        if child.returncode or said:
-            raise RuntimeError(f"{shlex.join(words)}: {said.decode(errors='replace')[-1000:]}")
+        stderr = child.stderr.read() if child.stderr else b""
+        if child.returncode or stderr:
+            raise RuntimeError(f"{shlex.join(argv)}: {stderr.decode(errors='replace')[-1000:]}")
     return Cost(seconds, cpu, most)
 
 
@@ -134,12 +134,12 @@ async def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--script", type=int, default=2600, help="KB of the large player script")
-    said = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="challenge-") as temporary:
         place = Path(temporary)
         async with demo.stand_in(demo.FOOTAGE) as site:
             own = dict(os.environ) | site.environment
-            plugins, large = javascript.PLUGINS, with_large_script(place, said.script * 1000)
+            plugins, large = javascript.PLUGINS, with_large_script(place, args.script * 1000)
             address = f"https://www.youtube.com/watch?v={FILM.youtube_id}"
             calls = {
                 "no JavaScript": [*YT_DLP, *shlex.split(site.yt_dlp_args), "-J", "--", address],
@@ -147,24 +147,24 @@ async def main() -> None:
                 "large script": [*YT_DLP, "--plugin-dirs", str(large), "-J", "--", javascript.ADDRESS],
             }
             shared = own | {"DENO_DIR": str(place / "shared")}
-            for words in calls.values():
-                run(words, [shared])  # warm-up, not measured
-            print(f"{os.cpu_count()} CPUs, medians of {said.runs}; a large script is {said.script} KB")
+            for argv in calls.values():
+                run(argv, [shared])  # warm-up, not measured
+            print(f"{os.cpu_count()} CPUs, medians of {args.runs}; a large script is {args.script} KB")
             print(f"{'parallel':>8}  {'call':14}{'seconds':>9}{'CPU s':>8}{'MB':>7}{'MB each':>9}")
-            for number in said.at_once:
-                for name, words in calls.items():
-                    costs = [run(words, [shared] * number) for _ in range(said.runs)]
+            for number in args.at_once:
+                for name, argv in calls.items():
+                    costs = [run(argv, [shared] * number) for _ in range(args.runs)]
                     memory = median(cost.memory for cost in costs) / 1e6
                     cpu = median(cost.cpu for cost in costs) / number
                     print(
                         f"{number:8}  {name:14}{median(cost.seconds for cost in costs):9.2f}"
                         f"{cpu:8.2f}{memory:7.0f}{memory / number:9.0f}"
                     )
-            number = max(said.at_once)
+            number = max(args.at_once)
             each = [own | {"DENO_DIR": str(place / f"own-{one}")} for one in range(number)]
             for name, environments in (("one for all", [shared] * number), ("one for each", each)):
-                taken = [run(calls["test challenge"], environments).seconds for _ in range(said.runs)]
-                print(f"{number} parallel, DENO_DIR {name}: {median(taken):.2f} s, at most {max(taken):.2f}")
+                times = [run(calls["test challenge"], environments).seconds for _ in range(args.runs)]
+                print(f"{number} parallel, DENO_DIR {name}: {median(times):.2f} s, at most {max(times):.2f}")
 
 
 if __name__ == "__main__":

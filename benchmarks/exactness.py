@@ -63,21 +63,21 @@ async def frames(prober: Prober, directory: Path) -> int:
         raw = media.decoded(sources / name)
         checksums = media.digests(raw.path, exact_cuts.BOX)
         intervals = exact_cuts.intervals_of(raw).values()
-        due = made = samples = sums = 0
+        expected_frames = made = samples = sums = 0
         off = Fraction(0)
         for interval in intervals:
             cut = await exact_cuts.planned(prober, raw.path, interval)
             clip = await exact_cuts.made(cut, directory / "clip.mp4")
-            wanted, found = raw.within(interval.start, interval.end), media.Decoded(clip).frames
-            first = raw.frames.index(wanted[0])
-            expected, told = checksums[first : first + len(wanted)], media.digests(clip)
-            due, made = due + len(wanted), made + len(found)
-            pairs = list(zip(wanted, found, strict=False))
+            source_frames, found = raw.within(interval.start, interval.end), media.Decoded(clip).frames
+            first = raw.frames.index(source_frames[0])
+            expected, actual = checksums[first : first + len(source_frames)], media.digests(clip)
+            expected_frames, made = expected_frames + len(source_frames), made + len(found)
+            pairs = list(zip(source_frames, found, strict=False))
             samples += sum(one.cropped(exact_cuts.BOX) != other.planes for one, other in pairs)
-            sums += sum(one != other for one, other in zip_longest(expected, told))
-            off = max([off, *(abs(one.time - wanted[0].time - other.time) for one, other in pairs)])
-        wrong += bool(due != made or samples or sums or off > MOST_OFF)
-        row = f"{len(intervals):6}{due:6}{made:6}{samples:9}{sums:9}{float(off) * 1000:9.3f}"
+            sums += sum(one != other for one, other in zip_longest(expected, actual))
+            off = max([off, *(abs(one.time - source_frames[0].time - other.time) for one, other in pairs)])
+        wrong += bool(expected_frames != made or samples or sums or off > MOST_OFF)
+        row = f"{len(intervals):6}{expected_frames:6}{made:6}{samples:9}{sums:9}{float(off) * 1000:9.3f}"
         print(f"{f'{name}: {kind}'[:47]:48}{row}", flush=True)
     return wrong
 
@@ -132,12 +132,12 @@ async def sound(prober: Prober, directory: Path) -> int:
     for kind, source in audio_sync.render(directory).items():
         beeps = audio_sync.beeps_inside(source.soundtrack or source.picture)
         both = zip(audio_sync.flashes(source.picture), beeps, strict=True)
-        there = [1000 * (beep - flash + source.late) for flash, beep in both]
+        in_source = [1000 * (beep - flash + source.late) for flash, beep in both]
         for fps in (None, Fraction(25)):
             form = OutputSettings(size=32, fps=fps, audio=Audio.BOTH, preset="ultrafast")
             after = [1000 * seconds for seconds in await audio_sync.off(prober, source, form, directory)]
             half = len(after) // 2
-            parts = (there, after[:half], after[half:])
+            parts = (in_source, after[:half], after[half:])
             shown = "".join(f"{f'{min(part):+.1f} to {max(part):+.1f}':>18}" for part in parts)
             wrong += max(map(abs, after)) > MOST_LATE
             print(f"{kind:8}{fps or 'as it comes'!s:>16}{shown}", flush=True)
@@ -158,7 +158,7 @@ AAC = 0.03
 
 
 @dataclass(frozen=True)
-class Asked:
+class Row:
     """One row of the table: a source video, and the settings of the run that cuts it."""
 
     name: str
@@ -187,14 +187,14 @@ async def unusual(_prober: Prober, directory: Path, chosen: Mapping[str, Source]
     """Have the main job cut source videos of unusual shapes, and print what their clips show."""
     drawings = directory / "drawings"
     drawings.mkdir()
-    asked = [
-        Asked(name, source, source.draw(drawings), fps, place)
+    planned = [
+        Row(name, source, source.draw(drawings), fps, place)
         for place, (name, source) in enumerate(chosen.items())
         for fps in RATES
     ]
     found: dict[tuple[str, int | None], tuple[str, bool]] = {}
-    for number, run in enumerate(dict.fromkeys(one.run for one in asked)):
-        rows = [one for one in asked if one.run == run]
+    for number, run in enumerate(dict.fromkeys(one.run for one in planned)):
+        rows = [one for one in planned if one.run == run]
         out = await cut(rows, directory / f"run {number}")
         for one in rows:
             found[one.name, one.fps] = row_of(one, out)
@@ -204,13 +204,13 @@ async def unusual(_prober: Prober, directory: Path, chosen: Mapping[str, Source]
     return sum(not fits for _, fits in found.values())
 
 
-async def cut(rows: list[Asked], directory: Path) -> Path:
+async def cut(rows: list[Row], directory: Path) -> Path:
     """Run the main job over files of the user's own, and return its output directory."""
-    source, mine, asked = directory / "tables", directory / "mine", directory / "yt-dlp"
+    source, mine, yt_dlp = directory / "tables", directory / "mine", directory / "yt-dlp"
     for made in (source, mine):
         made.mkdir(parents=True)
-    asked.write_text("#!/bin/sh\necho 'ERROR: nothing is downloaded here' >&2\nexit 1\n", encoding="ascii")
-    asked.chmod(0o755)
+    yt_dlp.write_text("#!/bin/sh\necho 'ERROR: nothing is downloaded here' >&2\nexit 1\n", encoding="ascii")
+    yt_dlp.chmod(0o755)
     lines: dict[str, list[str]] = {}
     for one in rows:
         for drawn, name in (
@@ -234,7 +234,7 @@ async def cut(rows: list[Asked], directory: Path) -> Path:
         (source / f"RD_{table}.txt").write_text("".join(texts), encoding="ascii")
     rate = None if rows[0].fps is None else Fraction(rows[0].fps)
     options = Options(
-        source=source, subsets=("RD",), raw_dirs=(mine,), yt_dlp=asked, pace=0, retry_wait=0, min_free=0,
+        source=source, subsets=("RD",), raw_dirs=(mine,), yt_dlp=yt_dlp, pace=0, retry_wait=0, min_free=0,
         no_report=True, fps=rate, audio=Audio.BOTH if rows[0].shape.sound else Audio.NONE,
         **rows[0].source.settings,  # type: ignore[arg-type]
     )  # fmt: skip
@@ -242,42 +242,44 @@ async def cut(rows: list[Asked], directory: Path) -> Path:
     return directory / "clips"
 
 
-def row_of(asked: Asked, out: Path) -> tuple[str, bool]:
+def row_of(planned: Row, out: Path) -> tuple[str, bool]:
     """Return the columns of a row, and whether all of them are as they should be."""
     records = {}
     for name in ("metadata.jsonl", "failures.jsonl"):
         for text in (out / name).read_text(encoding="utf-8").splitlines():
             record = json.loads(text)
             records[record.get("clip") or record["file_name"].removesuffix(".mp4")] = record
-    record, source = records[asked.stem], asked.source
+    record, source = records[planned.stem], planned.source
     if "reason" in record:
         fits = (
             record["reason"] == source.refused
-            and source.words.replace("ID", asked.youtube_id) in record["words"]
+            and source.words.replace("ID", planned.youtube_id) in record["words"]
         )
         return f"  {record['reason']}: {record['words']}", fits
-    made = shapes.measured(asked.shape, out / f"{asked.stem}.mp4", record)
-    due = shapes.due(asked.shape, source.start, source.end, asked.fps)
-    wrong = sum(one != other for one, other in zip_longest(due.numbers, made.numbers))
-    late = max((abs(one - other) for one, other in zip(due.times, made.times, strict=False)), default=nan)
-    box = shapes.box_error(asked.shape, made)
+    made = shapes.measured(planned.shape, out / f"{planned.stem}.mp4", record)
+    expected = shapes.due(planned.shape, source.start, source.end, planned.fps)
+    wrong = sum(one != other for one, other in zip_longest(expected.numbers, made.numbers))
+    late = max(
+        (abs(one - other) for one, other in zip(expected.times, made.times, strict=False)), default=nan
+    )
+    box = shapes.box_error(planned.shape, made)
     off = max(made.off, key=abs, default=None)
-    lengths = [length - due.length for length in (record["duration"], made.lengths[1])]
+    lengths = [length - expected.length for length in (record["duration"], made.lengths[1])]
     longer = max(lengths, key=abs)
-    sounds = [abs(length - due.length) for length in (made.lengths[0], *made.lengths[2:])]
+    sounds = [abs(length - expected.length) for length in (made.lengths[0], *made.lengths[2:])]
     levels = max(
         abs(one - other)
-        for each, wanted in zip(
+        for each, published in zip(
             made.looks[::2], (source.levels, source.last_levels or source.levels), strict=True
         )
-        for one, other in zip(each.levels if each else (nan,) * 4, wanted, strict=True)
+        for one, other in zip(each.levels if each else (nan,) * 4, published, strict=True)
     )
     fits = not source.refused and not wrong and late < MOST_LENGTH and box <= MOST_BOX
-    fits &= (off is None) is not asked.shape.sound and abs(off or 0) <= 0.5 / (asked.fps or shapes.RATE)
+    fits &= (off is None) is not planned.shape.sound and abs(off or 0) <= 0.5 / (planned.fps or shapes.RATE)
     fits &= abs(longer) <= MOST_LENGTH and max(sounds) <= AAC and levels <= MOST_LEVELS
     fits &= all(record.get(key) == value for key, value in source.metadata.items())
     audio = "none" if off is None else f"{1000 * off:+.1f}"
-    counts = f"{len(due.numbers):5}{len(made.numbers):6}"
+    counts = f"{len(expected.numbers):5}{len(made.numbers):6}"
     ends = f"{f'{made.numbers[0]}, {made.numbers[-1]}' if made.numbers else '':>17}"
     return f"{counts}{ends}{wrong:6}{box:6.2f}{audio:>7}{1000 * longer:+8.1f}{levels:7.1f}", fits
 
@@ -294,13 +296,13 @@ TABLES: dict[str, tuple[str, Callable[..., Awaitable[int]]]] = {
 }
 
 
-async def main(said: argparse.Namespace) -> int:
+async def main(args: argparse.Namespace) -> int:
     """Print the tables, and return how many rows are off."""
     off = 0
-    chosen = {name: source for name, source in SOURCES.items() if said.only in name}
+    chosen = {name: source for name, source in SOURCES.items() if args.only in name}
     with tempfile.TemporaryDirectory(prefix="exactness-") as temporary:
         async with Prober() as prober:
-            for name in said.tables or (["unusual"] if said.only else TABLES):
+            for name in args.tables or (["unusual"] if args.only else TABLES):
                 directory = Path(temporary) / name
                 directory.mkdir()
                 title, table = TABLES[name]

@@ -49,7 +49,7 @@ class Cost:
     """Whether deno has solved a challenge."""
 
 
-def held(pid: int) -> int:
+def memory_of(pid: int) -> int:
     """Return the memory of a process and its children, in bytes."""
     total, below = 0, [pid]
     while below:
@@ -65,34 +65,34 @@ def held(pid: int) -> int:
     return total
 
 
-def once(words: list[str], environment: dict[str, str]) -> Cost:
+def once(argv: list[str], environment: dict[str, str]) -> Cost:
     """Run a program and measure its cost."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begun, most = time.monotonic(), 0
     with (
-        tempfile.TemporaryFile("w+") as told,
-        subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=told) as child,
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=log) as child,
     ):
         while child.poll() is None:
-            most = max(most, held(child.pid))
+            most = max(most, memory_of(child.pid))
             time.sleep(0.02)
         wall = time.monotonic() - begun
-        told.seek(0)
-        said = told.read()
+        log.seek(0)
+        stderr = log.read()
     if child.returncode:
-        raise SystemExit(said)
+        raise SystemExit(stderr)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(cpu, wall, most, "Running deno" in said)
+    return Cost(cpu, wall, most, "Running deno" in stderr)
 
 
 def measure(site: demo.FullMock, program: list[str], directory: Path, runs: int) -> None:
     """Measure each case, and print a line for it."""
     cookies = directory / "cookies.txt"
     cookies.write_text(COOKIES, encoding="utf-8")
-    words = [*program, "--ignore-config", "--no-update", "--verbose", "--proxy", site.proxy]
-    words += shlex.split(site.yt_dlp_args)
-    words += ["-J", f"https://www.youtube.com/watch?v={FILM.youtube_id}"]
+    argv = [*program, "--ignore-config", "--no-update", "--verbose", "--proxy", site.proxy]
+    argv += shlex.split(site.yt_dlp_args)
+    argv += ["-J", f"https://www.youtube.com/watch?v={FILM.youtube_id}"]
     ways = {
         "guest, no JavaScript runtime": ["--no-js-runtimes"],
         "guest": [],
@@ -100,7 +100,7 @@ def measure(site: demo.FullMock, program: list[str], directory: Path, runs: int)
     }
     print(ROW.format("", "CPU s", "wall s", "MB", "deno"))
     for name, more in ways.items():
-        costs = [once([*words, *more], os.environ | site.environment) for _ in range(runs)]
+        costs = [once([*argv, *more], os.environ | site.environment) for _ in range(runs)]
         print(
             ROW.format(
                 name,
@@ -117,15 +117,15 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--yt-dlp", type=Path, metavar="PROGRAM", help="default: the installed one")
     parser.add_argument("--runs", type=int, default=5, help="per case; the median is printed")
-    said = parser.parse_args()
-    program = [sys.executable, "-m", "yt_dlp"] if said.yt_dlp is None else [str(said.yt_dlp)]
+    args = parser.parse_args()
+    program = [sys.executable, "-m", "yt_dlp"] if args.yt_dlp is None else [str(args.yt_dlp)]
     with tempfile.TemporaryDirectory(prefix="extraction-") as temporary:
         directory = Path(temporary)
         await draw(directory, [FILM])
         async with demo.full_mock(directory, {}, Conditions(script_bytes=SCRIPT_BYTES)) as site:
             version = await anyio.run_process([*program, "--version"])
             print(f"yt-dlp {version.stdout.decode().strip()}")
-            await run_sync(measure, site, program, directory, said.runs)
+            await run_sync(measure, site, program, directory, args.runs)
 
 
 if __name__ == "__main__":

@@ -77,8 +77,8 @@ async def motions(finder: Finder, directory: Path) -> None:
         raw = astronaut.render(motion, directory / f"{motion.name.replace(' ', '_')}.mp4")
         looked = {rate: await finder.look(planned(raw, rate), SIZE) for rate in RATES}
         found = find(looked[5.0])
-        due = astronaut.due(motion, ZOOM)
-        near = "".join(f"{overlap(window(frames), due):13.3f}" for frames in looked.values())
+        expected = astronaut.due(motion, ZOOM)
+        near = "".join(f"{overlap(window(frames), expected):13.3f}" for frames in looked.values())
         same = overlap(window(looked[5.0]), window(looked[None]))
         seen = "" if found is None else f"{found.people:6}{found.seen / len(looked[5.0]):6.0%}"
         print(f"{motion.name:20}{seen}{near}{same:12.3f}")
@@ -102,8 +102,8 @@ async def speed(finder: Finder, directory: Path) -> None:
     async with anyio.create_task_group() as group:
         for _ in range(at_a_time):
             group.start_soon(finder.look, planned(raw, None), SIZE)
-    took = time.monotonic() - clock
-    rate = at_a_time * frames / took
+    seconds = time.monotonic() - clock
+    rate = at_a_time * frames / seconds
     print(f"{at_a_time} clips in parallel: {rate:.0f} frames per second of elapsed time, including loading")
 
 
@@ -119,20 +119,20 @@ def _small(detect: Detect, score: Score) -> None:
     print(f"\n{'height of the face':18}{columns}   of 10, at random positions")
     for height in HEIGHTS:
         alone = searched = 0
-        took = 0.0
+        seconds = 0.0
         for _ in range(10):
             x = chance.uniform(height, SIZE[0] - height)
             y = chance.uniform(0.8 * height, SIZE[1] - 0.8 * height)
-            picture = astronaut.background().copy()
-            astronaut.paste_head(picture, (x, y, height))
-            due = astronaut.marked((x, y, height))
-            alone += any(overlap(found, due) > FOUND for found in detect(picture))
+            image = astronaut.background().copy()
+            astronaut.paste_head(image, (x, y, height))
+            expected = astronaut.marked((x, y, height))
+            alone += any(overlap(found, expected) > FOUND for found in detect(image))
             search = Search(detect, score)
-            search.faces(picture[:64, :64])  # the first image of a clip is always searched completely
+            search.faces(image[:64, :64])  # the first image of a clip is always searched completely
             begun = time.process_time()
-            searched += any(overlap(found, due) > FOUND for found in search.faces(picture))
-            took += (time.process_time() - begun) / 10
-        print(f"{height:15} px  {height / SIZE[1]:13.1%}{alone:10}{searched:8}{took * 1000:8.0f} ms")
+            searched += any(overlap(found, expected) > FOUND for found in search.faces(image))
+            seconds += (time.process_time() - begun) / 10
+        print(f"{height:15} px  {height / SIZE[1]:13.1%}{alone:10}{searched:8}{seconds * 1000:8.0f} ms")
 
 
 def anywhere(chance: random.Random) -> Region:
@@ -159,8 +159,8 @@ def wild(frames: list[Frame], every: list[Frame]) -> None:
                 drawn[number] = replace(drawn[number], faces=[anywhere(chance)])
             searched, between = list(drawn), doubtful(drawn)
             for frame in every[::3]:
-                known = any(frame.second == each.second for each in frames)
-                if not known and any(each.start < frame.second < each.end for each in between):
+                already = any(frame.second == each.second for each in frames)
+                if not already and any(each.start < frame.second < each.end for each in between):
                     seen = [anywhere(chance)] if chance.random() < share else frame.faces
                     searched.append(Frame(frame.second, seen, sampled=False))
             near.append(overlap(window(sorted(searched, key=lambda frame: frame.second)), right))

@@ -41,16 +41,16 @@ ITAGS = {1080: 137, 720: 136}
 
 def used() -> float:
     """Return the CPU seconds of this process and of its children that have ended."""
-    told = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in told)
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in usages)
 
 
 def cost(*commands: list[str], checkout: Path = ROOT) -> float:
     """Run commands one after the other and return their CPU seconds."""
     before = used()
     environment = os.environ | {"PYTHONPATH": str(checkout)}
-    for words in commands:
-        subprocess.run(words, check=True, capture_output=True, cwd=checkout, env=environment)
+    for argv in commands:
+        subprocess.run(argv, check=True, capture_output=True, cwd=checkout, env=environment)
     return used() - before
 
 
@@ -74,8 +74,8 @@ def decoding(cut: Cut) -> list[str]:
 def plain(cut: Cut, target: Path) -> list[str]:
     """Return a command line that makes a clip of the same frames with the same settings of the encoder."""
     box, interval = cut.box, cut.interval
-    words = ffmpeg.clip_command(bundled_ffmpeg(), cut, target)
-    encoder = words[words.index("-c:v") : words.index("-pix_fmt")]
+    argv = ffmpeg.clip_command(bundled_ffmpeg(), cut, target)
+    encoder = argv[argv.index("-c:v") : argv.index("-pix_fmt")]
     return [
         str(bundled_ffmpeg()), "-v", "error", "-nostdin", "-y", "-threads", "1",
         "-ss", f"{interval.start:g}", "-t", f"{interval.seconds:g}", "-i", str(cut.raw),
@@ -96,28 +96,28 @@ async def probing(cuts: list[Cut], clips: list[Path]) -> float:
 
 def main_job(directory: Path, raws: Path) -> list[str]:
     """Return the command line of the main job over videos that are there."""
-    words = ["--out", str(directory), "--source", str(raws / "tables"), "--raw-dir", str(raws)]
-    return [sys.executable, "-m", "hdtf_async", *words, "--yt-dlp-args=--never-asked"]
+    options = ["--out", str(directory), "--source", str(raws / "tables"), "--raw-dir", str(raws)]
+    return [sys.executable, "-m", "hdtf_async", *options, "--yt-dlp-args=--never-asked"]
 
 
-async def benchmark(said: argparse.Namespace, directory: Path) -> None:
+async def benchmark(args: argparse.Namespace, directory: Path) -> None:
     """Print the table."""
-    footage = said.footage or directory / "footage"
-    videos = await prepare(footage, 3, said.parts)
+    footage = args.footage or directory / "footage"
+    videos = await prepare(footage, 3, args.parts)
     raws = directory / "raws"
     raws.mkdir()
     for video in videos:
         (raws / f"RD_{video.name}.mp4").symlink_to(
             footage.absolute() / video.youtube_id / f"{ITAGS[video.height]}.mp4"
         )
-    write_tables(raws / "tables", videos, said.parts)
+    write_tables(raws / "tables", videos, args.parts)
     async with Prober() as prober:
-        cuts = [await cut_of(prober, one, raws / f"RD_{one.name}.mp4", said.parts) for one in videos]
+        cuts = [await cut_of(prober, one, raws / f"RD_{one.name}.mp4", args.parts) for one in videos]
     tool = bundled_ffmpeg()
     clips = [directory / f"{number}.mp4" for number in range(len(cuts))]
     pairs = list(zip(cuts, clips, strict=True))
-    came: dict[str, list[float]] = {}
-    for number in range(said.runs):
+    costs: dict[str, list[float]] = {}
+    for number in range(args.runs):
         figures = {
             "plain ffmpeg": cost(*(plain(cut, clip) for cut, clip in pairs)),
             "decoding alone": cost(*map(decoding, cuts)),
@@ -126,19 +126,19 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
             "probing": await probing(cuts, clips),
             "the main job": cost(main_job(directory / f"run {number}", raws)),
         }
-        if said.other is not None:
+        if args.other is not None:
             job = main_job(directory / f"other run {number}", raws)
-            figures["the other main job"] = cost(job, checkout=said.other)
+            figures["the other main job"] = cost(job, checkout=args.other)
         for name, figure in figures.items():
-            came.setdefault(name, []).append(figure)
-    seconds = clip_of(said.parts).seconds * len(videos)
-    frames = sum(round(video.film.fps * clip_of(said.parts).seconds) for video in videos)
+            costs.setdefault(name, []).append(figure)
+    seconds = clip_of(args.parts).seconds * len(videos)
+    frames = sum(round(video.film.fps * clip_of(args.parts).seconds) for video in videos)
     print(
-        f"{len(videos)} clips, {seconds:g} s in all, {os.cpu_count()} CPUs, medians of {said.runs}\n"
+        f"{len(videos)} clips, {seconds:g} s in all, {os.cpu_count()} CPUs, medians of {args.runs}\n"
         f"{'':22}{'CPU s':>8}{'ms/frame':>10}{'ratio':>7}"
     )
-    for name, runs in came.items():
-        ratio = median(run / floor for run, floor in zip(runs, came["plain ffmpeg"], strict=True))
+    for name, runs in costs.items():
+        ratio = median(run / floor for run, floor in zip(runs, costs["plain ffmpeg"], strict=True))
         print(f"{name:22}{median(runs):8.2f}{1000 * median(runs) / frames:10.2f}{ratio:7.2f}")
 
 
@@ -149,9 +149,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
     parser.add_argument("--other", type=Path, metavar="DIR", help="another checkout of this program")
-    said = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="floor-") as temporary:
-        anyio.run(benchmark, said, Path(temporary))
+        anyio.run(benchmark, args, Path(temporary))
 
 
 if __name__ == "__main__":

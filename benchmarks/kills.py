@@ -38,7 +38,7 @@ from kill_runs import SLOWLY, TARGETS, Command, Killing, Series, fake_tools, rea
 
 FORMS = ("--size", "96"), ("--size", "64", "--recut")
 """Options of the existing clips, and of those that replace them."""
-SOUND = ("--audio", "both")
+WITH_AUDIO = ("--audio", "both")
 MOST_KILLS = 10
 """Maximum per series."""
 SHARES = {"empty directory": 6, "other settings": 2, "deleted videos": 2, "with audio": 3}
@@ -47,7 +47,7 @@ EVERY = 50
 """Kills between two lines of progress."""
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
@@ -82,7 +82,12 @@ class Record:
 
 
 def jobs(
-    make: Callable[..., Command], directory: Path, chance: Random, pool: ThreadPoolExecutor, *, sound: bool
+    make: Callable[..., Command],
+    directory: Path,
+    chance: Random,
+    pool: ThreadPoolExecutor,
+    *,
+    with_audio: bool,
 ) -> dict[str, Killing]:
     """Run each kind of job without kills, as many in parallel as later, and return how to kill it."""
 
@@ -94,7 +99,7 @@ def jobs(
     first = [run(1), run(2, *before), run(3, "--no-keep-raw")]
     plain, small, none = (each.result() for each in first)
     other = run(4, *after, begin=small).result()
-    heard = run(5, *SOUND).result() if sound else None
+    heard = run(5, *WITH_AUDIO).result() if with_audio else None
     for right in filter(None, (plain, small, other, none, heard)):
         print(
             f"without kills: {right.seconds:.1f} s, {right.steps} steps, exit code {right.code}", flush=True
@@ -103,7 +108,7 @@ def jobs(
         "empty directory": Killing(make, plain, chance),
         "other settings": Killing(partial(_with, make, after), other, chance, begin=small),
         "deleted videos": Killing(partial(_with, make, ("--no-keep-raw",)), none, chance, also=plain),
-    } | ({} if heard is None else {"with audio": Killing(partial(_with, make, SOUND), heard, chance)})
+    } | ({} if heard is None else {"with audio": Killing(partial(_with, make, WITH_AUDIO), heard, chance)})
 
 
 def _with(make: Callable[..., Command], more: tuple[str, ...], directory: Path) -> Command:
@@ -126,7 +131,7 @@ class Task:
 
 
 def kill(  # noqa: PLR0913 - called once
-    wanted: int,
+    requested: int,
     killings: dict[str, Killing],
     chance: Random,
     directory: Path,
@@ -138,7 +143,7 @@ def kill(  # noqa: PLR0913 - called once
     """Kill this many runs and print each error when it is found."""
     record = Record()
     begun = time.monotonic()
-    number = told_at = planned = 0
+    number = reported_at = planned = 0
     under_way: set[Future[tuple[Task, Series]]] = set()
 
     def more() -> Task:
@@ -148,13 +153,13 @@ def kill(  # noqa: PLR0913 - called once
         (kind,) = chance.choices(list(killings), [SHARES[kind] for kind in killings])
         # A separate generator: a series must not depend on which others run in parallel.
         killing = replace(killings[kind], chance=Random(chance.random()))  # noqa: S311 - as in `main`
-        kills = min(chance.randint(1, MOST_KILLS), wanted - planned)
+        kills = min(chance.randint(1, MOST_KILLS), requested - planned)
         planned += kills
         return Task(number, kind, killing, directory / f"series-{number}", kills)
 
     try:
-        while record.kills() < wanted:
-            while planned < wanted and len(under_way) < at_once:
+        while record.kills() < requested:
+            while planned < requested and len(under_way) < at_once:
                 under_way.add(pool.submit(more().run))
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             for each in done:
@@ -167,8 +172,8 @@ def kill(  # noqa: PLR0913 - called once
                     shutil.copy(task.out.with_suffix(".words"), keep)
                 for left in (task.out, task.out.with_suffix(".tools")):
                     shutil.rmtree(left, ignore_errors=True)
-            if record.kills() // EVERY > told_at:
-                told_at = record.kills() // EVERY
+            if record.kills() // EVERY > reported_at:
+                reported_at = record.kills() // EVERY
                 print(
                     f"{time.monotonic() - begun:7.0f} s: {record.kills()} kills in {len(record.all)} series,"
                     f" {record.wrong()} with errors",
@@ -237,14 +242,14 @@ def show(record: Record) -> None:
 
 def main() -> int:
     """Run the benchmark; return 1 if there was an error."""
-    said = arguments()
-    chance = Random(said.seed)  # noqa: S311 - it chooses times
+    args = parse_arguments()
+    chance = Random(args.seed)  # noqa: S311 - it chooses times
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kills-")))
-        keep = said.keep or Path(tempfile.mkdtemp(prefix="kills-with-faults-"))
+        keep = args.keep or Path(tempfile.mkdtemp(prefix="kills-with-faults-"))
         keep.mkdir(parents=True, exist_ok=True)
         make: Callable[..., Command] = fake_tools
-        if said.real is not None:
+        if args.real is not None:
             source = directory / "tables"
             demo.write_tables(source)
             portal = stack.enter_context(start_blocking_portal())
@@ -253,10 +258,10 @@ def main() -> int:
             def make(_tools: Path, *more: str) -> Command:
                 return real_tools(site, source, *more)
 
-        pool = stack.enter_context(ThreadPoolExecutor(said.at_once))
-        killings = jobs(make, directory, chance, pool, sound=said.real is not None)
+        pool = stack.enter_context(ThreadPoolExecutor(args.at_once))
+        killings = jobs(make, directory, chance, pool, with_audio=args.real is not None)
         record = kill(
-            said.real or said.fake, killings, chance, directory, keep, pool=pool, at_once=said.at_once
+            args.real or args.fake, killings, chance, directory, keep, pool=pool, at_once=args.at_once
         )
         show(record)
         if record.wrong():

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 from load_runs import Most, load, write_tables
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[421, 10_000, 100_000])
@@ -39,8 +39,8 @@ def arguments() -> argparse.Namespace:
 
 def peak() -> float:
     """Return the peak resident memory of this process in MB; macOS reports it in bytes, others in KiB."""
-    told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return told / (1e6 if platform.system() == "Darwin" else 1e6 / 1024)
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return resident / (1e6 if platform.system() == "Darwin" else 1e6 / 1024)
 
 
 def measure(rows: int, directory: Path) -> dict[str, float]:
@@ -61,18 +61,18 @@ def measure(rows: int, directory: Path) -> dict[str, float]:
 
 def main() -> None:
     """Print a line for each length."""
-    said = arguments()
-    if said.one:
-        with tempfile.TemporaryDirectory(prefix="load-", dir=said.dir) as directory:
-            print(json.dumps(measure(said.rows[0], Path(directory))))
+    args = parse_arguments()
+    if args.one:
+        with tempfile.TemporaryDirectory(prefix="load-", dir=args.dir) as directory:
+            print(json.dumps(measure(args.rows[0], Path(directory))))
         return
     row = "{:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {:>6} {:>6} {:>8} {:>9} {:>8} {:>8}"
     heads = ("rows", "made", "failed", "s", "ms/row", "CPU ms", "files", "tasks", "threads", "rerun s")
     print(row.format(*heads, "peak MB", "rerun MB"))
-    for rows in said.rows:
-        words = [sys.executable, __file__, "--one", "--rows", str(rows)]
-        words += [] if said.dir is None else ["--dir", str(said.dir)]
-        one = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    for rows in args.rows:
+        argv = [sys.executable, __file__, "--one", "--rows", str(rows)]
+        argv += [] if args.dir is None else ["--dir", str(args.dir)]
+        one = json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
         figures = (
             *(rows, one["made"], one["failed"], f"{one['first s']:.1f}"),
             *(f"{1000 * one[what] / rows:.2f}" for what in ("first s", "first CPU s")),

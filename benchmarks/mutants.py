@@ -276,7 +276,7 @@ class Watch:
 
     root: Path
     fixtures: dict[str, float] = field(default_factory=dict)
-    took: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    durations: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     passed: dict[str, bool] = field(default_factory=dict)
     entered: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
     _running: str = ""
@@ -306,7 +306,7 @@ class Watch:
         finally:
             sys.settrace(None)
             shared = sum(self.fixtures.get(name, 0.0) for name in getattr(item, "fixturenames", ()))
-            self.took[item.nodeid] += shared
+            self.durations[item.nodeid] += shared
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
@@ -315,7 +315,7 @@ class Watch:
         try:
             return (yield)
         finally:
-            self.took[item.nodeid] += _cpu() - begun
+            self.durations[item.nodeid] += _cpu() - begun
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take in whether a test passes."""
@@ -329,13 +329,13 @@ class Watch:
         if self._calls > MOST_CALLS:  # by then it has entered what it enters
             sys.settrace(None)
 
-    def told(self) -> dict[str, Any]:
+    def measurements(self) -> dict[str, Any]:
         """Return what was measured, and which modules may be imported before the process is forked."""
         prefix = f"{self.root}/"
         return {
             "tests": {
                 test: (
-                    self.took[test],
+                    self.durations[test],
                     [(path.removeprefix(prefix), name) for path, name in sorted(self.entered[test])],
                 )
                 for test, passed in self.passed.items()
@@ -370,7 +370,7 @@ class Chosen:
         if report.failed:
             self.failed = report.nodeid
 
-    def told(self) -> dict[str, Any]:
+    def measurements(self) -> dict[str, Any]:
         """Return which test failed."""
         return {"failed": self.failed}
 
@@ -380,7 +380,7 @@ class Copy:
 
     def __init__(self, root: Path, directory: Path) -> None:
         self.root = directory / "copy"
-        self._told = directory / "told.json"
+        self._report = directory / "report.json"
         self._base = directory / "base"
         shutil.copytree(root, self.root, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
 
@@ -388,7 +388,7 @@ class Copy:
         self, plugin: Watch | Chosen, arguments: list[str], seconds: float
     ) -> tuple[int | None, dict[str, Any]]:
         """Run pytest; return its exit code, None where it took too long, and what the plugin tells."""
-        self._told.unlink(missing_ok=True)
+        self._report.unlink(missing_ok=True)
         sys.stdout.flush()
         child = os.fork()
         if not child:
@@ -409,8 +409,8 @@ class Copy:
                 os.waitpid(child, 0)
         if not ended[0]:
             return None, {}
-        told = json.loads(self._told.read_text("utf-8")) if self._told.exists() else {}
-        return os.waitstatus_to_exitcode(ended[1]), told
+        report = json.loads(self._report.read_text("utf-8")) if self._report.exists() else {}
+        return os.waitstatus_to_exitcode(ended[1]), report
 
     def _in_child(self, plugin: Watch | Chosen, arguments: list[str]) -> int:
         os.setsid()
@@ -423,15 +423,15 @@ class Copy:
         code = pytest.main(
             ["-q", "--assert=plain", f"--basetemp={self._base}", "-p", "no:randomly", *arguments], [plugin]
         )
-        self._told.write_text(json.dumps(plugin.told()), "utf-8")
+        self._report.write_text(json.dumps(plugin.measurements()), "utf-8")
         return int(code)
 
     def measure(self, path: str) -> dict[str, Any]:
         """Run the tests of a file on the unchanged package; return what is known of them."""
-        code, told = self.run(Watch(self.root), [path], 3600)
-        if code not in {0, 1} or not told["tests"]:
+        code, measured = self.run(Watch(self.root), [path], 3600)
+        if code not in {0, 1} or not measured["tests"]:
             raise SystemExit(f"{path}: its tests cannot be run, or all fail (exit code {code})")
-        return told
+        return measured
 
     def test(
         self, module: Module, mutant: Mutant, plugin: Chosen, files: list[str], seconds: float
@@ -443,12 +443,12 @@ class Copy:
         at = random.SystemRandom().randrange(1 << 30)
         os.utime(path, (at, at))  # no compiled file of another change is taken
         try:
-            code, told = self.run(plugin, ["-x", *files], seconds)
+            code, report = self.run(plugin, ["-x", *files], seconds)
         finally:
             path.write_bytes(unchanged)
         if code is None:
             return "noticed", "takes too long"
-        return "survived" if code in {0, 5} else "noticed", told.get("failed", "") or f"exit code {code}"
+        return "survived" if code in {0, 5} else "noticed", report.get("failed", "") or f"exit code {code}"
 
 
 class Results:
@@ -456,21 +456,21 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, dict[str, Any]] = {}
+        self._records: dict[str, dict[str, Any]] = {}
         if path.exists():
             for line in path.read_text("utf-8").splitlines():
                 with suppress(ValueError):  # the last line of a call that was killed
                     record = json.loads(line)
-                    self._known[record["key"]] = record
+                    self._records[record["key"]] = record
 
     def get(self, find: Callable[[], dict[str, Any]], *of: object) -> dict[str, Any]:
         """Return a record, found now or before for the same things."""
         key = hashlib.sha256(repr(of).encode()).hexdigest()[:20]
-        if key not in self._known:
-            self._known[key] = {"key": key} | find()
+        if key not in self._records:
+            self._records[key] = {"key": key} | find()
             with self._path.open("a", encoding="utf-8") as file:
-                file.write(f"{json.dumps(self._known[key])}\n")
-        return self._known[key]
+                file.write(f"{json.dumps(self._records[key])}\n")
+        return self._records[key]
 
 
 def examine(  # noqa: PLR0913 - what a person may choose
@@ -480,9 +480,9 @@ def examine(  # noqa: PLR0913 - what a person may choose
     modules = {name: Module(root, name) for name in names}
     every = [mutant for module in modules.values() for mutant in module.mutants]
     same = equivalents(root)
-    known = {(mutant.module, mutant.scope.name, mutant.change) for mutant in every}
+    existing = {(mutant.module, mutant.scope.name, mutant.change) for mutant in every}
     lost = {name for name, _, _ in same if not path_of(root, name).exists()}
-    if gone := [one for one in same if one not in known and one[0] in modules.keys() | lost]:
+    if gone := [one for one in same if one not in existing and one[0] in modules.keys() | lost]:
         raise SystemExit(f"{EQUIVALENT} lists what is no possible change any more: {gone}")
     chosen = random.Random(seed).sample(every, min(count, len(every)))  # noqa: S311 - guards nothing
     print(f"{len(chosen)} of {len(every)} possible changes, seed {seed}", flush=True)
@@ -512,10 +512,10 @@ def _measured(repository: Copy, results: Results, files: list[str]) -> dict[str,
     tests: dict[str, Test] = {}
     for path in files:
         content = (repository.root / path).read_bytes()
-        told = results.get(partial(repository.measure, path), path, content)
-        for test, (seconds, entered) in told["tests"].items():
+        measured = results.get(partial(repository.measure, path), path, content)
+        for test, (seconds, entered) in measured["tests"].items():
             tests[test] = Test(seconds, frozenset((module, name) for module, name in entered))
-        for name in told["modules"]:
+        for name in measured["modules"]:
             if name.partition(".")[0] not in {PACKAGE, "_pytest", "pytest"}:
                 with suppress(ImportError):
                     importlib.import_module(name)
@@ -567,10 +567,10 @@ def main() -> int:
         "--budget", type=float, default=10, help="seconds of CPU for the tests after one change"
     )
     parser.add_argument("--root", type=Path, default=ROOT, help="repository whose package is changed")
-    told = parser.parse_args()
-    names = told.module or [*pure_modules(told.root), *DECIDING]
+    args = parser.parse_args()
+    names = args.module or [*pure_modules(args.root), *DECIDING]
     share = examine(
-        told.root, names, Results(told.results), seed=told.seed, count=told.count, budget=told.budget
+        args.root, names, Results(args.results), seed=args.seed, count=args.count, budget=args.budget
     )
     return int(share < LEAST_NOTICED)
 

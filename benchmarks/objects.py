@@ -39,12 +39,12 @@ def main(rows: int) -> None:
             front.asked.clear()
             begun = time.monotonic()
             report = anyio.run(load, f"s3://{BUCKET}/clips", tables, Most())
-            took = time.monotonic() - begun
-            told = front.counted()
+            seconds = time.monotonic() - begun
+            requests = front.counted()
             clips = len(report.done) + report.there
-            print(f"a run that {what} {clips} clips, in {took:.1f} s: {sum(told.values())} requests,"
-                  f" {sum(told.values()) / clips:.3f} per clip")  # fmt: skip
-            for kind, number in sorted(told.items(), key=lambda each: -each[1]):
+            print(f"a run that {what} {clips} clips, in {seconds:.1f} s: {sum(requests.values())} requests,"
+                  f" {sum(requests.values()) / clips:.3f} per clip")  # fmt: skip
+            for kind, number in sorted(requests.items(), key=lambda each: -each[1]):
                 print(f"  {number:>7} {kind}")
         journal = [len(text) for key, text in front.content().items() if "/_journal/" in key]
         print(f"{len(journal)} segments, {sum(journal) / clips:.0f} bytes per clip;"

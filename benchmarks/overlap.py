@@ -73,7 +73,7 @@ LATENCY = 0.05
 
 
 @dataclass
-class Came:
+class RunCost:
     """Cost of one run."""
 
     seconds: float
@@ -98,11 +98,11 @@ async def timed(out: Path, options: Options) -> tuple[Report, float]:
     return run.report, first
 
 
-def one_run(what: str, directory: Path) -> Came:
+def one_run(what: str, directory: Path) -> RunCost:
     """Run the job, or one of its lanes, in this process and its children."""
-    told = json.loads((directory / "job.json").read_text(encoding="utf-8"))
+    job = json.loads((directory / "job.json").read_text(encoding="utf-8"))
     out = directory / what
-    options = Options(source=directory / "tables", pace=0, yt_dlp_args=tuple(shlex.split(told["arguments"])))
+    options = Options(source=directory / "tables", pace=0, yt_dlp_args=tuple(shlex.split(job["arguments"])))
     if what == "network":
         options = Options(
             source=options.source,
@@ -117,7 +117,7 @@ def one_run(what: str, directory: Path) -> Came:
             yt_dlp_args=("--never-asked",),
         )
     if what == "alone":
-        options = replace(options, videos=(told["alone"],))
+        options = replace(options, videos=(job["alone"],))
     begun = time.monotonic()
     report, first = anyio.run(timed, out, options)
     seconds = time.monotonic() - begun
@@ -126,7 +126,7 @@ def one_run(what: str, directory: Path) -> Came:
     own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     supervisor = own.ru_utime + own.ru_stime
     records = [json.loads(line) for line in (out / "_journal.jsonl").read_text(encoding="utf-8").splitlines()]
-    return Came(
+    return RunCost(
         seconds,
         supervisor + others.ru_utime + others.ru_stime,
         supervisor,
@@ -152,19 +152,19 @@ def write_copying_ffmpeg(path: Path, clips: Path) -> None:
     path.chmod(0o755)
 
 
-async def regime(name: str, videos: Sequence[Video], said: argparse.Namespace, directory: Path) -> str:
+async def regime(name: str, videos: Sequence[Video], args: argparse.Namespace, directory: Path) -> str:
     """Run one regime and return its row."""
-    came, site_cpu = await runs_over(
-        (LINES[name], CONNECTION), ("whole", "network", "encodes"), videos, said, directory
+    costs, site_cpu = await runs_over(
+        (LINES[name], CONNECTION), ("whole", "network", "encodes"), videos, args, directory
     )
-    return row(name, came, site_cpu)
+    return row(name, costs, site_cpu)
 
 
-async def small(name: str, videos: Sequence[Video], said: argparse.Namespace, directory: Path) -> str:
+async def small(name: str, videos: Sequence[Video], args: argparse.Namespace, directory: Path) -> str:
     """Run the small job over one line and return its row."""
     total, connection = SMALL_LINES[name]
-    came, site_cpu = await runs_over((total, connection), ("whole", "alone"), videos, said, directory)
-    whole, alone = came["whole"], came["alone"]
+    costs, site_cpu = await runs_over((total, connection), ("whole", "alone"), videos, args, directory)
+    whole, alone = costs["whole"], costs["alone"]
     seconds, first = median(one.seconds for one in whole), median(one.first for one in alone)
     cpu = median(one.cpu for one in whole) + site_cpu
     last = median(one.shortest_encode for one in whole)
@@ -186,77 +186,77 @@ async def runs_over(
     line: tuple[int, int | None],
     kinds: Sequence[str],
     videos: Sequence[Video],
-    said: argparse.Namespace,
+    args: argparse.Namespace,
     directory: Path,
-) -> tuple[dict[str, list[Came]], float]:
+) -> tuple[dict[str, list[RunCost]], float]:
     """Run each kind of job several times; return what they took, and the mock server's CPU seconds."""
     fault = Fault(latency=LATENCY)
     answer = Answer(bandwidth=line[1], media=(fault,), player=(fault,))
     answers = {video.youtube_id: answer for video in videos}
-    came: dict[str, list[Came]] = {kind: [] for kind in kinds}
+    costs: dict[str, list[RunCost]] = {kind: [] for kind in kinds}
     site_cpu: list[float] = []
-    parts = SMALL_PARTS if said.small else 1
-    async with demo.stand_in(said.footage, answers, Conditions(bandwidth=line[0])) as site:
+    parts = SMALL_PARTS if args.small else 1
+    async with demo.stand_in(args.footage, answers, Conditions(bandwidth=line[0])) as site:
         os.environ.update(site.environment)
-        for number in range(said.runs):
+        for number in range(args.runs):
             run = directory / f"{line} {number}"
             write_tables(run / "tables", videos, parts)
             job = {"arguments": site.yt_dlp_args, "alone": videos[1].name}
             (run / "job.json").write_text(json.dumps(job), encoding="utf-8")
             write_copying_ffmpeg(run / "copying_ffmpeg", run / "whole")
-            for what, runs in came.items():
+            for what, runs in costs.items():
                 before = cpu_seconds_of(site.pid)
-                words = [sys.executable, __file__, "--one", what, "--dir", str(run)]
-                done = await anyio.run_process(words, stderr=None)
-                runs.append(Came(**json.loads(done.stdout.splitlines()[-1])))
+                argv = [sys.executable, __file__, "--one", what, "--dir", str(run)]
+                done = await anyio.run_process(argv, stderr=None)
+                runs.append(RunCost(**json.loads(done.stdout.splitlines()[-1])))
                 if what == "whole":
                     site_cpu.append(cpu_seconds_of(site.pid) - before)
             shutil.rmtree(run)
-    return came, median(site_cpu)
+    return costs, median(site_cpu)
 
 
-def row(name: str, came: dict[str, list[Came]], site_cpu: float) -> str:
+def row(name: str, costs: dict[str, list[RunCost]], site_cpu: float) -> str:
     """Return a row of the table; each number is a median."""
-    whole = median(one.seconds for one in came["whole"])
-    network = median(one.seconds for one in came["network"])
-    encodes = median(one.seconds for one in came["encodes"])
-    cpu = median(one.cpu for one in came["whole"])
-    first = median(one.shortest_download for one in came["whole"])
-    last = median(one.shortest_encode for one in came["whole"])
+    whole = median(one.seconds for one in costs["whole"])
+    network = median(one.seconds for one in costs["network"])
+    encodes = median(one.seconds for one in costs["encodes"])
+    cpu = median(one.cpu for one in costs["whole"])
+    first = median(one.shortest_download for one in costs["whole"])
+    last = median(one.shortest_encode for one in costs["whole"])
     bounds = {
         "network": network + last,
         "encodes": first + encodes,
         "CPUs": (cpu + site_cpu) / (os.cpu_count() or 1),
     }
     which = max(bounds, key=lambda bound: bounds[bound])
-    supervisor = median(one.supervisor / (one.cpu - one.supervisor) for one in came["whole"])
+    supervisor = median(one.supervisor / (one.cpu - one.supervisor) for one in costs["whole"])
     return (
         f"{name:15}{whole:9.1f}{bounds['network']:9.1f}{bounds['encodes']:9.1f}{bounds['CPUs']:9.1f}"
         f"{whole / bounds[which]:8.3f}  {which:9}{supervisor:11.1%}{site_cpu:11.1f}"
     )
 
 
-async def benchmark(said: argparse.Namespace, directory: Path) -> None:
+async def benchmark(args: argparse.Namespace, directory: Path) -> None:
     """Run all regimes and print the table."""
-    said.footage = said.footage or directory / "footage"
-    if said.small:
-        videos = await prepare(said.footage, SMALL_VIDEOS, SMALL_PARTS)
+    args.footage = args.footage or directory / "footage"
+    if args.small:
+        videos = await prepare(args.footage, SMALL_VIDEOS, SMALL_PARTS)
         print(
-            f"{SMALL_VIDEOS} videos of one clip each, {os.cpu_count()} CPUs, medians of {said.runs}; seconds"
+            f"{SMALL_VIDEOS} videos of one clip each, {os.cpu_count()} CPUs, medians of {args.runs}; seconds"
         )
         titles = f"{'limited':22}{'makespan':>9}{'alone':>8}{'first':>8}{'first + CPUs':>13}{'network':>9}"
         print(f"{titles}{'ratio':>8}  runs")
-        for name in said.line or SMALL_LINES:
-            print(await small(name, videos, said, directory), flush=True)
+        for name in args.line or SMALL_LINES:
+            print(await small(name, videos, args, directory), flush=True)
         return
-    videos = await prepare(said.footage, said.videos)
+    videos = await prepare(args.footage, args.videos)
     print(
-        f"{said.videos} videos of one clip each, {os.cpu_count()} CPUs, medians of {said.runs}; seconds\n"
+        f"{args.videos} videos of one clip each, {os.cpu_count()} CPUs, medians of {args.runs}; seconds\n"
         f"{'regime':15}{'makespan':>9}{'network':>9}{'encodes':>9}{'CPUs':>9}{'ratio':>8}  "
         f"{'bound by':9}{'supervisor':>11}{'mock CPU s':>11}"
     )
-    for name in said.regime or LINES:
-        print(await regime(name, videos, said, directory), flush=True)
+    for name in args.regime or LINES:
+        print(await regime(name, videos, args, directory), flush=True)
 
 
 def main() -> None:
@@ -272,12 +272,12 @@ def main() -> None:
     parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
     parser.add_argument("--one", choices=("whole", "network", "encodes", "alone"), help=argparse.SUPPRESS)
     parser.add_argument("--dir", type=Path, help=argparse.SUPPRESS)
-    said = parser.parse_args()
-    if said.one:
-        print(json.dumps(asdict(one_run(said.one, said.dir))))
+    args = parser.parse_args()
+    if args.one:
+        print(json.dumps(asdict(one_run(args.one, args.dir))))
         return
     with tempfile.TemporaryDirectory(prefix="overlap-") as temporary:
-        anyio.run(benchmark, said, Path(temporary))
+        anyio.run(benchmark, args, Path(temporary))
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ QUIET = ("-hide_banner", "-loglevel", "error", "-nostdin", "-y")
 
 
 @dataclass
-class Came:
+class SideCost:
     """Cost of one side."""
 
     seconds: float
@@ -95,31 +95,31 @@ def common_way(video: Video, interval: Interval, out: Path, site_arguments: Sequ
     raw = out / "_videos_raw" / f"RD_{video.name}.mp4"
     if subprocess.run(download_command(video, raw, site_arguments), check=False).returncode:
         return False
-    told = subprocess.run(probe_command(raw), capture_output=True, text=True, check=False).stderr
-    if not re.search(rf"Video: .*\b\d+x{video.height}\b", told):
+    stderr = subprocess.run(probe_command(raw), capture_output=True, text=True, check=False).stderr
+    if not re.search(rf"Video: .*\b\d+x{video.height}\b", stderr):
         return False
-    words = cut_command(video, interval, raw, out / f"RD_{video.name}_000.mp4")
-    return subprocess.run(words, check=False).returncode == 0
+    argv = cut_command(video, interval, raw, out / f"RD_{video.name}_000.mp4")
+    return subprocess.run(argv, check=False).returncode == 0
 
 
-def side(which: str, directory: Path) -> Came:
+def side(which: str, directory: Path) -> SideCost:
     """Run the whole job in this process and its children."""
-    told = json.loads((directory / "job.json").read_text(encoding="utf-8"))
-    videos = anyio.run(prepare, directory / "footage", told["videos"], told["parts"])
+    job = json.loads((directory / "job.json").read_text(encoding="utf-8"))
+    videos = anyio.run(prepare, directory / "footage", job["videos"], job["parts"])
     out = directory / which
-    site_arguments = shlex.split(told["arguments"])
+    site_arguments = shlex.split(job["arguments"])
     begun = time.monotonic()
     if which == "common":
         (out / "_videos_raw").mkdir(parents=True)
         with ProcessPoolExecutor(WORKERS) as pool:
-            way = partial(common_way, interval=clip_of(told["parts"]), out=out, site_arguments=site_arguments)
+            way = partial(common_way, interval=clip_of(job["parts"]), out=out, site_arguments=site_arguments)
             clips = sum(pool.map(way, videos))
     else:
         options = Options(source=directory / "tables", pace=0, yt_dlp_args=tuple(site_arguments))
         clips = len(anyio.run(hdtf_async.download, out, options).done)
     seconds = time.monotonic() - begun
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return Came(seconds, sum(one.ru_utime + one.ru_stime for one in used), clips)
+    return SideCost(seconds, sum(one.ru_utime + one.ru_stime for one in used), clips)
 
 
 def similarity(video: Video, interval: Interval, clip: Path, footage: Path) -> float:
@@ -129,7 +129,7 @@ def similarity(video: Video, interval: Interval, clip: Path, footage: Path) -> f
         f"[1:v]trim=end={interval.seconds:g},crop={box.width}:{box.height}:{box.left}:{box.top},"
         "setpts=N/25/TB"
     )
-    told = subprocess.run(
+    stderr = subprocess.run(
         [
             str(bundled_ffmpeg()), "-hide_banner", "-nostdin", "-i", str(clip),
             "-ss", f"{interval.start:g}", "-i", str(source),
@@ -137,61 +137,61 @@ def similarity(video: Video, interval: Interval, clip: Path, footage: Path) -> f
         ],
         capture_output=True, text=True, check=True,
     ).stderr  # fmt: skip
-    found = re.search(r"SSIM .*All:([0-9.]+)", told)
+    found = re.search(r"SSIM .*All:([0-9.]+)", stderr)
     if found is None:
-        raise RuntimeError(told[-500:])
+        raise RuntimeError(stderr[-500:])
     return float(found[1])
 
 
-async def benchmark(said: argparse.Namespace, directory: Path) -> None:
+async def benchmark(args: argparse.Namespace, directory: Path) -> None:
     """Run both sides alternately and print the table."""
-    footage = said.footage or directory / "footage"
-    videos = await prepare(footage, said.videos, said.parts)
+    footage = args.footage or directory / "footage"
+    videos = await prepare(footage, args.videos, args.parts)
     answers = {
         video.youtube_id: Answer(
-            bandwidth=said.connection,
-            media=(Fault(latency=said.latency),),
-            player=(Fault(latency=said.latency),),
+            bandwidth=args.connection,
+            media=(Fault(latency=args.latency),),
+            player=(Fault(latency=args.latency),),
         )
         for video in videos
     }
-    came: dict[str, list[Came]] = {"ours": [], "common": []}
+    costs: dict[str, list[SideCost]] = {"ours": [], "common": []}
     stand_in_cpu: dict[str, list[float]] = {"ours": [], "common": []}
     raw, clip = Path("RAW.mp4"), Path("CLIP.mp4")
     print("typical script, for each video:")
     for command in (
         download_command(videos[0], raw, ()),
         probe_command(raw),
-        cut_command(videos[0], clip_of(said.parts), raw, clip),
+        cut_command(videos[0], clip_of(args.parts), raw, clip),
     ):
         print("  " + shlex.join(command))
     measured: dict[str, tuple[float, float]] = {}
-    async with demo.stand_in(footage, answers, Conditions(bandwidth=said.line)) as site:
+    async with demo.stand_in(footage, answers, Conditions(bandwidth=args.line)) as site:
         os.environ.update(site.environment)
-        for number in range(said.runs):
+        for number in range(args.runs):
             run = directory / f"run {number}"
             run.mkdir()
             (run / "footage").symlink_to(footage.absolute())
-            write_tables(run / "tables", videos, said.parts)
-            job = {"videos": said.videos, "parts": said.parts, "arguments": site.yt_dlp_args}
+            write_tables(run / "tables", videos, args.parts)
+            job = {"videos": args.videos, "parts": args.parts, "arguments": site.yt_dlp_args}
             (run / "job.json").write_text(json.dumps(job), encoding="utf-8")
-            for which in came if number % 2 else reversed(came):
+            for which in costs if number % 2 else reversed(costs):
                 before = cpu_seconds_of(site.pid)
-                words = [sys.executable, __file__, "--side", which, "--dir", str(run)]
-                done = await anyio.run_process(words, stderr=None)
-                told = Came(**json.loads(done.stdout.splitlines()[-1]))
-                came[which].append(told)
+                argv = [sys.executable, __file__, "--side", which, "--dir", str(run)]
+                done = await anyio.run_process(argv, stderr=None)
+                cost = SideCost(**json.loads(done.stdout.splitlines()[-1]))
+                costs[which].append(cost)
                 stand_in_cpu[which].append(cpu_seconds_of(site.pid) - before)
                 print(
-                    f"run {number + 1}, {which}: {told.seconds:.1f} s,"
-                    f" {told.cpu:.1f} CPU s, {told.clips} clips",
+                    f"run {number + 1}, {which}: {cost.seconds:.1f} s,"
+                    f" {cost.cpu:.1f} CPU s, {cost.clips} clips",
                     flush=True,
                 )
             if not measured:
                 measured = {
-                    which: quality(run / which, videos, clip_of(said.parts), footage) for which in came
+                    which: quality(run / which, videos, clip_of(args.parts), footage) for which in costs
                 }
-    show(came, stand_in_cpu, measured, said)
+    show(costs, stand_in_cpu, measured, args)
 
 
 def quality(out: Path, videos: Sequence[Video], interval: Interval, footage: Path) -> tuple[float, float]:
@@ -203,29 +203,29 @@ def quality(out: Path, videos: Sequence[Video], interval: Interval, footage: Pat
 
 
 def show(
-    came: dict[str, list[Came]], site: dict[str, list[float]], measured: dict[str, tuple[float, float]],
-    said: argparse.Namespace,
+    costs: dict[str, list[SideCost]], site: dict[str, list[float]], measured: dict[str, tuple[float, float]],
+    args: argparse.Namespace,
 ) -> None:  # fmt: skip
     """Print the table."""
     sides = ("ours", "common")
     rows = {
-        "seconds": [median(one.seconds for one in came[which]) for which in sides],
-        "CPU seconds": [median(one.cpu for one in came[which]) for which in sides],
+        "seconds": [median(one.seconds for one in costs[which]) for which in sides],
+        "CPU seconds": [median(one.cpu for one in costs[which]) for which in sides],
         "CPU s of mock": [median(site[which]) for which in sides],
         "SSIM": [measured[which][0] for which in sides],
         "bytes/s": [measured[which][1] for which in sides],
     }
     print(
-        f"\n{said.videos} videos of one clip of {clip_of(said.parts).seconds:g} s, {os.cpu_count()} CPUs,"
-        f" bandwidth {said.line * 8 / 1e6:g} Mb/s, connection {said.connection * 8 / 1e6:g} Mb/s,"
-        f" latency {said.latency:g} s, medians of {said.runs}"
+        f"\n{args.videos} videos of one clip of {clip_of(args.parts).seconds:g} s, {os.cpu_count()} CPUs,"
+        f" bandwidth {args.line * 8 / 1e6:g} Mb/s, connection {args.connection * 8 / 1e6:g} Mb/s,"
+        f" latency {args.latency:g} s, medians of {args.runs}"
     )
     print(f"{'':20}{'ours':>12}{'script':>12}{'ratio':>8}")
     for name, (ours, common) in rows.items():
         print(f"{name:20}{ours:12.4g}{common:12.4g}{ours / common:8.2f}")
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--videos", type=int, default=24)
@@ -246,12 +246,12 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Run the benchmark, or one side of it."""
-    said = arguments()
-    if said.side:
-        print(json.dumps(asdict(side(said.side, said.dir))))
+    args = parse_arguments()
+    if args.side:
+        print(json.dumps(asdict(side(args.side, args.dir))))
         return
     with tempfile.TemporaryDirectory(prefix="peer-") as temporary:
-        anyio.run(benchmark, said, Path(temporary))
+        anyio.run(benchmark, args, Path(temporary))
 
 
 if __name__ == "__main__":

@@ -60,5 +60,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--scale", type=int, default=1, help="multiplier of the number of disks")
     parser.add_argument("--seed", type=int, default=1)
-    said = parser.parse_args()
-    anyio.run(main, said.scale, said.seed)
+    args = parser.parse_args()
+    anyio.run(main, args.scale, args.seed)

@@ -74,10 +74,10 @@ class Measured:
     """CPU seconds per second of clip."""
 
 
-def run(words: list[str]) -> tuple[str, float]:
+def run(argv: list[str]) -> tuple[str, float]:
     """Run ffmpeg and return its stderr and its CPU seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ran = subprocess.run(words, capture_output=True, text=True, check=True)
+    ran = subprocess.run(argv, capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return ran.stdout + ran.stderr, cpu
@@ -93,8 +93,8 @@ def measure(cut: Cut, lossless: Path, target: Path, *, vmaf: bool) -> Measured:
     tool = bundled_ffmpeg()
     _, cpu = run(ffmpeg.clip_command(tool, cut, target))
     two = [str(tool), "-hide_banner", "-nostdin", "-i", str(target), "-i", str(lossless)]
-    said, _ = run([*two, "-lavfi", "ssim", "-f", "null", "-"])
-    found = re.search(r"SSIM .*All:([0-9.]+)", said)
+    stderr, _ = run([*two, "-lavfi", "ssim", "-f", "null", "-"])
+    found = re.search(r"SSIM .*All:([0-9.]+)", stderr)
     perceived = None
     if vmaf:
         perceived = re.search(
@@ -143,15 +143,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
     parser.add_argument("--all", action="store_true", help="more presets and crf values")
-    said = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="quality-") as temporary:
         directory = Path(temporary)
-        footage = said.footage or directory / "footage"
+        footage = args.footage or directory / "footage"
         anyio.run(draw, footage, FILMS)
         vmaf, made = has_vmaf(), sources(footage, directory)
         print(f"{'x264 settings':29}{'SSIM':>8}{'VMAF':>7}{'kB/s':>7}{'ratio':>7}{'CPU s/s':>9}{'ratio':>7}")
         first: Measured | None = None
-        for form in ALL if said.all else FEW:
+        for form in ALL if args.all else FEW:
             found = [
                 measure(replace(cut, settings=form), lossless, directory / "clip.mp4", vmaf=vmaf)
                 for lossless, cut in made

@@ -25,7 +25,7 @@ import block_runs
 from scenarios import render
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--videos", type=int, default=40)
@@ -40,9 +40,9 @@ def show(name: str, refused: block_runs.Refused, out: Path) -> None:
     print(f"\n== {name}")
     print("\n".join(refused.lines))
     print(summary(refused.report, out))
-    asked = sum(request["method"] == "POST" for request in refused.requests)
+    player_requests = sum(request["method"] == "POST" for request in refused.requests)
     clips = ", ".join(f"{number} {what}" for what, number in refused.accounted.items())
-    print(f"exit code {refused.report.exit_code:d}; {asked} player requests in all; clips: {clips}")
+    print(f"exit code {refused.report.exit_code:d}; {player_requests} player requests in all; clips: {clips}")
     for number, each in enumerate(refused.closed):
         videos = ", ".join(f"{video}: {times}" for video, times in each.asked.items()) or "none"
         print(
@@ -52,22 +52,22 @@ def show(name: str, refused: block_runs.Refused, out: Path) -> None:
         )
 
 
-async def main(said: argparse.Namespace) -> None:
+async def main(args: argparse.Namespace) -> None:
     """Run and print."""
     with tempfile.TemporaryDirectory(prefix="refusals-") as temporary:
         directory = Path(temporary)
         await render(directory / "footage")
-        answers = block_runs.lay_out(directory, directory / "footage", said.videos, Answer())
+        answers = block_runs.lay_out(directory, directory / "footage", args.videos, Answer())
         films = directory / "films"
-        conditions = Conditions(refusal=Refusal(said.after))
+        conditions = Conditions(refusal=Refusal(args.after))
         async with demo.stand_in(films, answers, conditions) as site:
             for name in ("first run", "second run, still blocked"):
-                refused = await block_runs.run(site, directory, pace=said.pace, cool_down=said.cool_down)
+                refused = await block_runs.run(site, directory, pace=args.pace, cool_down=args.cool_down)
                 show(name, refused, directory / "clips")
         async with demo.stand_in(films, answers) as site:
-            refused = await block_runs.run(site, directory, pace=said.pace, cool_down=said.cool_down)
+            refused = await block_runs.run(site, directory, pace=args.pace, cool_down=args.cool_down)
             show("third run, no longer blocked", refused, directory / "clips")
 
 
 if __name__ == "__main__":
-    anyio.run(main, arguments())
+    anyio.run(main, parse_arguments())

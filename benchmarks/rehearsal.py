@@ -40,7 +40,7 @@ TIMES_REAL_TIME = 16
 """Seconds of a clip that one encode creates per second."""
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--downloads", type=int, default=8)
@@ -56,25 +56,25 @@ def megabytes(usage: resource.struct_rusage) -> float:
     return usage.ru_maxrss / (1e6 if platform.system() == "Darwin" else 1e6 / 1024)
 
 
-async def rehearse(said: argparse.Namespace, directory: Path) -> None:
+async def rehearse(args: argparse.Namespace, directory: Path) -> None:
     """Run it once and print the table."""
     read = tables.read(None)
     stage = kit.Stage(
         videos=kit.footage(read.clips),
         times=kit.Times(
-            ask=(said.scale * ASK_SECONDS, 0),
-            download=(0, said.scale / BYTES_A_SECOND),
-            encode=(0, said.scale / TIMES_REAL_TIME),
+            ask=(args.scale * ASK_SECONDS, 0),
+            download=(0, args.scale / BYTES_A_SECOND),
+            encode=(0, args.scale / TIMES_REAL_TIME),
         ),
     )
     fakes = kit.install(directory, stage)
     options = Options(
         yt_dlp=fakes.yt_dlp,
         ffmpeg=fakes.ffmpeg,
-        downloads=said.downloads,
-        encodes=said.encodes,
-        pace=said.scale * said.pace,
-        limit=said.limit,
+        downloads=args.downloads,
+        encodes=args.encodes,
+        pace=args.scale * args.pace,
+        limit=args.limit,
         min_free=0,
         no_report=True,  # the fakes draw no images
     )
@@ -82,7 +82,7 @@ async def rehearse(said: argparse.Namespace, directory: Path) -> None:
     report = await hdtf_async.download(directory / "clips", options)
     processor = time.process_time() - before
 
-    show(said, report, fakes, directory / "clips" / "_journal.jsonl")
+    show(args, report, fakes, directory / "clips" / "_journal.jsonl")
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(
@@ -91,18 +91,18 @@ async def rehearse(said: argparse.Namespace, directory: Path) -> None:
     )
 
 
-def show(said: argparse.Namespace, report: hdtf_async.Report, fakes: kit.Fakes, journal: Path) -> None:
+def show(args: argparse.Namespace, report: hdtf_async.Report, fakes: kit.Fakes, journal: Path) -> None:
     """Print the results from the logs of the tools and the journal."""
     wall = report.seconds
     print(f"videos {len(fakes.jobs(['download']))}, clips written {len(report.done)} of {report.asked}")
-    print(f"wall time {wall:.1f} s at a scale of {said.scale:g}: {wall / said.scale / 60:.0f} min unscaled\n")
+    print(f"wall time {wall:.1f} s at a scale of {args.scale:g}: {wall / args.scale / 60:.0f} min unscaled\n")
     heads = ("lane", "jobs", "peak/limit", "sum s", "sum/width s", "busy s", "full")
     row = "{:8} {:>5} {:>10} {:>8} {:>11} {:>7} {:>5}"
     print(row.format(*heads))
     least = []
     for lane, kinds, width in (
-        ("network", kit.NETWORK, said.downloads),
-        ("encode", kit.ENCODE, said.encodes),
+        ("network", kit.NETWORK, args.downloads),
+        ("encode", kit.ENCODE, args.encodes),
     ):
         jobs = fakes.jobs(kinds)
         total = sum(job.ended - job.begun for job in jobs)
@@ -110,20 +110,20 @@ def show(said: argparse.Namespace, report: hdtf_async.Report, fakes: kit.Fakes, 
         figures = f"{total:.1f}", f"{least[-1]:.1f}", f"{kit.busy(jobs):.1f}", f"{least[-1] / wall:.0%}"
         print(row.format(lane, len(jobs), f"{kit.peak(jobs)}/{width}", *figures))
     one_after_the_other = sum(least)
-    least.append(said.scale * said.pace * (len(fakes.jobs(["ask"])) - 1))
+    least.append(args.scale * args.pace * (len(fakes.jobs(["ask"])) - 1))
     print(f"\nlower bound {max(least):.1f} s; wall / bound {wall / max(least):.3f}")
     print(f"sequential lanes would take {one_after_the_other:.1f} s")
     records = map(json.loads, journal.read_text("utf-8").splitlines())
-    took = {record["clip"]: record["took"] for record in records if record["type"] == "clip"}
-    more = mean(took[job.subject] - (job.ended - job.begun) for job in fakes.jobs(kit.ENCODE))
+    durations = {record["clip"]: record["took"] for record in records if record["type"] == "clip"}
+    more = mean(durations[job.subject] - (job.ended - job.begun) for job in fakes.jobs(kit.ENCODE))
     print(f"verifying, hashing and syncing a clip takes another {1000 * more:.0f} ms of its encode token")
 
 
 def main() -> None:
     """Run the benchmark in a temporary directory."""
-    said = arguments()
+    args = parse_arguments()
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as directory:
-        anyio.run(rehearse, said, Path(directory))
+        anyio.run(rehearse, args, Path(directory))
 
 
 if __name__ == "__main__":

@@ -214,7 +214,7 @@ async def _recorded(_work: VideoJob, failure: Failure) -> None:
 
 def makespan(works: Iterable[VideoJob], world: World, regime: Regime) -> float:
     """Return the duration of the run, in virtual time."""
-    took: list[float] = []
+    durations: list[float] = []
 
     async def go() -> None:
         fake, events = Fake(world, regime), EventBus()
@@ -228,10 +228,10 @@ def makespan(works: Iterable[VideoJob], world: World, regime: Regime) -> float:
         pipeline = Pipeline(parts)
         begun = anyio.current_time()
         await pipeline.run(works)
-        took.append(anyio.current_time() - begun)
+        durations.append(anyio.current_time() - begun)
 
     virtual_time.run(go)
-    return took[0]
+    return durations[0]
 
 
 Order = Callable[[list["VideoJob"]], list["VideoJob"]]

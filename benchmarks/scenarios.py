@@ -24,16 +24,16 @@ ROW = "{:45.45} {:19} {:>5} {:>4} {:>6} {:>5} {:>7}  {}"
 
 def shown(outcome: Outcome) -> str:
     """Return the row of one scenario."""
-    words = outcome.words.splitlines()
+    lines = outcome.words.splitlines()
     return ROW.format(
         outcome.scenario.name, outcome.ends or "nothing", outcome.tries, outcome.exit_code, outcome.asked,
-        outcome.fetched, outcome.twice, words[-1][:110] if words else "",
+        outcome.fetched, outcome.twice, lines[-1][:110] if lines else "",
     ) + "".join(f"\n    NOT AS EXPECTED: {wrong}" for wrong in outcome.wrong)  # fmt: skip
 
 
-async def main(words: list[str]) -> None:
+async def main(names: list[str]) -> None:
     """Run and print."""
-    chosen = [scene for scene in SCENARIOS if not words or any(word in scene.name for word in words)]
+    chosen = [scene for scene in SCENARIOS if not names or any(word in scene.name for word in names)]
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="scenarios-") as temporary:
         await render(Path(temporary) / "footage")

@@ -43,8 +43,8 @@ COPY, DECODE = ("-c", "copy"), ()
 
 def hashes(clip: Path, *how: str) -> list[str]:
     """Return the MD5 hash of each packet of a clip, or of each decoded frame."""
-    words = [str(bundled_ffmpeg()), "-v", "error", "-i", str(clip), *how, "-f", "framemd5", "-"]
-    ran = subprocess.run(words, check=True, capture_output=True, text=True)
+    argv = [str(bundled_ffmpeg()), "-v", "error", "-i", str(clip), *how, "-f", "framemd5", "-"]
+    ran = subprocess.run(argv, check=True, capture_output=True, text=True)
     return [line.rpartition(",")[2].strip() for line in ran.stdout.splitlines() if not line.startswith("#")]
 
 
@@ -55,13 +55,13 @@ def equal(one: list[str], other: list[str]) -> str:
     return f"{sum(a == b for a, b in zip(one, other, strict=True))} of {len(one)}"
 
 
-async def benchmark(said: argparse.Namespace, directory: Path) -> None:
+async def benchmark(args: argparse.Namespace, directory: Path) -> None:
     """Print the table."""
-    footage = said.footage or directory / "footage"
+    footage = args.footage or directory / "footage"
     video = (await prepare(footage, 1, 2))[0]
     path = footage / video.youtube_id / f"{ITAGS[video.height]}.mp4"
     row = model.Video("RD", video.name, video.youtube_id, video.height)
-    middle, end = BEGIN + said.seconds, BEGIN + 2 * said.seconds
+    middle, end = BEGIN + args.seconds, BEGIN + 2 * args.seconds
     intervals = {"whole": (BEGIN, end), "first": (BEGIN, middle), "second": (middle, end)}
     print(f"{'':10}{'packets before':>16}{'after the joint':>17}{'decoded frames':>16}")
     async with Prober() as prober:
@@ -70,10 +70,10 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
             for part, interval in intervals.items():
                 clip = Clip(row, 0, Interval(*interval), video.box)
                 cut = plan_cut(clip, await media.raw(prober, path, clip), settings)
-                words = ffmpeg.clip_command(bundled_ffmpeg(), cut, clips[part])
+                argv = ffmpeg.clip_command(bundled_ffmpeg(), cut, clips[part])
                 if part == "whole":
-                    words[-3:-3] = ["-force_key_frames", f"{said.seconds}"]
-                await anyio.run_process(words)
+                    argv[-3:-3] = ["-force_key_frames", f"{args.seconds}"]
+                await anyio.run_process(argv)
             packets = {part: hashes(each, *COPY) for part, each in clips.items()}
             frames = {part: hashes(each, *DECODE) for part, each in clips.items()}
             half = len(packets["first"])
@@ -88,9 +88,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=int, default=20, help="duration of each segment")
     parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
-    said = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="segments-") as temporary:
-        anyio.run(benchmark, said, Path(temporary))
+        anyio.run(benchmark, args, Path(temporary))
 
 
 if __name__ == "__main__":

@@ -58,20 +58,20 @@ if TYPE_CHECKING:
 
 SAMPLE = 200
 """Rows that are really created."""
-DEEDS = ("plan", "merge", "shard", "whole")
+OPERATIONS = ("plan", "merge", "shard", "whole")
 CALLS = (
     "stat", "lstat", "open", "fsync", "replace", "rename", "link", "unlink", "mkdir", "rmdir", "scandir",
     "listdir", "chmod", "ftruncate", "access",
 )  # fmt: skip
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--shards", type=int, default=10)
     parser.add_argument("--dir", type=Path, help="directory for temporary files")
-    parser.add_argument("--one", choices=("lay out", *DEEDS), help=argparse.SUPPRESS)
+    parser.add_argument("--one", choices=("lay out", *OPERATIONS), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -81,9 +81,9 @@ def counted() -> Iterator[Counter[str]]:
     calls: Counter[str] = Counter()
 
     def counting(name: str, real: Any) -> Any:  # noqa: ANN401 - of any function
-        def call(*words: Any, **more: Any) -> Any:  # noqa: ANN401
+        def call(*positional: Any, **more: Any) -> Any:  # noqa: ANN401
             calls[name] += 1
-            return real(*words, **more)
+            return real(*positional, **more)
 
         return call
 
@@ -126,11 +126,11 @@ def records_like(samples: list[Record], clip: Clip, form: str) -> Iterator[Recor
             "sha256": hashlib.sha256(clip.stem.encode()).hexdigest(),
             "fingerprint": form,
         }
-        told = {
+        changed = {
             "form": record["form"] | plan.row(clip, OutputSettings()),
             "metadata": record["metadata"] | own,
         }
-        yield record | {"clip": clip.stem} | told
+        yield record | {"clip": clip.stem} | changed
 
 
 def lay_out(directory: Path, rows: int, count: int) -> Counter[str]:
@@ -160,21 +160,21 @@ def lay_out(directory: Path, rows: int, count: int) -> Counter[str]:
 
 def peak() -> float:
     """Return the peak resident memory of this process in MB; macOS reports it in bytes, others in KiB."""
-    told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return told / (1e6 if platform.system() == "Darwin" else 1e6 / 1024)
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return resident / (1e6 if platform.system() == "Darwin" else 1e6 / 1024)
 
 
-def do(deed: str, directory: Path, count: int) -> dict[str, float]:
+def do(operation: str, directory: Path, count: int) -> dict[str, float]:
     """Run one operation in this process."""
     clips, source = directory / "clips", directory / "tables"
     begun, processor = time.monotonic(), time.process_time()
-    if deed == "plan":
+    if operation == "plan":
         plan.make(tables.read(source), Options(source=source), there={}, failed={})
-    elif deed == "merge":
+    elif operation == "merge":
         anyio.run(manifests.merge, clips)
     else:
         # The settings of `load_runs` are the defaults.
-        shard = Shard(0, count) if deed == "shard" else None
+        shard = Shard(0, count) if operation == "shard" else None
         report = anyio.run(partial(load, clips, source, Most(), shard=shard))
         if report.done or report.not_tried:
             raise RuntimeError(f"the run was not complete: {report.ended()}")
@@ -182,45 +182,46 @@ def do(deed: str, directory: Path, count: int) -> dict[str, float]:
     return {"s": seconds, "CPU s": processor, "MB": peak()}
 
 
-def apart(deed: str, directory: Path, count: int, rows: int = 0) -> dict[str, Any]:
+def apart(operation: str, directory: Path, count: int, rows: int = 0) -> dict[str, Any]:
     """Run one operation in a separate process.
 
     None runs in this one: a child inherits the peak memory of its parent.
     """
-    words = [sys.executable, __file__, "--one", deed, "--dir", str(directory), "--shards", str(count)]
-    words += ["--rows", str(rows)]
-    told: dict[str, Any] = json.loads(
-        subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    argv = [sys.executable, __file__, "--one", operation, "--dir", str(directory), "--shards", str(count)]
+    argv += ["--rows", str(rows)]
+    measured: dict[str, Any] = json.loads(
+        subprocess.run(argv, check=True, capture_output=True, text=True).stdout
     )
-    return told
+    return measured
 
 
 def main() -> None:
     """Print a line for each number of rows and operation."""
-    said = arguments()
-    if said.one == "lay out":
-        print(json.dumps(lay_out(said.dir, said.rows[0], said.shards)))
+    args = parse_arguments()
+    if args.one == "lay out":
+        print(json.dumps(lay_out(args.dir, args.rows[0], args.shards)))
         return
-    if said.one:
-        print(json.dumps(do(said.one, said.dir, said.shards)))
+    if args.one:
+        print(json.dumps(do(args.one, args.dir, args.shards)))
         return
     print(f"{'rows':>9} {'':>6} {'s':>8} {'CPU s':>8} {'peak MB':>8}")
-    for rows in said.rows:
-        with tempfile.TemporaryDirectory(prefix="shards-", dir=said.dir) as name:
+    for rows in args.rows:
+        with tempfile.TemporaryDirectory(prefix="shards-", dir=args.dir) as name:
             directory = Path(name)
-            calls = Counter(apart("lay out", directory, said.shards, rows))
-            for deed in DEEDS:
-                one = apart(deed, directory, said.shards)
+            calls = Counter(apart("lay out", directory, args.shards, rows))
+            for operation in OPERATIONS:
+                one = apart(operation, directory, args.shards)
                 print(
-                    f"{rows:>9} {deed:>6} {one['s']:>8.1f} {one['CPU s']:>8.1f} {one['MB']:>8.0f}", flush=True
+                    f"{rows:>9} {operation:>6} {one['s']:>8.1f} {one['CPU s']:>8.1f} {one['MB']:>8.0f}",
+                    flush=True,
                 )
             journals = sum(path.stat().st_size for path in (directory / "clips").glob("_journal*"))
             lists = sum((directory / "clips" / view).stat().st_size for view in (METADATA, FAILURES))
             print(f"{rows:>9} journals {journals / 1e6:.1f} MB, manifests {lists / 1e6:.1f} MB", flush=True)
-    told = ", ".join(
+    listed = ", ".join(
         f"{name} {number / SAMPLE:.1f}" for name, number in calls.most_common() if number >= SAMPLE / 20
     )
-    print(f"file system calls per created row: {sum(calls.values()) / SAMPLE:.1f} ({told})")
+    print(f"file system calls per created row: {sum(calls.values()) / SAMPLE:.1f} ({listed})")
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 from load_runs import Most, load, write_tables
 
 
-def seconds(words: list[str]) -> float:
+def seconds(argv: list[str]) -> float:
     """Run a command and return its duration in seconds."""
     begun = time.perf_counter()
-    subprocess.run(words, check=False, capture_output=True, stdin=subprocess.DEVNULL)
+    subprocess.run(argv, check=False, capture_output=True, stdin=subprocess.DEVNULL)
     return time.perf_counter() - begun
 
 
@@ -37,10 +37,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rows", type=int, default=421, help="videos of one clip each")
     parser.add_argument("--runs", type=int, default=9)
-    said = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="start-") as temporary:
         tables, out = Path(temporary, "tables"), Path(temporary, "clips")
-        write_tables(tables, said.rows)
+        write_tables(tables, args.rows)
         anyio.run(load, out, tables, Most())
         program = [sys.executable, "-m", "hdtf_async"]
         here = ["--out", str(out), "--source", str(tables)]
@@ -53,14 +53,14 @@ def main() -> None:
             "plan of it": [*program, "plan", *here],
             "report of it": [*program, "report", "--out", str(out)],
         }
-        for words in commands.values():  # warm-up, not measured
-            seconds(words)
+        for argv in commands.values():  # warm-up, not measured
+            seconds(argv)
         found: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(said.runs):
-            for name, words in commands.items():
-                found[name].append(seconds(words))
+        for _ in range(args.runs):
+            for name, argv in commands.items():
+                found[name].append(seconds(argv))
         least = median(found["python -c pass"])
-        print(f"{said.rows} rows, {os.cpu_count()} CPUs, medians of {said.runs}")
+        print(f"{args.rows} rows, {os.cpu_count()} CPUs, medians of {args.runs}")
         print(f"{'':22}{'ms':>7}{'ratio':>7}")
         for name, runs in found.items():
             print(f"{name:22}{1000 * median(runs):7.0f}{median(runs) / least:7.1f}")

@@ -65,11 +65,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="", help="only settings whose name has this in it")
-    said = parser.parse_args()
+    args = parser.parse_args()
     print(f"{'':30}{'best':>9}{'adaptive':>10} " + "".join(f"{number:7}" for number in FIXED))
     for setting in SETTINGS:
-        if said.only in setting.name:
-            print(row(setting, range(said.seeds)), flush=True)
+        if args.only in setting.name:
+            print(row(setting, range(args.seeds)), flush=True)
 
 
 if __name__ == "__main__":

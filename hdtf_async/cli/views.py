@@ -20,7 +20,7 @@ class JsonLines(View):
     async def show(self, event: Event) -> None:
         """Write an event; waits while too many are unwritten."""
         self._writer.write(json.dumps(event.to_json(), default=str) + "\n")
-        await self._writer.has_room()
+        await self._writer.drain()
 
 
 class Errors(Lines):

@@ -86,8 +86,8 @@ class Seen:
 async def look(clips: Clips, *, locked: bool) -> Seen:
     """Compare a directory with its journal.
 
-    `held` means that the caller holds the directory's lock. Raises `Failure` if that is impossible: a tool is
-    missing or does not work.
+    `locked` means that the caller holds the directory's lock. Raises `Failure` if that is impossible: a tool
+    is missing or does not work.
     """
     index = clips.index
     seen = Seen(index)
@@ -179,7 +179,7 @@ class Clips:
         return found + ([] if record.wav is None else await self._file(f"{stem}.wav", record, None))
 
     async def _file(self, name: str, record: ClipRecord, prober: Prober | None) -> list[Found]:
-        """Return the problems of a file whose metadata keys start with `kind`."""
+        """Return the problems of a clip, or of its WAV file if there is no `prober`."""
         path = self.index.out / name
         size, digest = (
             (record.wav_bytes, record.wav_sha256) if prober is None else (record.bytes, record.sha256)

@@ -86,7 +86,7 @@ async def export(  # noqa: PLR0913 - the options of the command
 
     The recipes are ``musetalk``, ``hallo``, ``latentsync``, ``wav2lip`` and ``real3dportrait``. Only the
     options in `constants.USED_BY_EXPORT` are used; without a split, that of `out` is used, otherwise the
-    default. `told` is called with each directory of frames that was created.
+    default. `announce` is called with each directory of frames that was created.
 
     Raises `FormError` if the settings of the clips do not fit the recipe, `StoreError` if another file is in
     the way, `TableError`, `OptionsError`, and `Failure` for a local error.

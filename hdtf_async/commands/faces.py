@@ -259,7 +259,7 @@ async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
         else:
             if len(ended.out) == width * height * 3:
                 return ended.out
-            message = ended.words
+            message = ended.stderr
     raise Failure(Reason.RAW_UNREADABLE, message)
 
 

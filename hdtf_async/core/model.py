@@ -209,12 +209,12 @@ class OutputSettings:
     """Not an option: clips cut by other rules have other settings."""
 
     @property
-    def sound_inside(self) -> bool:
+    def has_audio_stream(self) -> bool:
         """Whether the clip itself contains audio."""
         return self.audio in {Audio.AAC, Audio.BOTH}
 
     @property
-    def sound_beside(self) -> bool:
+    def has_wav_file(self) -> bool:
         """Whether the clip has a WAV file."""
         return self.audio in {Audio.WAV, Audio.BOTH}
 

@@ -217,7 +217,7 @@ def of_abilities(
 ) -> CheckResult:
     """Judge ffmpeg by its encoders, decoders and filters; every clip needs H.264 and the filters.
 
-    With `sound` those for audio are needed too.
+    With `audio` those for audio are needed too.
     """
     lacks = [f"encode {name}" for name, any_of in _ENCODERS.items() if not any_of & {*encoders}]
     lacks += ["decode H.264"] if not _DECODERS["H.264"] & {*decoders} else []

@@ -93,7 +93,7 @@ class Orders:
             return moved is None or max(1, self._watched[youtube_id]) <= moved
 
     def _playable(self, youtube_id: str, requests: int) -> Answer:
-        """Return the answer for a video after `asked` player requests."""
+        """Return the answer for a video after `requests` player requests."""
         answer = self.answer(youtube_id)
         over = answer.playability_requests is not None and requests >= answer.playability_requests
         return replace(answer, playability=None) if over else answer

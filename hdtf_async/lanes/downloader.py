@@ -19,7 +19,7 @@ from hdtf_async.lanes.limits import BandwidthLimiter
 from hdtf_async.lanes.source_videos import SourceVideos
 from hdtf_async.output import partials
 from hdtf_async.output.atomic import os_errors_as_failures
-from hdtf_async.output.partials import PICTURE, SOUND, ResumeToken
+from hdtf_async.output.partials import AUDIO, VIDEO, ResumeToken
 from hdtf_async.youtube import formats, tracks, ytdlp
 from hdtf_async.youtube.entries import CLIENTS
 
@@ -53,7 +53,7 @@ class Download:
 
     path: Path | None
     """The video; None if that existed, and only its audio was downloaded."""
-    sound: Path | None
+    audio: Path | None
     """Its audio, if that is a separate file."""
     choice: Choice
     duration: float | None
@@ -159,7 +159,7 @@ class Downloader:
         await self._store.log(work.videos[0], message)
         self._events.emit(Downloaded(work.stem, anyio.current_time() - begun))
         return Download(
-            arrived.get(PICTURE), arrived.get(SOUND), choice, formats.duration(info), _version(info), begun
+            arrived.get(VIDEO), arrived.get(AUDIO), choice, formats.duration(info), _version(info), begun
         )
 
     def _avoided(self, work: VideoJob) -> set[Source]:
@@ -198,7 +198,7 @@ class Downloader:
     def _formats_to_download(self, work: VideoJob, choice: Choice) -> dict[str, Format]:
         """Return the formats to download: the video, and its audio if that is separate."""
         if self._options.audio is Audio.NONE:
-            return {PICTURE: choice.video}
+            return {VIDEO: choice.video}
         if choice.audio is None:
             if choice.inside is None:
                 dubbed = choice.video.acodec is not None or any(
@@ -207,9 +207,9 @@ class Downloader:
                 message = "only dubbed audio is offered" if dubbed else "no format with audio is offered"
                 raise Failure(Reason.NO_SOUND, message)
             self._pictures.pop(work.youtube_id, None)  # the audio is inside another one
-            return {PICTURE: choice.video}
-        video = {} if work.youtube_id in self._pictures else {PICTURE: choice.video}
-        return video | {SOUND: choice.audio}
+            return {VIDEO: choice.video}
+        video = {} if work.youtube_id in self._pictures else {VIDEO: choice.video}
+        return video | {AUDIO: choice.audio}
 
     def _tell_chosen(self, work: VideoJob, choice: Choice) -> None:
         video, audio_id = choice.video, None if choice.audio is None else choice.audio.format_id
@@ -230,7 +230,7 @@ class Downloader:
             resumed = await run_sync(partials.resume, directory, promise)
         if resumed and resumed == promise.size and await anyio.Path(directory / promise.file).exists():
             return directory / promise.file
-        least = work.least_bytes if name == PICTURE else 0
+        least = work.least_bytes if name == VIDEO else 0
         await self._reserve(work, max(0, (rendition.size or least) - resumed))
 
         reported = resumed
@@ -304,19 +304,19 @@ class Downloader:
                 raw = self._pictures[work.youtube_id]
             else:
                 raw = await self._accept_video(work, arrived, arrived.path)
-            audio = arrived.sound
+            audio = arrived.audio
             if audio is not None and arrived.choice.audio is not None:
                 raw = await self._accept_audio(raw, work, arrived, audio, arrived.choice.audio)
             elif self._options.audio is not Audio.NONE:
                 raw = raw.with_own_audio()
         except Failure:
-            for path in (arrived.path, arrived.sound):
+            for path in (arrived.path, arrived.audio):
                 if path is not None:  # it is complete and invalid: it cannot be resumed
                     await run_sync(partials.forget, path.parent)
             raise
         self._pictures.pop(work.youtube_id, None)
         self._in_use.add(work.stem)
-        files = {raw.path} if audio is None or raw.sound is None else {raw.path, raw.sound}
+        files = {raw.path} if audio is None or raw.audio is None else {raw.path, raw.audio}
         size = sum([await self._store.size(path) for path in files])
         self._events.emit(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
         return raw
@@ -348,9 +348,9 @@ class Downloader:
         await self._source_videos.keep(work, path, final, {"type": "sound", "facts": asdict(audio)} | common)
         return replace(
             raw,
-            sound=final,
-            sound_suspect=audio.suspect,
-            sound_format_id=rendition.format_id,
+            audio=final,
+            audio_suspect=audio.suspect,
+            audio_format_id=rendition.format_id,
             track=rendition.track,
         )
 

@@ -98,7 +98,7 @@ class Encoder:
             await self._cut(clip, raw)
         except Failure as failure:
             if raw.own and failure.reason is Reason.RAW_UNREADABLE:
-                files = dict.fromkeys(path.name for path in (raw.path, raw.sound) if path is not None)
+                files = dict.fromkeys(path.name for path in (raw.path, raw.audio) if path is not None)
                 message = f"{' or '.join(files)}: {failure.words}"
                 raise Failure(Reason.RAW_DIR_FILE, message) from failure
             raise
@@ -116,9 +116,9 @@ class Encoder:
             cut = replace(cut, parity=seen.parity)
         async with AsyncExitStack() as temporaries:
             beside: Record = {}
-            if cut.sound is not None and self.settings.sound_beside:
+            if cut.audio is not None and self.settings.has_wav_file:
                 wav = await temporaries.enter_async_context(self._temporary(self.store.wav_path(clip)))
-                beside = {"wav": self.store.wav_path(clip).name} | await self._wav(cut.sound, wav)
+                beside = {"wav": self.store.wav_path(clip).name} | await self._wav(cut.audio, wav)
             temporary = await temporaries.enter_async_context(self._temporary(final))
             counted = await ffmpeg.encode(
                 self.tool,
@@ -232,8 +232,8 @@ class Encoder:
             "tone_mapped": cut.hdr,
         }
         line |= {name: value for name, value in only_some.items() if value is not None}
-        if cut.sound is not None:
-            line |= {"sound_format_id": raw.sound_format_id, "audio_stream": cut.sound.track}
+        if cut.audio is not None:
+            line |= {"sound_format_id": raw.audio_format_id, "audio_stream": cut.audio.track}
             line |= (raw.track or tracks.UNKNOWN).metadata
         if facts.sound is not None:
             line |= {
@@ -313,7 +313,7 @@ def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.C
         # ffmpeg also decodes the frame after the clip's last one, and often some before its first one.
         recoloured=bool(facts.changes(first, shown.until)) or facts.resized,
         lead=facts.lead,
-        sound=audio,
+        audio=audio,
         suspect=facts.suspect,
     )
 
@@ -381,13 +381,13 @@ def _is_near(one: float, other: float, step: float) -> bool:
 
 def _plan_audio(raw: SourceVideo, begin: float, seconds: float) -> ffmpeg.AudioCut:
     """Return the part of the audio for a clip, from the clip's first frame on."""
-    if raw.sound is None:
+    if raw.audio is None:
         raise Failure(Reason.NO_SOUND, "")
-    inside = raw.facts.sound if raw.sound == raw.path else None
-    track = raw.sound_track if inside is None else inside.track
+    inside = raw.facts.sound if raw.audio == raw.path else None
+    track = raw.audio_track if inside is None else inside.track
     zero = None if inside is None else inside.zero
-    suspect = raw.sound_suspect if inside is None else raw.facts.suspect
-    return ffmpeg.AudioCut(raw.sound, raw.sound.suffix[1:].lower(), begin, seconds, track, zero, suspect)
+    suspect = raw.audio_suspect if inside is None else raw.facts.suspect
+    return ffmpeg.AudioCut(raw.audio, raw.audio.suffix[1:].lower(), begin, seconds, track, zero, suspect)
 
 
 def verify(cut: ffmpeg.Cut, facts: MediaInfo, counted: int) -> None:
@@ -405,10 +405,10 @@ def verify(cut: ffmpeg.Cut, facts: MediaInfo, counted: int) -> None:
     if counted != cut.frames:
         raise Failure(Reason.CLIP_WRONG, f"ffmpeg counted {counted} frames, expected {cut.frames}")
     _verify_times(cut, facts)
-    if (facts.sound is not None) is not (cut.sound is not None and cut.settings.sound_inside):
+    if (facts.sound is not None) is not (cut.audio is not None and cut.settings.has_audio_stream):
         raise Failure(Reason.CLIP_WRONG, f"unexpected audio: {facts.sound}")
-    if facts.sound is not None and cut.sound is not None:
-        off = facts.sound.end - max(0.0, facts.sound.start) - cut.sound.seconds
+    if facts.sound is not None and cut.audio is not None:
+        off = facts.sound.end - max(0.0, facts.sound.start) - cut.audio.seconds
         if abs(off) > _AAC_FRAMES:
             raise Failure(Reason.CLIP_WRONG, f"the audio is {off:.3f} s too long")
     if cut.settings.fps is not None and abs(facts.fps - cut.settings.fps) > 1e-3:  # noqa: PLR2004 - rounding

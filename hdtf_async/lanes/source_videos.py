@@ -47,13 +47,13 @@ class SourceVideo:
     """None for the user's own video."""
     yt_dlp: str | None
     """Version that downloaded it; None for the user's own video."""
-    sound: Path | None = None
+    audio: Path | None = None
     """The file with its audio, possibly the source video itself; None without audio, or if none is
     requested."""
-    sound_format_id: str | None = None
-    sound_track: int = 0
+    audio_format_id: str | None = None
+    audio_track: int = 0
     """Index of the used audio stream of that file, from 0."""
-    sound_suspect: bool = False
+    audio_suspect: bool = False
     """Whether the container of that file is damaged somewhere; for the source video itself see `facts`."""
     own: bool = False
     """Whether it is the user's own."""
@@ -66,7 +66,7 @@ class SourceVideo:
 
     def with_own_audio(self) -> Self:
         """Return it with the audio inside it."""
-        return replace(self, sound=self.path, sound_format_id=self.format_id)
+        return replace(self, audio=self.path, audio_format_id=self.format_id)
 
 
 class SourceVideos:
@@ -188,9 +188,9 @@ class SourceVideos:
                     track = Track.from_json(record.get("audio"))
                     return replace(
                         raw,
-                        sound=path,
-                        sound_suspect=audio.suspect,
-                        sound_format_id=record.get("format_id"),
+                        audio=path,
+                        audio_suspect=audio.suspect,
+                        audio_format_id=record.get("format_id"),
                         track=track,
                     )
                 await self._not_used(work, path, "it is truncated")
@@ -203,8 +203,8 @@ class SourceVideos:
         found: SourceVideo | None = None
         bad: list[str] = []
         for each in raw.beside:
-            if found is not None and found.sound is not None:
-                self._tell_unused(work, each, f"{found.sound.name} is used")
+            if found is not None and found.audio is not None:
+                self._tell_unused(work, each, f"{found.audio.name} is used")
                 continue
             try:
                 audio = await self._prober.sound(each.path, container=each.container)
@@ -217,7 +217,7 @@ class SourceVideos:
                 self._tell_unused(work, each, why)
                 bad.append(f"{each.path.name}: {why}")
             else:
-                found = replace(raw, sound=each.path, sound_track=audio.track, sound_suspect=audio.suspect)
+                found = replace(raw, audio=each.path, audio_track=audio.track, audio_suspect=audio.suspect)
         if found is None:
             raise Failure(Reason.RAW_DIR_FILE, "\n".join(bad))
         return found
@@ -272,7 +272,7 @@ class SourceVideos:
     async def discard(self, work: VideoJob, raw: SourceVideo) -> None:
         """Stop using an invalid source video: ours is deleted, the user's own is not touched."""
         await self._store.log(work.videos[0], f"{raw.path.name} cannot be decoded and is not used any more\n")
-        for path in {raw.path, raw.sound or raw.path}:
+        for path in {raw.path, raw.audio or raw.path}:
             if not self._own.owns(path):
                 await self.remove(work, path.name)
 

@@ -89,9 +89,9 @@ async def look(cut: Cut, guard: Guard = UNGUARDED) -> Findings | None:
         "suspect": cut.suspect, "counted": cut.counted and list(map(float, cut.counted)),
     }  # fmt: skip
     found = await _ask(request, cut.seconds, guard)
-    if found is None or found.damage or cut.sound is None or not cut.settings.sound_inside:
+    if found is None or found.damage or cut.audio is None or not cut.settings.has_audio_stream:
         return found
-    heard = await look_at_audio(cut.sound, guard)
+    heard = await look_at_audio(cut.audio, guard)
     return found if heard is None else Findings(heard.damage, found.frames)
 
 

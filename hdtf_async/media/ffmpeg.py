@@ -89,7 +89,7 @@ def clip_command(
     quality = ["-qp", "0"] if cut.settings.codec is Codec.LOSSLESS else ["-crf", str(cut.settings.crf)]
     # x264's two fastest presets omit the step that saves most bytes for its time.
     ahead = ["-mbtree", "1", "-rc-lookahead", "20"] if cut.settings.preset in SHORT_SIGHTED else []
-    audio = cut.sound if cut.settings.sound_inside else None
+    audio = cut.audio if cut.settings.has_audio_stream else None
     return [
         *_begin(ffmpeg, strict=strict),
         *(["-copyts"] if cut.copies_time else []),
@@ -402,7 +402,7 @@ async def _run(argv: list[str], progress: _Progress, guard: Guard, patience: flo
             what = "audio changes its sample rate or channels" if "[aost#" in failure.words else video
             raise Failure(Reason.UNSUPPORTED_SOURCE, f"the {what} within the clip") from None
         raise
-    return ended.words
+    return ended.stderr
 
 
 @dataclass(frozen=True, slots=True)

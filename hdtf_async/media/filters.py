@@ -121,7 +121,7 @@ class Cut:
     """Which field is first (``tff``, ``bff``), if combing was detected in the source."""
     lead: float = 0.0
     """Seconds between the position of the source's key frames and their display time, if that matters."""
-    sound: AudioCut | None = None
+    audio: AudioCut | None = None
     """Its audio, if requested."""
     suspect: bool = False
     """Whether the source's container is damaged somewhere, so that frames may be missing in the interval."""
@@ -151,7 +151,7 @@ class Cut:
     @property
     def copies_time(self) -> bool:
         """Whether ffmpeg keeps all timestamps unchanged; otherwise they count from the seek position."""
-        inside = self.sound if self.settings.sound_inside else None
+        inside = self.audio if self.settings.has_audio_stream else None
         return self.zero is not None or (inside is not None and inside.zero is not None)
 
     def origin(self, run_up: float = 0.0) -> float:

@@ -88,5 +88,5 @@ async def look(ffmpeg: Path, cut: Cut, guard: Guard = UNGUARDED) -> Combing:
             raise
         return Combing(0, 0, 0)
     # idet prints its counts twice: the first time before the filters are configured, with zeros.
-    seen = [tuple(map(int, counts)) for counts in _COUNTS.findall(ended.words)]
+    seen = [tuple(map(int, counts)) for counts in _COUNTS.findall(ended.stderr)]
     return Combing(*(sum(column) for column in zip(*seen, strict=True))) if seen else Combing(0, 0, 0)

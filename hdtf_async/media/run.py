@@ -30,7 +30,7 @@ class FfmpegError(Failure):
     @classmethod
     def of(cls, ended: Ended) -> Self:
         """Return what the end of an ffmpeg with a bad exit code means."""
-        error = cls(classify_ffmpeg(ended.words), ended.words or f"ffmpeg ended with {ended.code}")
+        error = cls(classify_ffmpeg(ended.stderr), ended.stderr or f"ffmpeg ended with {ended.code}")
         error.killed = ended.code < 0
         return error
 

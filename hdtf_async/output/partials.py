@@ -28,7 +28,7 @@ RESUMABLE = frozenset({
     Reason.UPDATE_NEEDED, Reason.RESOURCE_LIMIT,
 })  # fmt: skip
 """Reasons after which a partial file is still valid."""
-PICTURE, SOUND = "raw", "sound"
+VIDEO, AUDIO = "raw", "sound"
 """Names of the two downloads of a video, without extension."""
 _NOTE = ".promise.json"
 _LONGEST_NOTE = 1 << 16
@@ -123,7 +123,7 @@ def forget(directory: Path, name: str = "") -> None:
 def tidy(directory: Path) -> bool:
     """Remove what no other attempt can use; return whether anything is left, and the directory with it."""
     kept = set()
-    for name in (PICTURE, SOUND):
+    for name in (VIDEO, AUDIO):
         promise = _noted(directory / f"{name}{_NOTE}")
         if promise is not None and promise.size is not None and promise.system == _this_system():
             arrived = promise.arrived(directory)

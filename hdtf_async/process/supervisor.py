@@ -63,7 +63,7 @@ class Ended:
     """How a child ended: its exit code (negative: the signal), the end of its stderr, and its kept output."""
 
     code: int
-    words: str
+    stderr: str
     out: bytes
 
 

@@ -107,7 +107,7 @@ class Bars(View):
             self._rest()
         elif now - self._drawn > REDRAW_SECONDS:
             self.tick()
-        await self._writer.has_room()
+        await self._writer.drain()
 
     def tick(self) -> None:
         """Draw the bars, unless the terminal has not displayed the last ones yet."""
@@ -186,7 +186,7 @@ class Lines(View):
         self._progress.add(event, anyio.current_time())
         if (message := message_at(event, self._level)) is not None:
             self._writer.write(f"{message[1]}\n")
-        await self._writer.has_room()
+        await self._writer.drain()
 
     def tick(self) -> None:
         """Write the state of both lanes."""

@@ -12,8 +12,8 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROOM = 100
-"""Number of unwritten texts up to which `LineWriter.has_room` returns at once."""
+MAX_UNWRITTEN = 100
+"""Number of unwritten texts up to which `LineWriter.drain` returns at once."""
 POLL_SECONDS = 0.02
 """Interval at which the event loop checks whether the thread has written."""
 
@@ -51,9 +51,9 @@ class LineWriter:
         with self._changed:
             return self._error is not None or not (self._busy or self._unwritten)
 
-    async def has_room(self) -> None:
+    async def drain(self) -> None:
         """Wait until few texts are unwritten. Raises `OSError` if a write failed."""
-        while len(self._unwritten) > ROOM and self._error is None:  # noqa: ASYNC110 - a thread takes them
+        while len(self._unwritten) > MAX_UNWRITTEN and self._error is None:  # noqa: ASYNC110 - a thread takes them
             await anyio.sleep(POLL_SECONDS)
         if self._error is not None:
             raise self._error

@@ -110,9 +110,9 @@ async def _solve(tool: YtDlp, directory: Path) -> Challenge:
         found = json.loads(ended.out)["hdtf_async"]
         if "error" in found:
             raise Failure(Reason.TOOL_FAILED, f"incompatible yt-dlp: {found['error']}")
-        return _read(found, ended.words)
+        return _read(found, ended.stderr)
     except (ValueError, KeyError, TypeError, RecursionError):
-        message = ended.words or "yt-dlp printed no result"
+        message = ended.stderr or "yt-dlp printed no result"
         raise Failure(Reason.TOOL_FAILED, message) from None
 
 

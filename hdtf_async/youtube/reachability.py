@@ -54,7 +54,7 @@ async def require(options: Options, guard: Guard) -> None:
             raise
         raise Failure(Reason.UNREACHABLE, f"connection to {name} timed out") from failure
     if ended.code != 0:
-        raise Failure(Reason.UNREACHABLE, _cause(name, host, ended.words))
+        raise Failure(Reason.UNREACHABLE, _cause(name, host, ended.stderr))
 
 
 def target_of(options: Options, environment: Mapping[str, str]) -> tuple[str, str, int] | None:

@@ -116,7 +116,7 @@ class YtDlp:
             ended = await supervisor.run(
                 called.adding("--verbose"), deadline=ABOUT_DEADLINE, guard=self._guard
             )
-        return ended.words
+        return ended.stderr
 
     async def extract_by_plugin(self, address: str, plugins: Path, directory: Path) -> supervisor.Ended:
         """Extract a URL with one of this program's plugins, in `plugins`, in addition to those of the user.
@@ -150,17 +150,17 @@ class YtDlp:
             command = called.adding("-J", "--", address, keep=_INFO_LIMIT)
             ended = await supervisor.run(command, deadline=deadline, guard=self._guard)
         # yt-dlp follows a trailer that YouTube names instead of a video, and has no option to disable that.
-        about = _ABOUT.search(ended.words)
+        about = _ABOUT.search(ended.stderr)
         if ended.code != 0 and about is not None and about[1] != youtube_id:
-            raise Failure(Reason.WRONG_VIDEO, ended.words)
+            raise Failure(Reason.WRONG_VIDEO, ended.stderr)
         if ended.code != 0:
-            failure = Failure(classify(ended.words), ended.words or f"yt-dlp ended with {ended.code}")
+            failure = Failure(classify(ended.stderr), ended.stderr or f"yt-dlp ended with {ended.code}")
             self._reached = failure.reason is not Reason.UNREACHABLE
             raise failure
         self._reached = True
         info = _object(ended.out)
         if info is None:
-            raise Failure(Reason.UNKNOWN, f"yt-dlp did not print the video's information\n{ended.words}")
+            raise Failure(Reason.UNKNOWN, f"yt-dlp did not print the video's information\n{ended.stderr}")
         if info.get("id") != youtube_id:
             raise Failure(Reason.WRONG_VIDEO, f"yt-dlp returned video {str(info.get('id'))[:40]!r}")
         return info
@@ -239,12 +239,14 @@ class YtDlp:
                 guard=self._guard,
             )
         if ended.code != 0:
-            raise Failure(classify(ended.words), ended.words or f"yt-dlp ended with {ended.code}")
+            raise Failure(classify(ended.stderr), ended.stderr or f"yt-dlp ended with {ended.code}")
         size = await run_sync(_size, target)
         if not file_reported or not size:
-            raise Failure(Reason.RAW_TRUNCATED, f"yt-dlp exited with 0 without a file\n{ended.words}")
+            raise Failure(Reason.RAW_TRUNCATED, f"yt-dlp exited with 0 without a file\n{ended.stderr}")
         if rendition.size_is_exact and size != rendition.size:
-            raise Failure(Reason.RAW_TRUNCATED, f"{size} of {rendition.size} bytes downloaded\n{ended.words}")
+            raise Failure(
+                Reason.RAW_TRUNCATED, f"{size} of {rendition.size} bytes downloaded\n{ended.stderr}"
+            )
 
     @asynccontextmanager
     async def _called(self, directory: Path, extractor_args: str = "") -> AsyncIterator[supervisor.Command]:

@@ -37,6 +37,7 @@ def misdescribed(directory: Path, **changed: object) -> Source:
     return replace(SOURCES[NAME], draw=lambda _directory: replace(shape, **changed))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 async def test_correct_clips_and_refusals_pass(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

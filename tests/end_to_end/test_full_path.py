@@ -15,7 +15,7 @@ import full_mock_client
 import pytest
 from full_mock_client import CHUNK, FILM, H264, H264_HLS, RECORDED
 from mock_client import information, yt_dlp
-from shared import VERSIONS, exported
+from shared import VERSIONS, VERSIONS_SLOWLY, exported
 
 from hdtf_async import Options, demo
 from hdtf_async.commands import doctor
@@ -41,6 +41,7 @@ AGENTS = {"tv_samsung": "SMART-TV", "visionos": "Version/26.0 Safari", "web_embe
 """Substrings of the User-Agent of yt-dlp's clients, from the table of its extractor."""
 
 both = pytest.mark.parametrize("program", VERSIONS, indirect=True)
+both_slowly = pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +190,7 @@ async def test_a_second_yt_dlp_downloads_what_the_first_extracted(
     assert "n" in full_mock_client.query(offered["url"])
 
 
-@both
+@both_slowly
 async def test_hls_has_the_same_frames_as_https(
     mock: demo.FullMock, program: Path | None, footage: Path, tmp_path: Path
 ) -> None:
@@ -245,7 +246,7 @@ async def test_an_old_upload_can_be_stretched(mock: demo.FullMock, program: Path
     assert stretched == dict.fromkeys(("133", "134", "243"), 4 / 3)
 
 
-@both
+@both_slowly
 async def test_a_blocked_ip_address_is_blocked_on_the_watch_page_too(
     footage: Path, program: Path | None
 ) -> None:
@@ -269,7 +270,7 @@ async def test_the_log_has_every_request_of_an_extraction(mock: demo.FullMock) -
             assert AGENTS[one["client"]] in one["agent"]
 
 
-@both
+@both_slowly
 async def test_the_doctor_accepts_a_user_of_the_mock(
     mock: demo.FullMock, program: Path | None, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ from kill_runs import (
     real_tools,
     undisturbed,
 )
+from shared import slow_unless
 
 from hdtf_async import demo
 from hdtf_async.core.failures import ExitCode
@@ -166,11 +167,11 @@ def test_a_truncated_last_line_and_missing_clips_are_no_defects(whole: Undisturb
     ]
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", slow_unless(TARGETS, ("tree", "asked")))
 def test_a_killed_run_is_completed_by_the_next(target: Target, whole: Undisturbed, tmp_path: Path) -> None:
     """With or without its children, at a random moment or right before a step; or it is asked to stop."""
     killing = Killing(with_fakes(), whole, CHANCE(), targets=(target,))
-    series = killing.series(tmp_path / "out", kills=2)
+    series = killing.series(tmp_path / "out", kills=1)
     assert series.faults == []
     assert series.kills
 
@@ -211,6 +212,7 @@ def test_a_run_continues_when_real_tools_outlive_the_killed_supervisor(
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_a_second_run_names_the_first_and_waits_for_orphaned_tools_only(
     whole: Undisturbed, tmp_path: Path
 ) -> None:

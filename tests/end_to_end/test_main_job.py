@@ -172,6 +172,7 @@ sys.exit(entry())
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no way to pin a process here")
+@pytest.mark.slow
 async def test_clips_do_not_depend_on_lanes_and_cpus(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
@@ -199,19 +200,20 @@ async def test_different_settings_in_one_directory_are_rejected(finished: Finish
 
 async def test_other_settings_are_encoded_from_the_kept_videos(small: Finished, tmp_path: Path) -> None:
     """With --recut, and without the network."""
-    out = tmp_path / "clips"
-    shutil.copytree(small.out, out)
-    other = replace(small.options, size=48, recut=True, yt_dlp_args=("--never-asked",))
-    report = await hdtf_async.download(out, other)
-    assert (report.exit_code, sorted(report.done)) == (ExitCode.DONE, CLIPS)
+    out, options = tmp_path / "clips", replace(small.options, videos=("Radio2", "Guest2"))
+    copy_raws(small, out, "RD_Radio2", "WRA_Guest2")
+    offline = replace(options, yt_dlp_args=("--never-asked",))
+    assert len((await hdtf_async.download(out, offline)).done) == 4
+    report = await hdtf_async.download(out, replace(offline, size=48, recut=True))
+    assert (report.exit_code, len(report.done)) == (ExitCode.DONE, 4)
     assert {(line["width"], line["height"]) for line in lines(out / "metadata.jsonl")} == {(48, 48)}
 
 
-async def test_user_videos_replace_downloads(finished: Finished, tmp_path: Path) -> None:
+async def test_user_videos_replace_downloads(small: Finished, tmp_path: Path) -> None:
     """Named as by the seed script, by id, or as by yt-dlp; they are not changed."""
     mine = tmp_path / "mine"
     mine.mkdir()
-    raws = finished.out / "_videos_raw"
+    raws = small.out / "_videos_raw"
     by_name, by_id, in_brackets = (
         mine / "RD_Radio2.mp4",
         mine / "demoHead_03.mp4",
@@ -222,7 +224,7 @@ async def test_user_videos_replace_downloads(finished: Finished, tmp_path: Path)
     shutil.copy(raws / "WRA_Guest1.mp4", in_brackets)
     before = {path: path.read_bytes() for path in mine.iterdir()}
     options = replace(
-        finished.options,
+        small.options,
         raw_dirs=(mine,),
         videos=("Radio2", "Speaker1", "Guest1"),
         yt_dlp_args=("--never-asked",),
@@ -231,7 +233,7 @@ async def test_user_videos_replace_downloads(finished: Finished, tmp_path: Path)
     assert (report.exit_code, len(report.done)) == (ExitCode.DONE, 3)
     assert {path: path.read_bytes() for path in mine.iterdir()} == before
     for name in ("RD_Radio2_000.mp4", "WDA_Speaker1_000.mp4", "WRA_Guest1_000.mp4"):
-        assert (tmp_path / "clips" / name).read_bytes() == (finished.out / name).read_bytes()
+        assert (tmp_path / "clips" / name).read_bytes() == (small.out / name).read_bytes()
 
 
 async def test_a_broken_user_video_is_not_replaced_by_a_download(
@@ -352,6 +354,7 @@ async def test_a_block_ends_the_run_and_marks_no_video_as_unavailable(
     assert len(again.clips) == len(CLIPS)
 
 
+@pytest.mark.slow
 async def test_an_embedding_program_can_share_its_limits_and_cancel(
     finished: Finished, tmp_path: Path
 ) -> None:

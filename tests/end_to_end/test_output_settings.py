@@ -44,6 +44,7 @@ def _numbers(path: str) -> list[str]:
     return [stem] if stem.isdigit() else []
 
 
+@pytest.mark.slow
 async def test_audio_that_is_requested_later_is_downloaded_alone(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:

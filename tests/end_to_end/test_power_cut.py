@@ -43,10 +43,10 @@ def _place() -> Iterator[Path]:
         yield directory
 
 
-BOTH = pytest.mark.parametrize("runs", [TWO_FORMS, NOTHING_KEPT], ids=["two forms", "nothing kept"])
+IDS = ["two forms", "nothing kept"]
 
 
-@BOTH
+@pytest.mark.parametrize("runs", [TWO_FORMS, pytest.param(NOTHING_KEPT, marks=pytest.mark.slow)], ids=IDS)
 async def test_a_power_cut_is_recovered(place: Path, runs: Sequence[Run]) -> None:
     """After each step of two runs: no durable data is lost, no wrong data is trusted, the rest is made."""
     cuts = Cuts(place, seed=1, most=6, again=0.04)
@@ -69,6 +69,7 @@ async def test_a_run_makes_the_renames_of_a_killed_one_durable(place: Path) -> N
     assert cuts.steps >= 200
 
 
+@pytest.mark.slow
 async def test_two_power_cuts_are_recovered(place: Path) -> None:
     """A second power cut during the recovery from the first one."""
     await Cuts(place, seed=3, most=4, again=0.02).of_cut_runs(TWO_FORMS, times=4)
@@ -76,7 +77,7 @@ async def test_two_power_cuts_are_recovered(place: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@BOTH
+@pytest.mark.parametrize("runs", [TWO_FORMS, NOTHING_KEPT], ids=IDS)
 async def test_many_power_cuts_are_recovered(place: Path, runs: Sequence[Run]) -> None:
     """The same with more disk states after each step, more kills and more second cuts."""
     for name in ("runs", "killed", "cut"):

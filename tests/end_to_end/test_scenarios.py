@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import scenarios
 from scenarios import SCENARIOS, Scenario, play
+from shared import slow_unless
 
 from hdtf_async import Reason
 from hdtf_async.demo import Answer
@@ -21,6 +22,8 @@ NOBODYS_FAULT = {
     *(Reason.RESOURCE_LIMIT, Reason.DISK_ERROR),
 }
 """Reasons that neither a server nor an option of yt-dlp can cause; other tests cover them."""
+PARTS = 3
+"""The common scenarios are divided into this number of parts, because a run of yt-dlp takes a second."""
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +40,11 @@ async def unexpected(chosen: Sequence[Scenario], footage: Path, directory: Path)
     return {outcome.scenario.name: outcome.wrong for outcome in outcomes if outcome.wrong}
 
 
-async def test_common_scenarios_have_their_expected_outcome(footage: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", slow_unless(range(PARTS), [0]))
+async def test_common_scenarios_have_their_expected_outcome(part: int, footage: Path, tmp_path: Path) -> None:
     """The basic ones: removed, not available here, other formats, broken on the way."""
-    assert await unexpected([one for one in SCENARIOS if one.ordinary], footage, tmp_path) == {}
+    ordinary = [one for one in SCENARIOS if one.ordinary]
+    assert await unexpected(ordinary[part::PARTS], footage, tmp_path) == {}
 
 
 @pytest.mark.long

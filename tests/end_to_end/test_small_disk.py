@@ -90,6 +90,7 @@ def stopped(report: Report) -> str:
     return report.stopped.words
 
 
+@pytest.mark.slow
 async def test_the_real_tools_on_a_disk_that_is_too_small(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ import anyio
 import pytest
 from command_line import job, slow_ffmpeg, until
 from screen import Screen
-from shared import QUICK_WORDS, children, copy_raws
+from shared import QUICK_WORDS, children, copy_raws, slow_unless
 
 from hdtf_async import Options, demo
 from hdtf_async.cli import main
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    ("number", "code"),
+    slow_unless([(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], [(signal.SIGINT, 130)]),
 )
 async def test_a_signal_ends_the_run_and_no_process_or_file_is_left(
     number: signal.Signals, code: int, finished: Finished, site: demo.StandIn, tmp_path: Path
@@ -162,6 +163,7 @@ async def test_bars_fit_into_a_terminal_of_80_columns(
     assert any("1/1" in part and "videos" in part for part in bars)
 
 
+@pytest.mark.slow
 async def test_a_stopped_terminal_stops_only_its_output(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:

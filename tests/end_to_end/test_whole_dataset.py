@@ -207,7 +207,7 @@ async def test_a_real_decoder_accepts_a_fake_video(
         ),
         deadline=60,
     )
-    assert (ended.code, ended.words) == (0, "")
+    assert (ended.code, ended.stderr) == (0, "")
     async with Prober() as prober:
         facts = await prober.facts(path, container="mp4")
     assert (facts.codec, facts.width, facts.height, facts.frames) == ("h264", width, height, 40)

@@ -130,10 +130,10 @@ def _loud(samples: array[float] | array[int], rate: int, least: float) -> list[f
 async def off(prober: Prober, source: Source, form: OutputSettings, directory: Path) -> list[float]:
     """Make a clip with both kinds of audio; return by how much each beep comes after its flash."""
     cut = await planned(prober, source, form)
-    assert cut.sound is not None
+    assert cut.audio is not None
     clip, wav = directory / "clip.mp4", directory / "clip.wav"
     await ffmpeg.encode(bundled_ffmpeg(), cut, clip, on_seconds=lambda _seconds: None)
-    await ffmpeg.wav(bundled_ffmpeg(), cut.sound, wav)
+    await ffmpeg.wav(bundled_ffmpeg(), cut.audio, wav)
     seen = flashes(clip)
     differences = []
     for beeps in (beeps_inside(clip), beeps_beside(wav)):

@@ -155,8 +155,8 @@ def _decided(clip: Clip, raw: SourceVideo, form: OutputSettings) -> dict[str, An
     except Failure as failure:
         return {"reason": failure.reason.value}
     commands = [ffmpeg.clip_command(Path("ffmpeg"), cut, Path("clip.mp4"), run_up) for run_up in (0.0, 4.0)]
-    if cut.sound is not None and form.sound_beside:
-        commands.append(ffmpeg.wav_command(Path("ffmpeg"), cut.sound, Path("clip.wav")))
+    if cut.audio is not None and form.has_wav_file:
+        commands.append(ffmpeg.wav_command(Path("ffmpeg"), cut.audio, Path("clip.wav")))
     return {
         "fingerprint": fingerprint(clip, form),
         "interval": [cut.interval.start, cut.interval.end],

@@ -231,7 +231,7 @@ async def raw(prober: Prober, path: Path, *clips: Clip) -> SourceVideo:
     facts = await prober.facts(path, container=container, intervals=[clip.interval for clip in clips])
     shown = dict(zip((clip.stem for clip in clips), facts.shown, strict=True))
     audio = None if facts.sound is None else path
-    return SourceVideo(path, container, facts, shown, "136", "3", sound=audio)
+    return SourceVideo(path, container, facts, shown, "136", "3", audio=audio)
 
 
 def shown_times(path: Path) -> list[Fraction]:

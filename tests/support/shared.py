@@ -18,7 +18,9 @@ from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import VideoJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
+
+    from _pytest.mark import ParameterSet
 
 
 @contextmanager
@@ -66,6 +68,17 @@ test with the newest one waits for its installation."""
 
 VERSIONS_SLOWLY = [pytest.param("installed", marks=pytest.mark.slow), VERSIONS[1]]
 """The same for a test that takes ten seconds."""
+
+
+def slow_unless(values: Iterable[object], usual: Container[object]) -> list[ParameterSet]:
+    """Return the values of a parameter of a test; those that are not usual ones only run with ``-m slow``."""
+    return [
+        pytest.param(
+            *(value if isinstance(value, tuple) else (value,)),
+            marks=() if value in usual else pytest.mark.slow,
+        )
+        for value in values
+    ]
 
 
 def children() -> list[str]:

@@ -614,3 +614,22 @@ SHAPES = {
 }
 """Those that unit tests use: name, to the function that renders it (once per directory) and the interval of
 the clip."""
+
+USUAL_SHAPES = {
+    "H.264 with B-frames in MP4",
+    "H.264 in fragments, from the beginning",
+    "H.264 in FLV, from the beginning",
+    "H.264 with B-frames in AVI",
+    "intra refresh",
+    "intra refresh, between two recovery points",
+    "frames at varying distances",
+    "a gap at the start",
+    "a gap of 1.6 s inside",
+    "a gap at the end, in Matroska",
+    "nothing new in the interval",
+    "slides, between two",
+    "slides in MPEG-TS",
+    "a time line from 7.3 s on",
+    "other colours midway",
+}
+"""One of each kind, for the ordinary test suite."""

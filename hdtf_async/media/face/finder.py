@@ -240,7 +240,7 @@ class Finder:
         if ended.code == NO_PICTURES:
             raise FfmpegError.of(ended)
         if ended.code != 0:
-            raise Failure(Reason.TOOL_FAILED, f"{ended.words}\nexit code {ended.code}")
+            raise Failure(Reason.TOOL_FAILED, f"{ended.stderr}\nexit code {ended.code}")
         return frames
 
     def versions(self) -> dict[str, str]:

@@ -80,6 +80,7 @@ async def test_a_census_records_the_availability_of_every_video(
     assert [path.name for path in tmp_path.rglob(".*")] == []
 
 
+@pytest.mark.slow
 async def test_a_census_continues_after_a_block(footage: Path, demo_tables: Path, tmp_path: Path) -> None:
     """One answered test query opens the lane, though it transfers no media."""
     async with demo.stand_in(footage, conditions=Conditions(refusal=Refusal(2, requests=1))) as site:

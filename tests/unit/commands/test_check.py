@@ -325,6 +325,7 @@ async def test_wav_files_are_compared_with_their_record(out: Path) -> None:
 
 
 @pytest.mark.usefixtures("site")
+@pytest.mark.slow
 async def test_segments_with_audio_are_re_created_unchanged(finished: Finished, tmp_path: Path) -> None:
     """With the settings of the journal, whatever the options: segments with both kinds of audio."""
     form = replace(finished.options, videos=("Radio2",), segment=2, audio=Audio.BOTH, **QUICK)

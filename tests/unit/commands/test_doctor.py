@@ -152,6 +152,7 @@ async def test_cookies_do_not_matter_without_downloads(finished: Finished, tmp_p
     assert (await hdtf_async.download(tmp_path / "clips", options)).exit_code == ExitCode.DONE
 
 
+@pytest.mark.slow
 async def test_a_users_token_provider_is_used(
     finished: Finished, site: demo.StandIn, tmp_path: Path, plugin: dict[str, str]
 ) -> None:

@@ -252,6 +252,7 @@ async def test_another_export_adds_missing_files_and_removes_obsolete_ones(
     assert (to / "train.txt").read_text() == ""
 
 
+@pytest.mark.slow
 async def test_a_re_created_clip_replaces_the_old_one(formed: Formed, tmp_path: Path) -> None:
     """The link keeps the old one until then, because a clip is replaced and never modified."""
     out, to = tmp_path / "clips", tmp_path / "tree"

@@ -160,7 +160,7 @@ async def test_a_block_of_the_ip_address_ends_the_check_at_once(mock: demo.FullM
 
 @pytest.mark.parametrize(
     ("youtube_id", "reason"),
-    [(FORBIDDEN, Reason.FORBIDDEN), (LIES, Reason.RAW_TRUNCATED)],
+    [(FORBIDDEN, Reason.FORBIDDEN), pytest.param(LIES, Reason.RAW_TRUNCATED, marks=pytest.mark.slow)],
     ids=["forbidden media", "another size than promised"],
 )
 async def test_unavailable_media_mean_not_ready(
@@ -214,7 +214,9 @@ async def test_nothing_is_queried_if_the_machine_itself_is_not_ready() -> None:
     assert "not queried" in sign.words
 
 
-@pytest.mark.parametrize("as_json", [False, True], ids=["plain", "json"])
+@pytest.mark.parametrize(
+    "as_json", [pytest.param(False, marks=pytest.mark.slow), True], ids=["plain", "json"]
+)
 async def test_the_command_prints_no_urls_and_no_signed_parameters(
     mock: demo.FullMock, tmp_path: Path, *, as_json: bool
 ) -> None:

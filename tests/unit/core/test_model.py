@@ -65,7 +65,7 @@ def test_a_clip_is_divided_without_tiny_pieces_and_gaps(length: float, bounds: l
 def test_audio_is_a_track_of_the_clip_or_a_separate_file(audio: Audio, *, inside: bool, beside: bool) -> None:
     """Or both."""
     form = OutputSettings(audio=audio)
-    assert (form.sound_inside, form.sound_beside) == (inside, beside)
+    assert (form.has_audio_stream, form.has_wav_file) == (inside, beside)
 
 
 def test_the_output_settings_have_the_spelling_of_the_fingerprint() -> None:

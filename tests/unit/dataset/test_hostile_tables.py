@@ -615,7 +615,9 @@ async def test_unusual_valid_names_work_in_a_whole_run(tmp_path: Path) -> None:
     for name in ("tables", "tools"):
         (tmp_path / name).mkdir()
     result = read(_edge(tmp_path / "tables"))
-    fakes = kit.install(tmp_path / "tools", kit.Stage(videos=kit.footage(result.clips)))
+    fakes = kit.install(
+        tmp_path / "tools", kit.Stage(videos=kit.footage(result.clips), rate=(5, 1), bits_per_line=8)
+    )
     options = Options(
         source=tmp_path / "tables", yt_dlp=fakes.yt_dlp, ffmpeg=fakes.ffmpeg, pace=0, min_free=0, encodes=4
     )

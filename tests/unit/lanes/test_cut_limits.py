@@ -254,15 +254,15 @@ def test_audio_comes_from_the_video_or_from_a_file_of_its_own() -> None:
         planned(settings=settings)
     assert failed.value.reason is Reason.NO_SOUND
     inside = AudioInfo("aac", 48000, 2, 0.0, 60.0, 60.0, track=3, zero=1.5)
-    sound = planned(settings=settings, raw={"sound": Path("raw.mp4")}, sound=inside, suspect=True).sound
+    sound = planned(settings=settings, raw={"audio": Path("raw.mp4")}, sound=inside, suspect=True).audio
     assert sound is not None
     assert (sound.container, sound.track, sound.zero, sound.suspect) == ("mp4", 3, 1.5, True)
     assert (sound.start, sound.seconds) == (10.0, 2.0)
-    beside = {"sound": Path("raw.M4A"), "sound_track": 1, "sound_suspect": True}
-    sound = planned(settings=settings, raw=beside, sound=inside).sound
+    beside = {"audio": Path("raw.M4A"), "audio_track": 1, "audio_suspect": True}
+    sound = planned(settings=settings, raw=beside, sound=inside).audio
     assert sound is not None
     assert (sound.container, sound.track, sound.zero, sound.suspect) == ("m4a", 1, None, True)
-    at_rate = planned(settings=OutputSettings(audio=Audio.AAC, fps=Fraction(30)), raw=beside).sound
+    at_rate = planned(settings=OutputSettings(audio=Audio.AAC, fps=Fraction(30)), raw=beside).audio
     assert at_rate is not None
     assert at_rate.seconds == 2.0
 

@@ -267,7 +267,7 @@ async def test_a_clip_with_an_invalid_wav_file_leaves_nothing(
     wrong: tuple[int, int, int, int] | None,
 ) -> None:
     """Every property of the WAV file is checked before anything is published."""
-    raw = replace(await raw_of(prober, sources / "open_gop.mp4", CLIP), sound=tmp_path / "sound.m4a")
+    raw = replace(await raw_of(prober, sources / "open_gop.mp4", CLIP), audio=tmp_path / "sound.m4a")
     if wrong is None:
         (tmp_path / "made.wav").write_bytes(b"RIFF")
     else:
@@ -431,7 +431,7 @@ def test_frames_at_wrong_times_are_detected() -> None:
 
 def test_audio_inside_a_clip_is_as_long_as_its_video() -> None:
     """One AAC frame more or less is rounding, and so is a first packet before the video."""
-    raw = replace(raw_with(FACTS, CLIP, 37), sound=Path("sound.m4a"))
+    raw = replace(raw_with(FACTS, CLIP, 37), audio=Path("sound.m4a"))
     wanted = plan_cut(CLIP, raw, OutputSettings(fps=Fraction(25), audio=Audio.AAC))
     for start, end in ((0.0, 1.52), (0.0, 1.6), (0.0, 1.44), (-0.023, 1.52), (0.2, 1.72)):
         verify(wanted, replace(RIGHT, sound=AudioInfo("aac", 44100, 1, start, end, end)), 38)
@@ -444,7 +444,7 @@ def test_audio_inside_a_clip_is_as_long_as_its_video() -> None:
 @pytest.mark.parametrize("audio", Audio)
 def test_a_clip_has_audio_if_and_only_if_requested(audio: Audio) -> None:
     """A missing audio stream, or an unrequested one, is detected."""
-    raw = replace(raw_with(FACTS, CLIP, 37), sound=Path("sound.m4a"))
+    raw = replace(raw_with(FACTS, CLIP, 37), audio=Path("sound.m4a"))
     wanted = plan_cut(CLIP, raw, OutputSettings(fps=Fraction(25), audio=audio))
     silent, sounding = RIGHT, replace(RIGHT, sound=AudioInfo("aac", 44100, 1, 0.0, 1.52, 1.52))
     right, wrong = (sounding, silent) if audio in {Audio.AAC, Audio.BOTH} else (silent, sounding)

@@ -65,11 +65,11 @@ async def test_a_wav_has_exactly_the_samples_of_its_clip(
     """16 kHz, mono, 16 bits; at 25 fps 640 samples for each frame, from the beginning to the end."""
     form = OutputSettings(size=32, fps=Fraction(25), audio=Audio.WAV, preset="ultrafast")
     cut = await planned(prober, sources["ntsc"], form, replace(CLIP, interval=interval))
-    assert cut.sound is not None
-    await ffmpeg.wav(bundled_ffmpeg(), cut.sound, tmp_path / "clip.wav")
+    assert cut.audio is not None
+    await ffmpeg.wav(bundled_ffmpeg(), cut.audio, tmp_path / "clip.wav")
     with wave.open(str(tmp_path / "clip.wav")) as opened:
         assert (opened.getframerate(), opened.getnchannels(), opened.getsampwidth()) == (16000, 1, 2)
-        assert opened.getnframes() == cut.sound.samples == 640 * cut.frames
+        assert opened.getnframes() == cut.audio.samples == 640 * cut.frames
 
 
 async def test_audio_that_ends_early_is_followed_by_silence(
@@ -80,12 +80,12 @@ async def test_audio_that_ends_early_is_followed_by_silence(
     source = replace(sources["plain"], soundtrack=tmp_path / "short.m4a")
     form = OutputSettings(size=32, audio=Audio.WAV, preset="ultrafast")
     cut = await planned(prober, source, form)
-    assert cut.sound is not None
-    await ffmpeg.wav(bundled_ffmpeg(), cut.sound, tmp_path / "clip.wav")
+    assert cut.audio is not None
+    await ffmpeg.wav(bundled_ffmpeg(), cut.audio, tmp_path / "clip.wav")
     with wave.open(str(tmp_path / "clip.wav")) as opened:
         samples = array("h", opened.readframes(opened.getnframes()))
-    assert len(samples) == cut.sound.samples
-    begins = 4.2 - cut.sound.start
+    assert len(samples) == cut.audio.samples
+    begins = 4.2 - cut.audio.start
     assert not any(samples[round(begins * 16000) :])
     assert max(samples[: round(begins * 16000)]) > 6000
 
@@ -97,7 +97,7 @@ async def test_a_clip_without_requested_audio_has_no_audio_track(
     cut = await planned(
         prober, sources["plain"], OutputSettings(size=32, audio=Audio.NONE, preset="ultrafast")
     )
-    assert cut.sound is None
+    assert cut.audio is None
     await ffmpeg.encode(bundled_ffmpeg(), cut, tmp_path / "clip.mp4", on_seconds=lambda _seconds: None)
     assert (await prober.facts(tmp_path / "clip.mp4", container="mp4")).sound is None
 
@@ -111,7 +111,7 @@ async def test_audio_is_exactly_where_it_was_requested(
     await ffmpeg.encode(bundled_ffmpeg(), cut, tmp_path / "clip.mp4", on_seconds=lambda _seconds: None)
     inside = (await prober.facts(tmp_path / "clip.mp4", container="mp4")).sound is not None
     expected = {Audio.NONE: (False, False), Audio.AAC: (True, False), Audio.WAV: (False, True)}
-    assert (inside, cut.settings.sound_beside) == expected.get(audio, (True, True))
+    assert (inside, cut.settings.has_wav_file) == expected.get(audio, (True, True))
 
 
 async def test_missing_audio_is_a_failure(prober: Prober, sources: dict[str, Source]) -> None:

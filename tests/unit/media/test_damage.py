@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
-from itertools import islice
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 import av
@@ -14,6 +14,7 @@ import media
 import pytest
 import shapes
 from shapes import Shape
+from shared import slow_unless
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop, OutputSettings
@@ -43,6 +44,8 @@ KINDS = {
     "AV1 in MP4": ("mp4", f"{AV1} -c:a aac"),
     "AV1 in WebM": ("webm", f"{AV1} -c:a libopus"),
 }
+USUAL = "H.264 in MPEG-TS", "H.264 in MP4", "VP9 in WebM"
+"""The kinds in the ordinary test suite."""
 FRAMES = 200
 TS_PACKET = 188
 
@@ -116,7 +119,10 @@ async def refused(prober: Prober, source: Path, out: Path, **more: object) -> Fa
 
 @pytest.mark.parametrize(
     ("kind", "zeros"),
-    [(kind, True) for kind in KINDS] + [("H.264 in MPEG-TS", False), ("VP9 in WebM", False)],
+    slow_unless(
+        [*product(KINDS, [True]), ("H.264 in MPEG-TS", False), ("VP9 in WebM", False)],
+        [*product(USUAL, [True]), ("H.264 in MPEG-TS", False)],
+    ),
 )
 async def test_damage_within_a_clip_rejects_it(
     kind: str, zeros: bool, prober: Prober, sources: Path, tmp_path: Path
@@ -142,7 +148,7 @@ async def test_damage_counts_from_the_last_key_frame_on(
     assert (await refused(prober, hole, tmp_path / "out", fps=rate)).reason is Reason.RAW_UNREADABLE
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_unless(KINDS, USUAL))
 async def test_damage_outside_a_clip_does_not_matter(
     kind: str, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
@@ -182,7 +188,7 @@ HEALTHY = {
 }
 
 
-@pytest.mark.parametrize("name", HEALTHY)
+@pytest.mark.parametrize("name", slow_unless(HEALTHY, {"open.ts", "refresh.mp4", "gap.mkv"}))
 async def test_no_damage_is_found_in_an_undamaged_video(name: str, prober: Prober, tmp_path: Path) -> None:
     """Frames that cannot be decoded at the start of decoding are no damage, and variable rates neither."""
     arguments, pick = HEALTHY[name]
@@ -199,8 +205,13 @@ async def test_no_damage_is_found_in_an_undamaged_video(name: str, prober: Probe
         assert found.frames == wanted.source.frames
 
 
-@pytest.mark.parametrize("audio", [Audio.WAV, Audio.AAC])
-@pytest.mark.parametrize("kind", ["H.264 in MPEG-TS", "H.264 in MP4"])
+@pytest.mark.parametrize(
+    ("kind", "audio"),
+    slow_unless(
+        product(("H.264 in MPEG-TS", "H.264 in MP4"), (Audio.WAV, Audio.AAC)),
+        (("H.264 in MPEG-TS", Audio.WAV), ("H.264 in MP4", Audio.AAC)),
+    ),
+)
 async def test_audio_damage_only_counts_within_the_clip(
     kind: str, audio: Audio, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:

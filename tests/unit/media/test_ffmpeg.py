@@ -16,6 +16,7 @@ from exact_cuts import BOX, GRIDS, LOSSLESS, SOURCE_VIDEOS, corners, intervals_o
 from fakes import mp4
 from hypothesis import given
 from hypothesis import strategies as st
+from shared import slow_unless
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Deinterlace, Interval, OutputSettings
@@ -38,7 +39,14 @@ def whole(cut: Cut) -> Box:
 # The frames
 
 
-@pytest.mark.parametrize("name", SOURCE_VIDEOS)
+USUAL = (
+    *("b_frames.mp4", "open_gop.mp4", "av1.mp4", "varying.mp4", "late.mp4"),
+    *("edit_list.mp4", "open_fragments.mp4", "plain.webm", "varying.webm"),
+)
+"""The source videos in the ordinary test suite: one of each kind."""
+
+
+@pytest.mark.parametrize("name", slow_unless(SOURCE_VIDEOS, USUAL))
 async def test_a_clip_is_exactly_the_frames_of_its_interval(
     prober: Prober, sources: Path, tmp_path: Path, name: str
 ) -> None:
@@ -418,7 +426,7 @@ async def test_each_input_is_a_local_file_of_one_format(
     """A demuxer may open files named by its input, so every command line restricts it, as for PyAV."""
     cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2))
     audio = AudioCut(sources / "b_frames.mp4", "mp4", 1.0, 1.0)
-    cut = replace(cut, sound=audio, settings=OutputSettings(audio=Audio.BOTH))
+    cut = replace(cut, audio=audio, settings=OutputSettings(audio=Audio.BOTH))
     tool, clip = bundled_ffmpeg(), tmp_path / "clip.mp4"
     for arguments, inputs in (
         (ffmpeg.clip_command(tool, cut, clip), 2),
@@ -479,7 +487,11 @@ async def test_a_source_that_ends_within_the_interval_is_an_error(
 
 @pytest.mark.parametrize(
     "more",
-    [{}, {"fps": Fraction(25)}, {"fps": Fraction(60), "deinterlace": Deinterlace.ON, "size": 32}],
+    [
+        {},
+        pytest.param({"fps": Fraction(25)}, marks=pytest.mark.slow),
+        {"fps": Fraction(60), "deinterlace": Deinterlace.ON, "size": 32},
+    ],
     ids=["unchanged", "25 fps", "60 fps, deinterlaced, smaller"],
 )
 async def test_missing_source_frames_are_an_error(

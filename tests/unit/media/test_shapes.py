@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
+from itertools import product
 from typing import TYPE_CHECKING
 
 import media
@@ -12,7 +13,8 @@ import pytest
 import shapes
 import sources
 from shapes import H264, Shape
-from sources import AV1, B_FRAMES, SHAPES, VP9
+from shared import slow_unless
+from sources import AV1, B_FRAMES, SHAPES, USUAL_SHAPES, VP9
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Crop
@@ -34,8 +36,10 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("shapes")
 
 
-@pytest.mark.parametrize("fps", [None, 12])
-@pytest.mark.parametrize("kind", SHAPES)
+USUAL_RATES = {*product(USUAL_SHAPES, [None]), ("slides, between two", 12), ("a gap of 1.6 s inside", 12)}
+
+
+@pytest.mark.parametrize(("kind", "fps"), slow_unless(product(SHAPES, (None, 12)), USUAL_RATES))
 async def test_a_clip_shows_the_displayed_frames(
     kind: str, fps: int | None, prober: Prober, videos: Path, tmp_path: Path
 ) -> None:
@@ -95,7 +99,10 @@ async def test_the_default_audio_stream_is_used(
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
-@pytest.mark.parametrize("kind", ["comment", "visual_impaired", "dub", "default+comment"])
+@pytest.mark.parametrize(
+    "kind",
+    slow_unless(("comment", "visual_impaired", "dub", "default+comment"), {"comment", "default+comment"}),
+)
 async def test_commentary_is_not_used(
     kind: str, ending: str, prober: Prober, videos: Path, tmp_path: Path
 ) -> None:
@@ -112,7 +119,7 @@ async def test_commentary_is_not_used(
 # Boxes
 
 
-@pytest.mark.parametrize("height", [400, 800])
+@pytest.mark.parametrize("height", [pytest.param(400, marks=pytest.mark.slow), 800])
 @pytest.mark.parametrize("render", [*map(cache, (sources.clap, sources.pixel_crop, sources.in_the_stream))])
 async def test_a_box_refers_to_the_part_that_the_container_displays(
     render: Callable[[Path], Shape], height: int, prober: Prober, videos: Path, tmp_path: Path
@@ -137,13 +144,13 @@ SIZES = (320, 240), (160, 120)
     ("ending", "message"),
     [
         ("mp4", H264),
-        ("mkv", H264),
+        pytest.param("mkv", H264, marks=pytest.mark.slow),
         ("webm", VP9),
-        ("mkv", AV1),
-        ("mkv", "-c:v mpeg2video -q:v 3"),
+        pytest.param("mkv", AV1, marks=pytest.mark.slow),
+        pytest.param("mkv", "-c:v mpeg2video -q:v 3", marks=pytest.mark.slow),
         ("ts", f"{H264} -bf 2"),
-        ("ts", f"{H264} -bf 2 -g 10"),
-        ("flv", f"{H264} -bf 0"),
+        pytest.param("ts", f"{H264} -bf 2 -g 10", marks=pytest.mark.slow),
+        pytest.param("flv", f"{H264} -bf 0", marks=pytest.mark.slow),
     ],
     ids=["H.264 in MP4", "H.264 in Matroska", "VP9", "AV1", "MPEG-2", "MPEG-TS", "MPEG-TS, short GOP", "FLV"],
 )
@@ -193,7 +200,7 @@ async def test_an_undetected_change_of_size_is_not_cropped(
     assert failure.value.words == "the frames change their size; not all of them are 160x120"
 
 
-@pytest.mark.parametrize("audio", [Audio.WAV, Audio.AAC])
+@pytest.mark.parametrize("audio", [Audio.WAV, pytest.param(Audio.AAC, marks=pytest.mark.slow)])
 async def test_a_change_of_audio_channels_is_reported(prober: Prober, tmp_path: Path, audio: Audio) -> None:
     """As in recordings of television: a clip of both is rejected, one of either part is made."""
     numbers, beeps = shapes.draw_numbers(tmp_path), shapes.draw_beeps(tmp_path)

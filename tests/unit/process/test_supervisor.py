@@ -131,7 +131,7 @@ async def test_the_message_is_the_last_lines_of_stderr() -> None:
     lines = supervisor.TAIL_LINES + 7
     code = "import sys\nfor n in range(int(sys.argv[1])): print('line', n, file=sys.stderr)\nprint('no word')"
     ended = await run(Command(python(code, str(lines))), deadline=SOON)
-    assert ended.words.split("\n") == [f"line {n}" for n in range(7, lines)]
+    assert ended.stderr.split("\n") == [f"line {n}" for n in range(7, lines)]
 
 
 async def test_lines_end_with_any_mix_of_newlines_and_carriage_returns() -> None:
@@ -153,7 +153,7 @@ async def test_a_line_read_in_pieces_is_one_line() -> None:
     recorder = Recorder()
     ended = await run(Command(python(code)), deadline=SOON, on_line=recorder)
     assert recorder == ["grün", "no end"]
-    assert ended.words == "grün\nno end"
+    assert ended.stderr == "grün\nno end"
 
 
 async def test_invalid_utf_8_is_marked_and_not_fatal() -> None:
@@ -163,7 +163,7 @@ async def test_invalid_utf_8_is_marked_and_not_fatal() -> None:
         Command(shell(r"printf 'a\377b\n\000\n'; printf 'x\300y' >&2")), deadline=SOON, on_line=recorder
     )
     assert recorder == ["a\N{REPLACEMENT CHARACTER}b", "\0"]
-    assert ended.words == "x\N{REPLACEMENT CHARACTER}y"
+    assert ended.stderr == "x\N{REPLACEMENT CHARACTER}y"
 
 
 async def test_a_long_line_is_truncated_and_the_next_one_complete() -> None:
@@ -177,7 +177,7 @@ async def test_a_long_line_is_truncated_and_the_next_one_complete() -> None:
     recorder = Recorder()
     ended = await run(Command(python(code)), deadline=SOON, on_line=recorder)
     assert recorder == ["x" * supervisor.LINE_LIMIT, "word"]
-    assert ended.words.split("\n") == ["x" * supervisor.MESSAGE_LIMIT, "word"]
+    assert ended.stderr.split("\n") == ["x" * supervisor.MESSAGE_LIMIT, "word"]
 
 
 async def test_large_output_on_both_pipes_takes_no_memory() -> None:
@@ -190,7 +190,7 @@ async def test_large_output_on_both_pipes_takes_no_memory() -> None:
     finally:
         tracemalloc.stop()
     assert ended.code == 0
-    assert ended.words.split("\n")[1:-1] == ["words"] * (supervisor.TAIL_LINES - 2)
+    assert ended.stderr.split("\n")[1:-1] == ["words"] * (supervisor.TAIL_LINES - 2)
     assert peak < 8 * supervisor.LINE_LIMIT + 3_000_000
 
 

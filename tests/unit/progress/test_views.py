@@ -39,7 +39,7 @@ from hdtf_async.progress.estimate import RunProgress
 from hdtf_async.progress.messages import LEVELS, line_of
 from hdtf_async.progress.terminal_bar import TerminalBar
 from hdtf_async.progress.views import Bars, Lines, View, show
-from hdtf_async.progress.writer import ROOM, LineWriter
+from hdtf_async.progress.writer import MAX_UNWRITTEN, LineWriter
 from hdtf_async.report.result import Report
 
 if TYPE_CHECKING:
@@ -320,7 +320,7 @@ async def test_a_slow_reader_of_lines_leaves_events_in_their_queue() -> None:
             await view.show(ClipFailed(f"RD_A_{number:03}", Reason.NETWORK, "", with_video=False))
             taken += 1
     goes_on.set()
-    assert taken <= 2 * ROOM + 1
+    assert taken <= 2 * MAX_UNWRITTEN + 1
     await pen.written()
 
 
@@ -334,7 +334,7 @@ async def test_a_closed_pipe_is_an_error_for_the_writer() -> None:
     pen.write("a line\n")
     await pen.written()
     with pytest.raises(BrokenPipeError):
-        await pen.has_room()
+        await pen.drain()
 
 
 def test_without_a_terminal_there_is_a_line_every_thirty_seconds() -> None:

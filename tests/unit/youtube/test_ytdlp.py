@@ -134,7 +134,7 @@ async def test_the_real_yt_dlp_uses_the_passed_files(tmp_path: Path, private: Pa
             ended = await supervisor.run(called.adding("-J", "--", address, keep=1 << 20), deadline=60)
             written = os.pread(called.hand[0], 10_000, 0)
         server.shutdown()
-    assert ended.code == 0, ended.words
+    assert ended.code == 0, ended.stderr
     assert came[0] == "SID=old"
     assert b"SID\told" in written
     assert b"another\tfresh" in written

@@ -20,7 +20,8 @@ import media
 import pytest
 import shapes
 from shapes import H264, HEIGHT, RATE, WIDTH, Shape
-from sources import SHAPES
+from shared import slow_unless
+from sources import SHAPES, USUAL_SHAPES
 
 from hdtf_async.commands import faces
 from hdtf_async.core.failures import Failure, Reason
@@ -109,7 +110,7 @@ def number(frame: Frame) -> int:
     return left - JUMP if left >= JUMP else left
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", slow_unless(SHAPES, USUAL_SHAPES))
 async def test_the_frames_of_the_clip_are_searched(prober: Prober, videos: Path, name: str) -> None:
     """All of them, each at its own time, for every shape of the source video."""
     render, start, end = SHAPES[name]
