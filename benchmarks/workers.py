@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--videos", type=int, default=12)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 3])
-    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=3, help="median of so many")
     parser.add_argument("--connection", type=int, default=CONNECTION)
     parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
     return parser.parse_args()
