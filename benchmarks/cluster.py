@@ -114,8 +114,8 @@ def _record(clip: Clip, setup: Setup) -> Record:
         "frames": 750, "fps": 25.0, "width": 256, "height": 256, "duration": 30.0, "bytes": BYTES,
         "sha256": "0" * 64, "fingerprint": fingerprint(clip, settings), "versions": READY.versions,
     }  # fmt: skip
-    told = row(clip, settings) | settings.to_json()
-    return {"type": "clip", "clip": clip.stem, "form": told, "metadata": metadata, "took": 1.0}
+    form = row(clip, settings) | settings.to_json()
+    return {"type": "clip", "clip": clip.stem, "form": form, "metadata": metadata, "took": 1.0}
 
 
 def arguments() -> argparse.Namespace:
@@ -174,29 +174,29 @@ def _memory() -> int:
 
 def main() -> None:
     """Start everything, and end it."""
-    said = arguments()
+    args = arguments()
     dask.config.set({
         "distributed.worker.profile.enabled": False,
         "distributed.admin.system-monitor.interval": "60s",
         "distributed.admin.low-level-log-length": 100,
     })  # fmt: skip
-    if said.host:
-        asyncio.run(host(said.host, said.workers, said.seconds))
+    if args.host:
+        asyncio.run(host(args.host, args.workers, args.seconds))
         return
     with tempfile.TemporaryDirectory(prefix="cluster-") as name, cluster(Path(name) / "dask") as made:
-        words = [sys.executable, __file__, "--host", made.address, "--seconds", f"{said.seconds}"]
-        each = said.workers // said.hosts
+        command = [sys.executable, __file__, "--host", made.address, "--seconds", f"{args.seconds}"]
+        each = args.workers // args.hosts
         log = (Path(name) / "hosts.txt").open("wb")
         hosts = [
             subprocess.Popen(
-                [*words, "--workers", f"{each}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*command, "--workers", f"{each}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-            for _ in range(said.hosts)
+            for _ in range(args.hosts)
         ]
         try:
-            wait_for(lambda: made.known() == each * said.hosts, 600)
-            print(json.dumps({"workers": each * said.hosts, "videos": said.videos, "seconds": said.seconds}))
-            anyio.run(drive, Path(name), made.address, said.videos)
+            wait_for(lambda: made.known() == each * args.hosts, 600)
+            print(json.dumps({"workers": each * args.hosts, "videos": args.videos, "seconds": args.seconds}))
+            anyio.run(drive, Path(name), made.address, args.videos)
         finally:
             for process in hosts:
                 process.kill()

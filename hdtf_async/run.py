@@ -255,8 +255,8 @@ async def _drawn(run: RunContext, *, has_run: bool) -> Path | None:
     clips = len(known.clips) + len(known.failures)
     if options.no_report or options.shard is not None or clips > outdated.MOST:
         return None
-    told = bool(known.clips or known.failures or known.run)
-    if not has_run and not (told and await run_sync(outdated.is_behind, directory.out)):
+    has_records = bool(known.clips or known.failures or known.run)
+    if not has_run and not (has_records and await run_sync(outdated.is_behind, directory.out)):
         return None
     from hdtf_async.media.ffmpeg import find_ffmpeg  # noqa: PLC0415 - not for a finished directory
     from hdtf_async.report import page  # noqa: PLC0415

@@ -66,7 +66,7 @@ def until_signal(work: Callable[[Stopping], Awaitable[int]], *, resumes: bool = 
 def fault(error: Exception) -> str:
     """Return the message for an unexpected error, which may be a system limit."""
     if os_errors.reason_of(error):
-        return os_errors.told(error)
+        return os_errors.message_of(error)
     return f"internal error, please report it: {error!r} (--log-level debug prints the traceback)"
 
 

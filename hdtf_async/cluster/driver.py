@@ -195,9 +195,9 @@ class Cluster:
     async def _look(self) -> None:
         new = {*await self._client.nthreads()} - {*self._workers} - self._unfit
         if new and not self._over:
-            told: dict[str, Any] = (await self._client.scheduler.identity(n_workers=-1))["workers"]
-            for address in new & told.keys():
-                await self._take_on(address, told[address]["resources"])
+            workers: dict[str, Any] = (await self._client.scheduler.identity(n_workers=-1))["workers"]
+            for address in new & workers.keys():
+                await self._take_on(address, workers[address]["resources"])
         if self._over or not self.results.window:
             # Dask does not look again whether a worker that is ready later can take these.
             assigned = {key for keys in (await self._client.processing()).values() for key in keys}
@@ -235,13 +235,13 @@ class Cluster:
         """Do without a worker that takes no more videos. Without the last one, the run ends."""
         self._unfit.add(address)
         self.results.withdraw(address)
-        told = Failure(why.reason, f"worker {address}: {why.words}")
+        failure = Failure(why.reason, f"worker {address}: {why.words}")
         if not self._begun:  # a person should look at it before anything is done
-            self.stop(told)
+            self.stop(failure)
         elif self._workers.keys() <= self._unfit:
             if why.reason.advice.action is not Action.CLOSE:
-                self.stop(told)
-            self.closed = self.closed or told
+                self.stop(failure)
+            self.closed = self.closed or failure
             self._end()
 
     def _cancel(self, futures: Iterable[Future]) -> None:
@@ -249,14 +249,14 @@ class Cluster:
 
     def _notice(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take an event of the scheduler: a worker is gone. Dask runs its tasks again on others."""
-        told, address = event[1], event[1].get("worker", "")
-        if told.get("action") != "remove-worker" or address not in self._workers:
+        message, address = event[1], event[1].get("worker", "")
+        if message.get("action") != "remove-worker" or address not in self._workers:
             return
         self._cancel([self._workers.pop(address)])
         self.results.gone(address)
         for flight in self._flights.values():
-            if flight.future is not None and flight.future.key in told["processing-tasks"]:
-                flight.losses += not told["expected"]
+            if flight.future is not None and flight.future.key in message["processing-tasks"]:
+                flight.losses += not message["expected"]
                 flight.words = f"worker {address} died while processing it"
                 if flight.losses < TRIES:
                     self.results.lost(flight.video, flight.words)

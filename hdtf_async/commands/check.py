@@ -248,7 +248,7 @@ def _content_flaws(path: Path, size: object, digest: object) -> list[str]:
 def _require_limits(error: BaseException) -> None:
     """Raise `Failure` if an error is not about a file, but about this machine."""
     if os_errors.reason_of(error) is Reason.RESOURCE_LIMIT:
-        raise Failure(Reason.RESOURCE_LIMIT, os_errors.told(error)) from error
+        raise Failure(Reason.RESOURCE_LIMIT, os_errors.message_of(error)) from error
 
 
 def _differences(record: ClipRecord, facts: MediaInfo) -> Iterator[str]:

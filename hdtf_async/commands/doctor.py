@@ -164,7 +164,7 @@ def _directory(out: Path) -> CheckResult:
             tried.replace(tried.with_name("renamed"))
         is_locked = locks.is_held(out)
     except OSError as error:
-        message = f"{existing} is not writable, or does not support file locks: {os_errors.told(error)}"
+        message = f"{existing} is not writable, or does not support file locks: {os_errors.message_of(error)}"
         return CheckResult("directory", Status.WRONG, message, "choose another --out")
     if is_locked:
         message = f"another run is active in {out}"

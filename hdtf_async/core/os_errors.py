@@ -51,7 +51,7 @@ def reason_of(error: BaseException) -> Reason | None:
     return None
 
 
-def told(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """Return the message of an error, with what to set if that is known."""
     if not isinstance(error, OSError):
         number = errno.EAGAIN if _is_thread_limit(error) else errno.ENOMEM

@@ -212,7 +212,7 @@ def _readable(value: object) -> Path:
     try:
         file.open("rb").close()
     except OSError as error:
-        raise RefusedError(f"cannot read {file}: {os_errors.told(error)}") from None
+        raise RefusedError(f"cannot read {file}: {os_errors.message_of(error)}") from None
     return file
 
 

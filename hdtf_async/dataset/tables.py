@@ -246,7 +246,9 @@ def _lines(directory: Path, file: str) -> Iterator[tuple[int, str]]:
                     raise TableError(file, line, f"{quoted(text.strip())} is not UTF-8; save it as UTF-8")
                 yield line, text
     except OSError as error:
-        raise TableError(file, line, f"cannot read ({os_errors.told(error)}); check the file") from error
+        raise TableError(
+            file, line, f"cannot read ({os_errors.message_of(error)}); check the file"
+        ) from error
 
 
 def _table(

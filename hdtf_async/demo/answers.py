@@ -80,7 +80,7 @@ class Offer:
 
     itag: int
     """Itag of the film's format whose bytes are served."""
-    told: JsonObject = field(default_factory=dict)
+    fields: JsonObject = field(default_factory=dict)
     """Modified fields of YouTube's entry for a format, such as ``{"itag": 298, "fps": 60}``; a field that is
     None is omitted."""
     xtags: str | None = None

@@ -144,7 +144,7 @@ def _format(rendition: Mapping[str, Any], offer: Offer, where: JsonObject) -> di
         "lastModified": "1700000000000000",
         "projectionType": "RECTANGULAR",
         **(_video_fields(rendition) if rendition["height"] else _AUDIO),
-        **offer.told,
+        **offer.fields,
     }
     return {name: value for name, value in entry.items() if value is not None}
 

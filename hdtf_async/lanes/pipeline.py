@@ -446,5 +446,5 @@ def _own_faults() -> Iterator[None]:
         frames = traceback.extract_tb(error.__traceback__)[-2:]
         place = " > ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
         if limit := os_errors.reason_of(error):
-            raise Failure(limit, os_errors.told(error)) from error
+            raise Failure(limit, os_errors.message_of(error)) from error
         raise Failure(Reason.FAULT, f"{type(error).__name__}: {error} (at {place})") from error

@@ -130,7 +130,7 @@ def find_user_videos(directories: Iterable[Path]) -> OwnFiles:
         try:
             paths = sorted(directory.iterdir())
         except OSError as error:
-            raise OptionsError(f"--raw-dir {directory}: {os_errors.told(error)}") from None
+            raise OptionsError(f"--raw-dir {directory}: {os_errors.message_of(error)}") from None
         for path in paths:
             each = _judged(path.absolute())
             if each is not None:

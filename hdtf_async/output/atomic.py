@@ -56,7 +56,7 @@ def os_errors_as_failures(path: Path) -> Iterator[None]:
         reason = os_errors.reason_of(error) or (Reason.NOT_WRITABLE if isinstance(error, OSError) else None)
         if reason is None:
             raise
-        raise Failure(reason, f"{path}: {os_errors.told(error)}") from error
+        raise Failure(reason, f"{path}: {os_errors.message_of(error)}") from error
 
 
 def opened(path: Path | str, flags: int, mode: int = 0o666) -> int:

@@ -247,8 +247,8 @@ class OutputDirectory:
         """Whether a run with the same journal and request has ended. Raises `Failure`."""
         path = self.out / name_of(self.shard)
         with os_errors_as_failures(path):
-            told = await run_sync(parts, path)
-        return any(part.request == request and part.ended for part in told)
+            found = await run_sync(parts, path)
+        return any(part.request == request and part.ended for part in found)
 
     async def absent(self) -> tuple[Shard, ...]:
         """Return the shards that have not started, if no started one is still active.
@@ -367,7 +367,7 @@ def read_known(out: Path) -> JournalIndex:
         for record in steps(in_order([read(path) for path in journals(out)])):
             known.add(record)
     except OSError as error:
-        raise StoreError(f"cannot read {error.filename}: {os_errors.told(error)}") from None
+        raise StoreError(f"cannot read {error.filename}: {os_errors.message_of(error)}") from None
     return known
 
 

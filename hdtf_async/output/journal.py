@@ -203,9 +203,9 @@ def name_of(shard: Shard | None) -> str:
 
 def shard_of(name: str) -> Shard | None:
     """Return the shard whose journal has this name; None if it is no shard's."""
-    told = _OF_A_SHARD.fullmatch(name)
+    match = _OF_A_SHARD.fullmatch(name)
     try:
-        shard = Shard(int(told[1]), int(told[2])) if told else None
+        shard = Shard(int(match[1]), int(match[2])) if match else None
     except ValueError:
         return None
     return shard if name == name_of(shard) else None
@@ -262,8 +262,8 @@ def parts(path: Path) -> list[Part]:
             if kind[1] in _PARSED:
                 record = parsed(text)
                 time = time_of(record)
-                if told := part_of(record, shard or WHOLE, time):
-                    found[told.request] = told
+                if part := part_of(record, shard or WHOLE, time):
+                    found[part.request] = part
             ended = kind[1] == _ENDED or (ended and (shard is None or kind[1] in _BEFORE))
             begun = begun or kind[1] not in _BEFORE
     if found:

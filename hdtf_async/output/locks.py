@@ -181,7 +181,7 @@ def _locked(lock: int, out: Path, alone: bool) -> bool:
         return descriptors.lock(lock, shared=not alone)
     except OSError as error:
         if os_errors.reason_of(error) is not None:
-            raise StoreError(f"cannot lock {out}: {os_errors.told(error)}") from None
+            raise StoreError(f"cannot lock {out}: {os_errors.message_of(error)}") from None
         raise StoreError(
             f"the file system of {out} does not support file locks ({error.strerror}), so concurrent runs"
             " could corrupt each other's files: choose an --out on another file system"
@@ -238,7 +238,7 @@ def as_store_error(out: Path) -> Iterator[None]:
         raise StoreError(f"{_in_the_way(out)}: choose another --out") from None
     except OSError as error:
         where = error.filename if error.errno == errno.ELOOP else f"in {out}"
-        words, reason = os_errors.told(error), os_errors.reason_of(error)
+        words, reason = os_errors.message_of(error), os_errors.reason_of(error)
         if reason is Reason.DISK_FULL:
             words += ": free disk space"
         if reason is not Reason.RESOURCE_LIMIT:  # another directory would not help against a limit

@@ -122,4 +122,4 @@ def _started(locks: tuple[int, ...], mark: str) -> Popen[bytes]:
         )
     except OSError as error:
         reason = os_errors.reason_of(error) or Reason.TOOL_MISSING
-        raise Failure(reason, f"cannot start processes: {os_errors.told(error)}") from None
+        raise Failure(reason, f"cannot start processes: {os_errors.message_of(error)}") from None

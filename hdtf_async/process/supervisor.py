@@ -259,7 +259,9 @@ class _Child:
             )
         except OSError as error:
             reason = os_errors.reason_of(error) or Reason.TOOL_MISSING
-            raise Failure(reason, f"{error.filename or command.argv[0]}: {os_errors.told(error)}") from None
+            raise Failure(
+                reason, f"{error.filename or command.argv[0]}: {os_errors.message_of(error)}"
+            ) from None
         self._guard = guard
         guard.begun(self._process.pid)
         if command.memory is not None:

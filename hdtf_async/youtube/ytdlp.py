@@ -374,7 +374,7 @@ def read_cookies(source: Path) -> bytes:
         return atomic.content(source, _LARGEST_COOKIES)
     except OSError as error:
         reason = os_errors.reason_of(error) or Reason.COOKIES_NEEDED
-        raise Failure(reason, f"--cookies {source}: {os_errors.told(error)}") from error
+        raise Failure(reason, f"--cookies {source}: {os_errors.message_of(error)}") from error
 
 
 def _nameless(directory: Path, content: bytes) -> IO[bytes]:
