@@ -192,7 +192,9 @@ async def run_export(call: Call, _stopping: Stopping) -> int:
 
     arguments = call.arguments
     announce = (lambda _: None) if arguments.quiet else say
-    done = await export.export(arguments.out, arguments.to, arguments.recipe, call.options, told=announce)
+    done = await export.export(
+        arguments.out, arguments.to, arguments.recipe, call.options, on_directory=announce
+    )
     if not arguments.quiet:
         say(f"{done.words}\n{RECIPES[done.recipe].use}")
     return ExitCode.DONE

@@ -80,13 +80,13 @@ async def export(  # noqa: PLR0913 - the options of the command
     options: Options | None = None,
     *,
     lanes: Lanes | None = None,
-    told: Callable[[str], None] = lambda _: None,
+    on_directory: Callable[[str], None] = lambda _: None,
 ) -> Exported:
     """Export the clips of the directory `out` to `to`, in the layout of a recipe.
 
     The recipes are ``musetalk``, ``hallo``, ``latentsync``, ``wav2lip`` and ``real3dportrait``. Only the
     options in `constants.USED_BY_EXPORT` are used; without a split, that of `out` is used, otherwise the
-    default. `told` is called with each directory of frames that was created.
+    default. `on_directory` is called with each directory of frames that was created.
 
     Raises `FormError` if the settings of the clips do not fit the recipe, `StoreError` if another file is in
     the way, `TableError`, `OptionsError`, and `Failure` for a local error.
@@ -109,7 +109,7 @@ async def export(  # noqa: PLR0913 - the options of the command
         with os_errors_as_failures(to):
             left = await run_sync(tree.compared, out, expected, lists)
             removed = await run_sync(tree.without, {*expected, *lists})
-        await _Making(tree, out, options, lanes or Lanes.of(options), told).all(left)
+        await _Making(tree, out, options, lanes or Lanes.of(options), on_directory).all(left)
         with os_errors_as_failures(to):
             await run_sync(tree.write_lists, lists)
     return Exported(

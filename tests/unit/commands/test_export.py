@@ -146,7 +146,7 @@ async def test_wav2lip_counts_frames_from_zero(formed: Formed, tmp_path: Path) -
     """One JPEG for each frame of the clip, in order, and the audio in the same directory."""
     commands: list[str] = []
     to = tmp_path / "100%d"  # a number to ffmpeg if it were part of a pattern
-    await export(formed.out, to, "wav2lip", formed.options, told=commands.append)
+    await export(formed.out, to, "wav2lip", formed.options, on_directory=commands.append)
     assert sorted(commands) == [f"preprocessed/{stem}" for stem in sorted(readme.EXPORTED)]
     (stem,) = (to / "filelists" / "train.txt").read_text().split()
     folder = to / "preprocessed" / stem
