@@ -47,6 +47,7 @@ _NEEDED = {
     "unit/media/face/test_finder.py": "skimage",
     "end_to_end/test_object_store.py": "moto",
     "end_to_end/test_cluster.py": "distributed",
+    "unit/cluster/test_driver.py": "distributed",
 }
 collect_ignore = [name for name, package in _NEEDED.items() if not find_spec(package)]
 """Without the extras ``test-face``, ``test-bucket`` and ``test-dask`` these modules cannot be imported; a

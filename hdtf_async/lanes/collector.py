@@ -27,9 +27,9 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.merged_events import MergedEvents
 from hdtf_async.core.model import PaceScope
 from hdtf_async.lanes.remote_throttle import Admissions, LaneUse
+from hdtf_async.lanes.sliding_window import Window
 from hdtf_async.lanes.throttle import Pacing
 from hdtf_async.lanes.video_server import DECODER, Ready, Withdrawn
-from hdtf_async.lanes.window import Window
 from hdtf_async.output import atomic, partials, video_journal
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.locks import WORKERS, busy_workers

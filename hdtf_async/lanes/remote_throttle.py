@@ -96,7 +96,7 @@ class RemoteThrottle(Throttle):
         """Report that every attempt would fail alike: the driver closes the lane for all processes."""
         self._report(permit.closings, "refused", failure.reason, failure.words)
 
-    def _asked(self, permit: Permit) -> None:
+    def _end_query(self, permit: Permit) -> None:
         self._asking.discard(permit)
         self._report(permit.closings, "left")
 

@@ -68,7 +68,7 @@ PURE = {
     "dataset.geometry": set[str](),
     "dataset.plan": {"difflib", "hashlib", "json"},
     "lanes.streaks": set[str](),
-    "lanes.window": set[str](),
+    "lanes.sliding_window": set[str](),
     "media.containers": set[str](),
     "media.face.people": {"statistics"},
     "media.face.window": set[str](),

@@ -832,7 +832,9 @@ def test_missing_permissions_are_an_error(tmp_path: Path, closed: str) -> None:
     file = {"table": "RD_crop_wh.txt", "corrections": "corrections.csv"}.get(closed)
     target = directory / file if file else directory
     target.chmod(0)
-    program = "import os, sys; from pathlib import Path; from hdtf_async.dataset.tables import read\n"
+    # Tables import this module when they are read; another user may not be allowed to read it.
+    program = "import anyio.from_thread, os, sys; from pathlib import Path\n"
+    program += "from hdtf_async.dataset.tables import read\n"
     program += "os.getuid() or os.setuid(65534)\nread(Path(sys.argv[1]))"
     # Root may read everything, so a child process changes its user, who can access the path.
     for parent in [tmp_path, *tmp_path.parents]:

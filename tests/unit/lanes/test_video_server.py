@@ -185,10 +185,12 @@ async def test_local_trouble_makes_a_process_withdraw(
         async def fail(*_: object, **__: object) -> None:
             raise Failure(Reason.DISK_FULL, "full")
 
-        monkeypatch.setattr("hdtf_async.media.ffmpeg.encode", fail)
-        async with anyio.create_task_group() as group:
-            for video in works:
-                group.start_soon(made.process, server, video)
+        # Undone before `driver` puts back what it replaced.
+        with monkeypatch.context() as patch:
+            patch.setattr("hdtf_async.media.ffmpeg.encode", fail)
+            async with anyio.create_task_group() as group:
+                for video in works:
+                    group.start_soon(made.process, server, video)
         ((name, why),) = made.withdrawn
         assert (name, why.reason, why.words) == ("one", Reason.DISK_FULL, "full")
         assert server.withdrawn is not None
