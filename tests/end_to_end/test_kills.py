@@ -1,6 +1,6 @@
 """After a kill at any instant the directory is valid, and the next run completes it.
 
-A handful of kills here; dozens with ``-m slow``; any number with ``benchmarks/kills.py``.
+A handful of kills here; a dozen with ``-m slow``, dozens with ``-m long``; any number with ``benchmarks/kills.py``.
 """
 
 from __future__ import annotations
@@ -235,8 +235,8 @@ def test_a_second_run_names_the_first_and_waits_for_orphaned_tools_only(
     assert list(differences(out, whole)) == []
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_dozens_of_kills_with_fake_tools(whole: Undisturbed, tmp_path: Path) -> None:
     """From an empty directory, with other settings, and without keeping source videos.
 
@@ -249,7 +249,7 @@ def test_dozens_of_kills_with_fake_tools(whole: Undisturbed, tmp_path: Path) -> 
         without_kept_videos(tmp_path, whole, chance),
     ]
     kills = 0
-    for number, killing in enumerate(killings * 2):
+    for number, killing in enumerate(killings * 3):
         series = killing.series(tmp_path / f"series-{number}", kills=6)
         assert series.faults == []
         kills += len(series.kills)

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from moto.server import ThreadedMotoServer
 from s3_server import BUCKET, Fault, Front, in_front, make_bucket
-from shared import exported
+from shared import QUICK_WORDS, exported
 
 import hdtf_async
 from hdtf_async import BusyError, ExitCode, FormError, Options, StoreError
@@ -76,9 +76,9 @@ def front(_server: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
 
 
 @pytest.fixture
-def short(finished: Finished) -> Options:
+def short(small: Finished) -> Options:
     """Return options for two one-second clips of one video."""
-    return replace(finished.options, videos=("Radio1",))
+    return replace(small.options, videos=("Radio1",))
 
 
 @pytest.fixture
@@ -132,17 +132,17 @@ def records_in(front: Front) -> list[dict[str, object]]:
 
 
 async def test_a_bucket_has_the_same_files_as_a_directory(
-    front: Front, finished: Finished, tmp_path: Path, request: pytest.FixtureRequest
+    front: Front, small: Finished, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """Clips and manifests are equal byte for byte; another machine finds all and starts no process."""
-    options = replace(finished.options, scratch=tmp_path / "scratch")
+    options = replace(small.options, scratch=tmp_path / "scratch")
     report = await hdtf_async.download(URL, options)
     assert report.exit_code is ExitCode.DONE
-    assert len(report.done) == len(finished.report.done)
-    assert clips_in(front) == clips_of(finished.out)
+    assert len(report.done) == len(small.report.done)
+    assert clips_in(front) == clips_of(small.out)
     content = below(front)
     assert {name: content[name] for name in MANIFESTS} == {
-        name: (finished.out / name).read_bytes() for name in MANIFESTS
+        name: (small.out / name).read_bytes() for name in MANIFESTS
     }
     assert not [*tmp_path.rglob("*.mp4")], "no clip and no raw stays in scratch"
     assert not [key for key in content if key.startswith("_videos_raw")], "nor is a raw kept anywhere"
@@ -155,11 +155,11 @@ async def test_a_bucket_has_the_same_files_as_a_directory(
     assert not [kind for kind in counts if kind.endswith("mp4")], "the listing says which clips are there"
 
 
-async def test_a_clip_takes_two_requests(front: Front, finished: Finished) -> None:
+async def test_a_clip_takes_two_requests(front: Front, small: Finished) -> None:
     """One request for the clip and one for its record; the number of other requests is constant."""
-    await hdtf_async.download(URL, finished.options)
+    await hdtf_async.download(URL, small.options)
     counts = front.counted()
-    clips = len(finished.report.done)
+    clips = len(small.report.done)
     assert counts["PUT mp4"] == clips
     assert counts["PUT _journal"] <= clips + 4, "the run, its end, and what was noted"
     others = sum(counts.values()) - counts["PUT mp4"] - counts["PUT _journal"]
@@ -176,7 +176,7 @@ async def test_a_clip_takes_two_requests(front: Front, finished: Finished) -> No
     ],
 )
 async def test_failing_requests_are_repeated(
-    fault: Fault, what: str, front: Front, finished: Finished, short: Options
+    fault: Fault, what: str, front: Front, small: Finished, short: Options
 ) -> None:
     """The first request of each kind fails, is lost, slow or rejected; the result is the same."""
     faults: list[str] = []
@@ -191,16 +191,14 @@ async def test_failing_requests_are_repeated(
     report = await hdtf_async.download(URL, short)
     assert faults
     assert report.exit_code is ExitCode.DONE, report.stopped
-    assert clips_in(front) == {
-        name: text for name, text in clips_of(finished.out).items() if "Radio1_" in name
-    }
+    assert clips_in(front) == {name: text for name, text in clips_of(small.out).items() if "Radio1_" in name}
     recorded = [record["clip"] for record in records_in(front) if record["type"] == "clip"]
     assert sorted(map(str, recorded)) == ["RD_Radio1_000", "RD_Radio1_001"]
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.SLOW_DOWN])
 async def test_an_unavailable_store_ends_the_run(
-    fault: Fault, front: Front, finished: Finished, short: Options
+    fault: Fault, front: Front, small: Finished, short: Options
 ) -> None:
     """It exits with 75 and names the object; every record has its object."""
     front.rule = lambda method, key: fault if method == "PUT" and key.endswith(".mp4") else None
@@ -214,7 +212,7 @@ async def test_an_unavailable_store_ends_the_run(
     front.rule = lambda _method, _key: None
     report = await hdtf_async.download(URL, short)
     assert report.exit_code is ExitCode.DONE
-    assert set(clips_in(front)) == {name for name in clips_of(finished.out) if "Radio1_" in name}
+    assert set(clips_in(front)) == {name for name in clips_of(small.out) if "Radio1_" in name}
 
 
 async def test_a_denied_request_needs_action(front: Front, short: Options) -> None:
@@ -298,46 +296,46 @@ async def test_a_second_run_is_rejected(front: Front, short: Options) -> None:
     assert len(clips_in(front)) == 2
 
 
-async def test_two_shards_work_side_by_side(front: Front, finished: Finished) -> None:
+async def test_two_shards_work_side_by_side(front: Front, small: Finished) -> None:
     """Each has its own journal and lock; a run without shards then finds the clips of both."""
-    both = [replace(finished.options, shard=Shard(index, 2)) for index in (0, 1)]
+    both = [replace(small.options, shard=Shard(index, 2)) for index in (0, 1)]
     async with anyio.create_task_group() as shards:
         for options in both:
             shards.start_soon(hdtf_async.download, URL, options)
-    assert clips_in(front) == clips_of(finished.out)
+    assert clips_in(front) == clips_of(small.out)
     assert "metadata.jsonl" not in below(front), "no shard knows of all clips"
-    assert await merge_shards(parse_location(URL)) == Merged(len(finished.report.done), Counter())
-    assert below(front)["metadata.jsonl"] == (finished.out / "metadata.jsonl").read_bytes()
-    report = await hdtf_async.download(URL, finished.options)
-    assert (report.done, report.there) == ([], len(finished.report.done))
-    assert below(front)["metadata.jsonl"] == (finished.out / "metadata.jsonl").read_bytes()
+    assert await merge_shards(parse_location(URL)) == Merged(len(small.report.done), Counter())
+    assert below(front)["metadata.jsonl"] == (small.out / "metadata.jsonl").read_bytes()
+    report = await hdtf_async.download(URL, small.options)
+    assert (report.done, report.there) == ([], len(small.report.done))
+    assert below(front)["metadata.jsonl"] == (small.out / "metadata.jsonl").read_bytes()
 
 
-async def test_shards_that_never_began_are_named(front: Front, finished: Finished) -> None:
+async def test_shards_that_never_began_are_named(front: Front, small: Finished) -> None:
     """By the last shard to end and by `merge`, also in the failures, until a run makes the rest."""
     begun, absent = Shard(0, 4), tuple(Shard(index, 4) for index in (1, 2, 3))
-    options = replace(finished.options, shard=begun)
+    options = replace(small.options, shard=begun)
     report = await hdtf_async.download(URL, options)
     assert report.absent == absent
     assert report.exit_code is ExitCode.PASSING
     for _ in range(2):
         merged = await hdtf_async.merge(URL)
         assert (merged.absent, merged.exit_code) == (absent, ExitCode.PASSING)
-        assert merged.clips + merged.missing[Reason.NOT_TRIED] == len(finished.report.done)
+        assert merged.clips + merged.missing[Reason.NOT_TRIED] == len(small.report.done)
         (line,) = map(json.loads, below(front)["failures.jsonl"].splitlines())
         assert (line["clip"], line["clips"]) == (None, merged.missing[Reason.NOT_TRIED])
     async with open_location(parse_location(URL), replace(options, shard=absent[0]), ()):
         assert (await hdtf_async.download(URL, options)).absent == (), "another one is at work"
-    await hdtf_async.download(URL, finished.options)
-    assert await hdtf_async.merge(URL) == Merged(len(finished.report.done), Counter())
+    await hdtf_async.download(URL, small.options)
+    assert await hdtf_async.merge(URL) == Merged(len(small.report.done), Counter())
     assert below(front)["failures.jsonl"] == b""
 
 
 async def test_clips_that_a_stopped_run_has_not_tried_stay_listed_after_a_merge(
-    front: Front, finished: Finished
+    front: Front, small: Finished
 ) -> None:
     """Only the stored manifest lists them."""
-    async with hdtf_async.running(URL, replace(finished.options, encodes=1)) as run:
+    async with hdtf_async.running(URL, replace(small.options, encodes=1)) as run:
         async for event in run:
             if event.type == "clip_done":
                 break
@@ -393,9 +391,9 @@ async def test_a_lock_that_is_renewed_is_not_taken_over(
                 pass
 
 
-async def test_a_cancelled_run_releases_its_lock(front: Front, finished: Finished, tmp_path: Path) -> None:
+async def test_a_cancelled_run_releases_its_lock(front: Front, small: Finished, tmp_path: Path) -> None:
     """Finished work is recorded and listed, the lock is released, scratch has no clip; videos are resumed."""
-    options = replace(finished.options, scratch=tmp_path, encodes=1)
+    options = replace(small.options, scratch=tmp_path, encodes=1)
     made = ""
     async with hdtf_async.running(URL, options) as run:
         async for event in run:
@@ -412,7 +410,7 @@ async def test_a_cancelled_run_releases_its_lock(front: Front, finished: Finishe
     assert not [*tmp_path.glob("*/*.mp4")]
     report = await hdtf_async.download(URL, options)
     assert report.there == len(listed)
-    assert clips_in(front) == clips_of(finished.out)
+    assert clips_in(front) == clips_of(small.out)
 
 
 def _failure(index: int) -> dict[str, object]:
@@ -643,7 +641,7 @@ async def test_a_cancelled_run_does_not_wait_for_an_unresponsive_store(
     "fault", [Fault.LATE, Fault.SLOW, Fault.LOST, Fault.CUT], ids=lambda fault: fault.name
 )
 def test_a_run_that_is_terminated_while_it_uploads_a_record_loses_nothing(
-    fault: Fault, front: Front, finished: Finished
+    fault: Fault, front: Front, small: Finished
 ) -> None:
     """Whatever became of that upload: each record exists once, its clip is listed, the lock is released."""
     front.seconds = 1.0
@@ -657,9 +655,9 @@ def test_a_run_that_is_terminated_while_it_uploads_a_record_loses_nothing(
         return None
 
     front.rule = rule
-    command = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
+    command = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(small.options.source)]
     command += ["--pace", "0", "--no-progress", "--encodes", "1"]
-    command += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
+    command += ["--yt-dlp-args", " ".join(small.options.yt_dlp_args), *QUICK_WORDS]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         process.wait(60)
     assert process.returncode == 128 + signal.SIGTERM
@@ -683,7 +681,7 @@ async def test_merging_an_empty_prefix_is_an_error(front: Front) -> None:
 
 @pytest.mark.parametrize("when", ["before the record", "after the record"])
 def test_a_killed_run_can_be_continued_on_another_machine(
-    when: str, front: Front, finished: Finished, tmp_path: Path
+    when: str, front: Front, small: Finished, tmp_path: Path
 ) -> None:
     """Killed between a clip's upload and its record, or after both: the result is that of one run."""
     begun = threading.Event()
@@ -701,24 +699,24 @@ def test_a_killed_run_can_be_continued_on_another_machine(
         return Fault.CUT if begun.is_set() else None
 
     front.rule = rule
-    command = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
+    command = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(small.options.source)]
     command += ["--pace", "0", "--no-progress", "--scratch", str(tmp_path / "first")]
-    command += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
+    command += ["--yt-dlp-args", " ".join(small.options.yt_dlp_args), *QUICK_WORDS]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         process.wait(60)
     assert process.returncode == -signal.SIGKILL
     front.rule = lambda _method, _key: None
     recorded = {record["clip"] for record in records_in(front) if record["type"] == "clip"}
-    options = replace(finished.options, scratch=tmp_path / "second")
+    options = replace(small.options, scratch=tmp_path / "second")
     report = anyio.run(hdtf_async.download, URL, options)
     assert report.exit_code is ExitCode.DONE
     assert report.there == len(recorded), "what was recorded is not made again"
     assert (when == "after the record") is bool(recorded)
-    assert clips_in(front) == clips_of(finished.out)
-    assert below(front)["metadata.jsonl"] == (finished.out / "metadata.jsonl").read_bytes()
+    assert clips_in(front) == clips_of(small.out)
+    assert below(front)["metadata.jsonl"] == (small.out / "metadata.jsonl").read_bytes()
 
 
-async def test_a_missing_clip_is_made_again(front: Front, finished: Finished, short: Options) -> None:
+async def test_a_missing_clip_is_made_again(front: Front, small: Finished, short: Options) -> None:
     """A record is ignored if its object is missing or has another size."""
     await hdtf_async.download(URL, short)
     place = client.reached(Address(URL))
@@ -726,16 +724,14 @@ async def test_a_missing_clip_is_made_again(front: Front, finished: Finished, sh
     await place.write("RD_Radio1_001.mp4", b"another one")
     report = await hdtf_async.download(URL, short)
     assert sorted(report.done) == ["RD_Radio1_000", "RD_Radio1_001"]
-    assert clips_in(front) == {
-        name: text for name, text in clips_of(finished.out).items() if "Radio1_" in name
-    }
+    assert clips_in(front) == {name: text for name, text in clips_of(small.out).items() if "Radio1_" in name}
 
 
-async def test_source_videos_are_kept_on_request(front: Front, finished: Finished, short: Options) -> None:
+async def test_source_videos_are_kept_on_request(front: Front, small: Finished, short: Options) -> None:
     """Then they are the same as in a directory, and scratch has none."""
     await hdtf_async.download(URL, replace(short, keep_raw=True))
     raws = {key: text for key, text in below(front).items() if key.startswith("_videos_raw/")}
-    expected = {path.name: path.read_bytes() for path in (finished.out / "_videos_raw").glob("RD_Radio1.*")}
+    expected = {path.name: path.read_bytes() for path in (small.out / "_videos_raw").glob("RD_Radio1.*")}
     assert raws == {f"_videos_raw/{name}": text for name, text in expected.items()}
 
 
@@ -763,11 +759,11 @@ async def test_other_settings_replace_clips_one_by_one(front: Front, short: Opti
     del front
 
 
-async def test_a_file_store_needs_no_server(finished: Finished, short: Options, tmp_path: Path) -> None:
+async def test_a_file_store_needs_no_server(small: Finished, short: Options, tmp_path: Path) -> None:
     """``file://`` is another backend with the same layout."""
     url = f"file://{tmp_path}/store"
     assert (await hdtf_async.download(url, short)).exit_code is ExitCode.DONE
-    expected = {name: text for name, text in clips_of(finished.out).items() if "Radio1_" in name}
+    expected = {name: text for name, text in clips_of(small.out).items() if "Radio1_" in name}
     assert clips_of(tmp_path / "store") == expected
     assert (await hdtf_async.download(url, short)).there == 2
 
