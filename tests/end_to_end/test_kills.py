@@ -1,6 +1,7 @@
 """After a kill at any instant the directory is valid, and the next run completes it.
 
-A handful of kills here; a dozen with ``-m slow``, dozens with ``-m long``; any number with ``benchmarks/kills.py``.
+A handful of kills here, a dozen with ``-m slow``, dozens with ``-m long``; any number with
+``benchmarks/kills.py``.
 """
 
 from __future__ import annotations
