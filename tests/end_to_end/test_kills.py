@@ -249,7 +249,7 @@ def test_dozens_of_kills_with_fake_tools(whole: Undisturbed, tmp_path: Path) -> 
         without_kept_videos(tmp_path, whole, chance),
     ]
     kills = 0
-    for number, killing in enumerate(killings * 3):
+    for number, killing in enumerate(killings * 2):
         series = killing.series(tmp_path / f"series-{number}", kills=6)
         assert series.faults == []
         kills += len(series.kills)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hdtf_async.core.divisions import (
+    WHOLE,
     Outstanding,
     Part,
     Request,
@@ -27,6 +28,11 @@ FIVE = replace(ALL, limit=5)
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
 CLIP = Clip(VIDEO, 0, Interval(1, 2), Box(0, 2, 64, 66))
 OLD_VERSION = None
+
+
+def test_a_run_without_shards_is_the_only_part() -> None:
+    """Its number is 0 of 1."""
+    assert (WHOLE.index, WHOLE.count) == (0, 1)
 
 
 @pytest.mark.parametrize(
