@@ -219,6 +219,7 @@ async def test_a_dub_in_a_kept_video_is_not_used(place: Place, tmp_path: Path) -
     assert sum("itag=18&" in line["path"] for line in fetched) == 1
 
 
+@pytest.mark.slow
 async def test_dubs_alone_count_as_no_audio(place: Place, tmp_path: Path) -> None:
     """The failure says so; a clip without audio is still available."""
     options = replace(place.options, videos=(ONLY_DUBS.title(),))

@@ -51,6 +51,7 @@ async def test_correct_clips_and_refusals_pass(
     assert len(rows) == 2 * len(chosen)
 
 
+@pytest.mark.slow
 async def test_each_difference_is_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other frames, box, colours or refusal, audio out of sync, a clip instead of a refusal."""
     monkeypatch.setattr(exactness, "RATES", (25,))

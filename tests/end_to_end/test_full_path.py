@@ -151,7 +151,7 @@ async def test_the_real_extractor_reports_all_of_a_video(
     assert next(one["filesize"] for one in info["formats"] if one["format_id"] == "134") == size
 
 
-@both
+@both_slowly
 async def test_a_second_yt_dlp_downloads_what_the_first_extracted(
     mock: demo.FullMock, program: Path | None, footage: Path, tmp_path: Path
 ) -> None:
@@ -210,7 +210,7 @@ async def test_hls_has_the_same_frames_as_https(
     assert decoded == await full_mock_client.frames(footage / FILM.youtube_id / f"{H264}.mp4")
 
 
-@both
+@both_slowly
 async def test_an_unsolvable_script_loses_the_formats_that_need_it(
     mock: demo.FullMock, program: Path | None, tmp_path: Path
 ) -> None:

@@ -34,7 +34,7 @@ def for_all(order: ClientAnswer) -> Answer:
 
 SCENARIOS = (
     Scenario("all as it should be", Answer(), "134", ordinary=True),
-    Scenario("somebody who is signed in", Answer(), "134", cookies=COOKIES, ordinary=True),
+    Scenario("somebody who is signed in", Answer(), "134", cookies=COOKIES),
     Scenario("HLS only", for_all(ClientAnswer(https=Https.SABR)), "230", ordinary=True),
     Scenario(
         "neither addresses nor HLS", for_all(ClientAnswer(https=Https.SABR, hls=False)), Reason.UPDATE_NEEDED,
@@ -116,7 +116,7 @@ async def unexpected(
 
 @pytest.mark.parametrize("program", VERSIONS, indirect=True)
 async def test_the_whole_path_ends_in_clips(footage: Path, tmp_path: Path, program: Path | None) -> None:
-    """For anonymous and signed-in users, over https and over HLS."""
+    """Over https and over HLS."""
     assert await unexpected([one for one in SCENARIOS if one.ordinary], footage, tmp_path, program) == {}
 
 

@@ -488,6 +488,7 @@ async def test_user_videos_are_never_deleted(finished: Finished, tmp_path: Path)
     assert {"RD_Radio1.mp4", "RD_Radio2.mp4"} <= {path.name for path in raws.iterdir()}
 
 
+@pytest.mark.slow
 async def test_another_resolution_policy_uses_the_existing_video_if_it_fits(
     finished: Finished, tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ from power_cuts import (
     program,
 )
 from recorded_disk import recorded
+from shared import slow_unless
 
 from hdtf_async.core.failures import Failure
 from hdtf_async.output.directory import open_directory, run_record
@@ -114,7 +115,9 @@ def _next_sync_fails() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("torn_by", ["a kill", "a full disk", "a full disk that cannot be synced"])
+@pytest.mark.parametrize(
+    "torn_by", slow_unless(("a kill", "a full disk", "a full disk that cannot be synced"), {"a full disk"})
+)
 async def test_a_truncated_record_is_not_mixed_with_the_next(place: Path, torn_by: str) -> None:
     """A record of the same length follows one without its line end; the power cut happens at any moment."""
     lost, due = (clip_record(CLIPS[0].stem, form) for form in ("first", "other"))

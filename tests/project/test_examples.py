@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pytest
 import readme
 from shared import QUICK
 from starlette.testclient import TestClient
@@ -22,7 +23,6 @@ from examples import plain, shared_limits, web_service
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
     from shared import Finished
 
 
@@ -60,6 +60,7 @@ async def test_plain_asyncio(finished: Finished, capsys: pytest.CaptureFixture[s
     assert f"{tmp_path / 'RD_Radio2_000.mp4'}: " in output
 
 
+@pytest.mark.slow
 async def test_under_the_hosts_limiters(finished: Finished, tmp_path: Path) -> None:
     """The host processes each clip as soon as it exists."""
     options = replace(finished.options, videos=("Radio2",), **QUICK)
@@ -72,6 +73,7 @@ async def test_a_timeout_ends_the_run(finished: Finished, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.rglob(".*")] == []
 
 
+@pytest.mark.slow
 def test_inside_a_web_service(finished: Finished, tmp_path: Path) -> None:
     """It starts on request, reports progress and the result; a second run finds all clips done."""
     options = replace(finished.options, videos=("Radio2",), **QUICK)

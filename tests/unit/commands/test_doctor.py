@@ -167,6 +167,7 @@ async def test_a_users_token_provider_is_used(
     assert "pot=" in (await site.requests())[-1]["path"]
 
 
+@pytest.mark.slow
 def test_expired_cookies_are_not_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 4 if all have expired; one valid cookie is enough."""
     cookies = tmp_path / "cookies.txt"

@@ -484,6 +484,7 @@ def test_planning_takes_ten_times_as_long_for_ten_times_as_many(limit: int | Non
     assert steps[1] < 11 * steps[0]
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_can_be_planned() -> None:
     """More than any known tables."""
     clips = [_clip(_video(f"V{index}"), end=31 + index % 400) for index in range(100_000)]
