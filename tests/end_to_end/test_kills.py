@@ -1,6 +1,6 @@
 """After a kill at any instant the directory is valid, and the next run completes it.
 
-A handful of kills here, a dozen with ``-m slow``, dozens with ``-m long``; any number with
+A handful of kills here, more with ``-m slow``, dozens with ``-m long``; any number with
 ``benchmarks/kills.py``.
 """
 
@@ -259,7 +259,7 @@ def test_dozens_of_kills_with_fake_tools(whole: Undisturbed, tmp_path: Path, rou
     assert kills > 5 * rounds
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_dozen_kills_with_real_tools(slow_site: demo.StandIn, demo_tables: Path, tmp_path: Path) -> None:
     """yt-dlp resumes the partial download of a video, and ffmpeg makes the same clips."""

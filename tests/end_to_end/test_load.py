@@ -52,7 +52,7 @@ def counted(tmp_path: Path, rows: int) -> tuple[int, int, Most]:
     return took[0], took[1], most
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_step_grows_faster_than_the_rows(tmp_path: Path) -> None:
     """Four times the rows take four times the calls, in a full run and in one that finds everything done."""
     first, again, _ = counted(tmp_path, FEW)
