@@ -71,7 +71,7 @@ async def test_each_difference_is_detected(tmp_path: Path, monkeypatch: pytest.M
     assert await wrong_rows(tmp_path, right=right, **wrong) == len(wrong)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_all_source_videos_give_the_expected_clip_or_reason(tmp_path: Path) -> None:
     """The whole table."""
