@@ -2,7 +2,7 @@
 
 Dask's cancel does not reach a running coroutine. So a plugin watches the states of these tasks, and cancels
 what Dask does not want any more: also if the driver or the scheduler was killed. If the worker is killed, the
-sentinel ends its children.
+reaper ends its children.
 """
 
 from __future__ import annotations

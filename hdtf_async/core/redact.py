@@ -1,9 +1,9 @@
 """Redact secrets in messages of tools: passwords, cookies, signed URLs. Pure.
 
-There are two methods. `without_secrets` recognises secrets by their format, whoever they belong to. A `Mask`
-recognises them by their value, however they are encoded: it is made from the secrets that the user has passed
-to this run, and also works if a tool repeats them in an unexpected format. What neither recognises, such as
-the value of a cookie from a browser, alone on a line, cannot be distinguished from any other word.
+There are two methods. `without_secrets` recognises secrets by their format, regardless of their owner. A
+`Mask` recognises them by their value, however they are encoded: it is made from the secrets that the user has
+passed to this run, and also works if a tool repeats them in an unexpected format. What neither recognises,
+such as the value of a cookie from a browser, alone on a line, cannot be distinguished from any other word.
 """
 
 from __future__ import annotations

@@ -141,8 +141,8 @@ class Downloader:
             attempt = _Attempt(work, info, directory, permit)
             arrived: dict[str, Path] = {}
             async with permit.transfer():
-                for name, rendition in selected.items():
-                    arrived[name] = await self._fetch(attempt, name, rendition)
+                for name, fmt in selected.items():
+                    arrived[name] = await self._fetch(attempt, name, fmt)
         except Failure as failure:
             if failure.reason is Reason.FORBIDDEN and not failure.advanced and name:
                 self._forbidding.setdefault(selected[name].source, Counter())[work.youtube_id] += 1
@@ -152,9 +152,9 @@ class Downloader:
                 await run_sync(partials.forget, directory, name)
             raise self._of_several(work, failure) from failure
         self._forbidden.clear()
-        for rendition in selected.values():
-            self._forbidding.pop(rendition.source, None)
-        described = ", ".join(f"format {rendition.format_id}" for rendition in selected.values())
+        for fmt in selected.values():
+            self._forbidding.pop(fmt.source, None)
+        described = ", ".join(f"format {fmt.format_id}" for fmt in selected.values())
         message = f"attempt {work.attempt}: {described}, height {choice.video.height}, complete\n"
         await self._store.log(work.videos[0], message)
         self._events.emit(Downloaded(work.stem, anyio.current_time() - begun))
@@ -222,16 +222,16 @@ class Downloader:
             )
         )  # fmt: skip
 
-    async def _fetch(self, attempt: _Attempt, name: str, rendition: Format) -> Path:
+    async def _fetch(self, attempt: _Attempt, name: str, fmt: Format) -> Path:
         """Download one format, or the missing part of it."""
         work, directory = attempt.work, attempt.directory
-        promise = ResumeToken.of(name, work.youtube_id, rendition)
+        promise = ResumeToken.of(name, work.youtube_id, fmt)
         with os_errors_as_failures(directory):
             resumed = await run_sync(partials.resume, directory, promise)
         if resumed and resumed == promise.size and await anyio.Path(directory / promise.file).exists():
             return directory / promise.file
         least = work.least_bytes if name == VIDEO else 0
-        await self._reserve(work, max(0, (rendition.size or least) - resumed))
+        await self._reserve(work, max(0, (fmt.size or least) - resumed))
 
         reported = resumed
 
@@ -239,7 +239,7 @@ class Downloader:
             nonlocal reported
             if progress.bytes > resumed:
                 attempt.permit.succeeded()
-            total = progress.total or rendition.size
+            total = progress.total or fmt.size
             left = None if total is None else total - progress.bytes
             attempt.permit.received(progress.bytes - reported, left)
             reported = progress.bytes
@@ -249,7 +249,7 @@ class Downloader:
         target = directory / promise.file
         try:
             async with self._rate.part() as part:
-                await self._tool.fetch(attempt.info, rendition, target, on_progress, rate=part)
+                await self._tool.fetch(attempt.info, fmt, target, on_progress, rate=part)
         except Failure as failure:
             failure.advanced = await run_sync(_advanced, failure, promise, directory, resumed)
             raise
@@ -322,51 +322,51 @@ class Downloader:
         return raw
 
     async def _accept_video(self, work: VideoJob, arrived: Download, path: Path) -> SourceVideo:
-        rendition = arrived.choice.video
-        facts = await self._source_videos.facts(path, rendition.ext, work)
-        _require_whole("video", facts, rendition, arrived.duration)
+        fmt = arrived.choice.video
+        facts = await self._source_videos.facts(path, fmt.ext, work)
+        _require_whole("video", facts, fmt, arrived.duration)
         if self._options.audio is not Audio.NONE and arrived.choice.audio is None and facts.sound is None:
             raise Failure(Reason.NO_SOUND, "the chosen format has no audio")
-        final = self._store.source_video_path(work.videos[0], rendition.ext)
+        final = self._store.source_video_path(work.videos[0], fmt.ext)
         record = {
             "type": "raw",
             "resolution": str(self._options.resolution),
             "facts": asdict(facts) | {"shown": None},
-            "stretched_ratio": rendition.stretched_ratio,
-        } | await self._common_record(work, arrived, path, final, rendition)
+            "stretched_ratio": fmt.stretched_ratio,
+        } | await self._common_record(work, arrived, path, final, fmt)
         await self._source_videos.keep(work, path, final, record)
         return self._source_videos.raw(final, facts, work, record)
 
     async def _accept_audio(
-        self, raw: SourceVideo, work: VideoJob, arrived: Download, path: Path, rendition: Format
+        self, raw: SourceVideo, work: VideoJob, arrived: Download, path: Path, fmt: Format
     ) -> SourceVideo:
-        ending = _AUDIO_ENDINGS[rendition.ext]
+        ending = _AUDIO_ENDINGS[fmt.ext]
         audio = await self._prober.sound(path, container=ending)
-        _require_whole("sound", audio, rendition, arrived.duration)
+        _require_whole("sound", audio, fmt, arrived.duration)
         final = self._store.source_video_path(work.videos[0], ending)
-        common = await self._common_record(work, arrived, path, final, rendition)
+        common = await self._common_record(work, arrived, path, final, fmt)
         await self._source_videos.keep(work, path, final, {"type": "sound", "facts": asdict(audio)} | common)
         return replace(
             raw,
             audio=final,
             audio_suspect=audio.suspect,
-            audio_format_id=rendition.format_id,
-            track=rendition.track,
+            audio_format_id=fmt.format_id,
+            track=fmt.track,
         )
 
     async def _common_record(
-        self, work: VideoJob, arrived: Download, path: Path, final: Path, rendition: Format
+        self, work: VideoJob, arrived: Download, path: Path, final: Path, fmt: Format
     ) -> Record:
         """Return the common part of the records of video and audio."""
         return {
             "youtube_id": work.youtube_id,
             "file": final.name,
             "bytes": await self._store.size(path),
-            "format_id": rendition.format_id,
-            "promised": {"height": rendition.height, "bytes": rendition.size, "seconds": arrived.duration},
+            "format_id": fmt.format_id,
+            "promised": {"height": fmt.height, "bytes": fmt.size, "seconds": arrived.duration},
             "yt_dlp": arrived.yt_dlp,
             "took": round(anyio.current_time() - arrived.since, 3),
-        } | ({} if rendition.track is None else {"audio": rendition.track.to_json()})
+        } | ({} if fmt.track is None else {"audio": fmt.track.to_json()})
 
     async def discard(self, work: VideoJob, raw: SourceVideo) -> None:
         """Stop using an invalid source video."""
@@ -410,10 +410,10 @@ def _advanced(failure: Failure, promise: ResumeToken, directory: Path, resumed: 
     return grown > 0 and grown >= (promise.size or 0) // ADVANCE
 
 
-def _require_whole(what: str, read: MediaInfo | AudioInfo, rendition: Format, promised: float | None) -> None:
+def _require_whole(what: str, read: MediaInfo | AudioInfo, fmt: Format, promised: float | None) -> None:
     """Raise `Failure` if a download ends early."""
     # With the announced number of bytes it is complete, even if its video ends before its audio.
-    expected = None if rendition.size_is_exact else promised
+    expected = None if fmt.size_is_exact else promised
     if read.truncated or (expected and expected - read.end > max(2.0, 0.01 * expected)):
         stated = max(read.promised, expected or 0)
         raise Failure(Reason.RAW_TRUNCATED, f"the {what} ends at {read.end:.1f} s instead of {stated:.1f} s")

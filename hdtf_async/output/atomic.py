@@ -4,10 +4,11 @@ They block, because each is a sequence of system calls: `directory` runs them in
 knows nothing about clips, source videos or the journal.
 
 Durable means that the result survives a power cut, on a file system with two guarantees: the content of a
-file when it was synced is kept, whoever has written it and whichever descriptor was synced; and the names in
-a directory are kept as they were when it was synced. No order is assumed between operations that are not
-synced, and syncing a file does not make its name durable. Unsynced content may be lost, but is never replaced
-by that of another file: this holds for journalling file systems (ext4, XFS, btrfs, APFS), and not for FAT.
+file when it was synced is kept, regardless of which process wrote it and which descriptor was synced; and the
+names in a directory are kept as they were when it was synced. No order is assumed between operations that are
+not synced, and syncing a file does not make its name durable. Unsynced content may be lost, but is never
+replaced by that of another file: this holds for journalling file systems (ext4, XFS, btrfs, APFS), and not
+for FAT.
 
 Other users may be allowed to write to the directory too, and create a symbolic link or a FIFO where a file is
 expected. So nothing is written, truncated or deleted through a link, temporary names are unpredictable, and

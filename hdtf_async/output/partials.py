@@ -62,10 +62,10 @@ class ResumeToken:
     """Identifies the system and its last start."""
 
     @classmethod
-    def of(cls, name: str, youtube_id: str, rendition: Offered) -> Self:
+    def of(cls, name: str, youtube_id: str, fmt: Offered) -> Self:
         """Return the token for a format that is about to be downloaded."""
-        size = rendition.size if rendition.size_is_exact else None
-        return cls(name, youtube_id, rendition.format_id, rendition.ext, size, _this_system())
+        size = fmt.size if fmt.size_is_exact else None
+        return cls(name, youtube_id, fmt.format_id, fmt.ext, size, _this_system())
 
     @property
     def file(self) -> str:

@@ -1,4 +1,4 @@
-"""What applies to every child of a run: it keeps the lock open, and the sentinel kills it if orphaned."""
+"""What applies to every child of a run: it keeps the lock open, and the reaper kills it if orphaned."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
 _PATIENCE = 5.0
-"""Seconds for the sentinel to exit after the run."""
+"""Seconds for the reaper to exit after the run."""
 
 
 class Guard:
-    """What applies to every child of a run: descriptors that it inherits, and a sentinel that kills orphans.
+    """What applies to every child of a run: descriptors that it inherits, and a reaper that kills orphans.
 
     This base class guards nothing; `guarding` provides the real one.
     """
@@ -52,7 +52,7 @@ UNGUARDED = Guard()
 
 
 class _Guarded(Guard):
-    """Reports to the sentinel."""
+    """Reports to the reaper."""
 
     def __init__(self, pipe: int, locks: tuple[int, ...], mark: str) -> None:
         self.inherit = locks
@@ -73,24 +73,24 @@ class _Guarded(Guard):
             self._tell(os.fsencode(directory) + b"\n")
 
     def _tell(self, message: bytes) -> None:
-        # A sentinel that was killed or stopped must not fail the run.
+        # A reaper that was killed or stopped must not fail the run.
         with suppress(BrokenPipeError, BlockingIOError):
             os.write(self._pipe, message)
 
 
 @asynccontextmanager
 async def guarding(*locks: int) -> AsyncIterator[Guard]:
-    """Start a sentinel, and provide the guard for all children of a run that holds these locks.
+    """Start a reaper, and provide the guard for all children of a run that holds these locks.
 
     Raises `Failure` with ``tool_missing`` if no process can be started.
     """
     mark = secrets.token_hex(8)
-    sentinel = _started(locks, mark)
-    if sentinel.stdin is None:
+    reaper = _started(locks, mark)
+    if reaper.stdin is None:
         raise RuntimeError("a child that was given a pipe has one")
-    pipe = sentinel.stdin
+    pipe = reaper.stdin
     os.set_blocking(pipe.fileno(), False)
-    descriptors.keep_from_forks(pipe.fileno())  # it would keep the sentinel waiting
+    descriptors.keep_from_forks(pipe.fileno())  # it would keep the reaper waiting
     try:
         yield _Guarded(pipe.fileno(), locks, mark)
     finally:
@@ -100,12 +100,12 @@ async def guarding(*locks: int) -> AsyncIterator[Guard]:
         pipe.close()
         try:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_PATIENCE):
-                while sentinel.poll() is None:  # noqa: ASYNC110 - nothing could set an event
+                while reaper.poll() is None:  # noqa: ASYNC110 - nothing could set an event
                     await anyio.sleep(0.002)
         finally:
-            if sentinel.poll() is None:
-                sentinel.kill()
-                Thread(target=sentinel.wait, name="reaper", daemon=True).start()
+            if reaper.poll() is None:
+                reaper.kill()
+                Thread(target=reaper.wait, name="reaper", daemon=True).start()
 
 
 def _started(locks: tuple[int, ...], mark: str) -> Popen[bytes]:

@@ -1,14 +1,14 @@
-"""The sentinel: kills the children if the supervisor itself is killed.
+"""The reaper: kills the children if the supervisor itself is killed.
 
 A child that loses its parent continues: ffmpeg even survives broken pipes, and would write for minutes into a
 directory without supervision. So one process of a few megabytes, `python reaper.py`, holds the read end of a
 pipe on which the supervisor reports each process group that it starts and ends. If the pipe closes without a
-farewell, the supervisor has died, and the sentinel kills the reported groups and deletes the reported
+farewell, the supervisor has died, and the reaper kills the reported groups and deletes the reported
 temporary directories. On Linux it also finds processes that were not reported in time, by a variable in the
 environment of all children of a run. It holds the directory's lock until then, as each of the children does.
 
 The supervisor's side of it is `guard`. Only a few modules of the standard library are imported here: the
-sentinel starts without the package, in 20 ms.
+reaper starts without the package, in 20 ms.
 """
 
 from __future__ import annotations

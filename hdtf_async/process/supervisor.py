@@ -4,7 +4,7 @@ Every tool is run by `run`, and only there; a child that stays alive and answers
 The following applies to each child:
 
 - It gets an argument list, never a shell, and its own process group, so that everything it starts can be
-  terminated with it, by this program or, if that was killed, by the sentinel.
+  terminated with it, by this program or, if that was killed, by the reaper.
 - It has a deadline, and stall detection if it reports progress.
 - Its output is read while it runs, in bounded memory, however much it prints.
 - When `run` returns or raises, for whatever reason, the group has ended: SIGTERM, a grace period, SIGKILL.

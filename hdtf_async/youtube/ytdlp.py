@@ -184,7 +184,7 @@ class YtDlp:
     async def fetch(
         self,
         info: Mapping[str, Any],
-        rendition: Format,
+        fmt: Format,
         target: Path,
         on_progress: Callable[[Progress], None],
         *,
@@ -198,7 +198,7 @@ class YtDlp:
         have the announced size, ``tool_missing``, ``timed_out``, ``stalled``.
         """
         directory = target.parent
-        wait = _wait(info, rendition.format_id)
+        wait = _wait(info, fmt.format_id)
         # A download with a rate limit must not time out because of it.
         least = self._options.least_speed if rate is None else min(self._options.least_speed, rate / 2)
         file_reported = False
@@ -224,16 +224,16 @@ class YtDlp:
 
         async with self._called(directory) as called:
             command = called.adding(
-                *("--load-info-json", "-", "-f", rendition.format_id, "-o", target.name),
+                *("--load-info-json", "-", "-f", fmt.format_id, "-o", target.name),
                 *(() if rate is None else ("--limit-rate", str(rate))),
                 *("--progress", "--newline", "--progress-delta", "0.5"),
                 *("--progress-template", "download:PROG %(progress)j"),
                 *("--print", "after_move:FILE %(filepath)j"),
-                feed=json.dumps(_only(info, rendition.format_id)).encode(),
+                feed=json.dumps(_only(info, fmt.format_id)).encode(),
             )
             ended = await supervisor.run(
                 command,
-                deadline=wait + ASK_DEADLINE + (rendition.size or 4 << 30) / least,
+                deadline=wait + ASK_DEADLINE + (fmt.size or 4 << 30) / least,
                 stall=wait + self._options.stall_timeout,
                 on_line=on_line,
                 guard=self._guard,
@@ -243,10 +243,8 @@ class YtDlp:
         size = await run_sync(_size, target)
         if not file_reported or not size:
             raise Failure(Reason.RAW_TRUNCATED, f"yt-dlp exited with 0 without a file\n{ended.stderr}")
-        if rendition.size_is_exact and size != rendition.size:
-            raise Failure(
-                Reason.RAW_TRUNCATED, f"{size} of {rendition.size} bytes downloaded\n{ended.stderr}"
-            )
+        if fmt.size_is_exact and size != fmt.size:
+            raise Failure(Reason.RAW_TRUNCATED, f"{size} of {fmt.size} bytes downloaded\n{ended.stderr}")
 
     @asynccontextmanager
     async def _called(self, directory: Path, extractor_args: str = "") -> AsyncIterator[supervisor.Command]:

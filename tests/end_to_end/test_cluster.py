@@ -493,7 +493,7 @@ async def test_what_dask_says_of_an_address_is_told(finished: Finished, tmp_path
 def test_without_a_scheduler_another_run_may_help(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The exit code says so, and the address is told."""
+    """The exit code and the message with the address say so."""
     monkeypatch.setattr("hdtf_async.cluster.driver.ANSWER", 1.0)
     options = replace(finished.options, dask="tcp://127.0.0.1:9")
     report = anyio.run(hdtf_async.download, tmp_path, options)

@@ -227,7 +227,7 @@ def test_a_second_run_names_the_first_and_waits_for_orphaned_tools_only(
             assert second.alive() == {}
         assert first.process.poll() is None
         assert f"process {first.process.pid} on {socket.gethostname()}" in log.read_text()
-        while len(first.alive()) <= 2:  # the sentinel, and a tool
+        while len(first.alive()) <= 2:  # the reaper, and a tool
             assert first.process.poll() is None
             time.sleep(0.01)
         first.kill_supervisor()  # a tool may have ended meanwhile

@@ -256,7 +256,7 @@ async def listed(bucket: ObjectStoreClient, known: JournalIndex) -> Listing:
 async def put_manifests(bucket: ObjectStoreClient, made: Path, before: Listing) -> None:
     """Upload the manifests from a directory, except for unchanged ones.
 
-    An existing README.md is kept, whoever has written it.
+    An existing README.md is never replaced.
     """
     for name in MANIFESTS:
         path = made / name

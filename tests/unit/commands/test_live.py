@@ -272,4 +272,4 @@ async def test_ctrl_c_stops_it_and_leaves_nothing(mock: demo.FullMock, tmp_path:
         _, err = child.communicate()
     assert child.returncode == ExitCode.INTERRUPTED, err
     assert [*temporary.iterdir()] == []
-    assert not [command for command in children() if "yt_dlp" in command or "sentinel" in command]
+    assert not [command for command in children() if "yt_dlp" in command or "reaper" in command]

@@ -114,7 +114,7 @@ async def test_one_refusal_closes_the_lane_for_all_and_one_probe_opens_it() -> N
 
 
 async def test_after_the_last_probe_no_process_is_admitted() -> None:
-    """And each is told why."""
+    """Each attempt gets the reason."""
     refused = Failure(Reason.REFUSED, "robot")
     async with several("ab") as one:
         for process in ["a", "b"] * (PROBES // 2 + 1):
@@ -140,7 +140,7 @@ async def test_the_probe_of_a_process_that_died_is_another_ones() -> None:
         del one.processes["a"]
 
 
-async def test_whoever_waits_is_turned_away_when_the_run_ends() -> None:
+async def test_waiting_attempts_are_rejected_when_the_run_ends() -> None:
     """Also one that had not asked yet."""
     async with several("ab", pace=100) as one:
         results: list[bool] = []

@@ -418,9 +418,9 @@ async def test_the_prober_ends_with_its_context(sources: Path) -> None:
     lock = os.open(sources, os.O_RDONLY)
     try:
         async with guarding(lock) as guard, Prober(guard) as prober:
-            (sentinel,) = holding(sources)
+            (reaper,) = holding(sources)
             await facts_of(prober, sources / "b_frames.mp4")
-            holders = [process for process in holding(sources) if process != sentinel]
+            holders = [process for process in holding(sources) if process != reaper]
             assert len(holders) == 1
         assert not holding(sources)
     finally:

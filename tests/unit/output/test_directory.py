@@ -750,7 +750,7 @@ async def test_a_child_that_is_still_writing_holds_the_lock(
             async with open_directory(tmp_path):
                 pass
         monkeypatch.undo()
-        # The sentinel ends such a child, and another run waits for that.
+        # The reaper ends such a child, and another run waits for that.
         async with anyio.create_task_group() as group:
             group.start_soon(run_sync, child.kill)
             async with open_directory(tmp_path):

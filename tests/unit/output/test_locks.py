@@ -75,7 +75,7 @@ async def main():
             number, inside = forked(opened_files)
             children.append(number)
             print("journals in the child:", inside.count(".jsonl"))
-            print("the sentinel's pipe in the child:", f"pipe:[{os.fstat(guard._pipe).st_ino}]" in inside)
+            print("the reaper's pipe in the child:", f"pipe:[{os.fstat(guard._pipe).st_ino}]" in inside)
             number, _ = forked(lambda: str([descriptors.close(lock) for lock in directory.locks]))
             children.append(number)
             print("held after a child has ended its copy of the run:", is_held(out))
@@ -100,7 +100,7 @@ def test_a_forked_process_keeps_neither_locks_nor_the_sentinel(tmp_path: Path) -
     assert ended.returncode == 0, ended.stderr
     one_run = [
         "journals in the child: 0",
-        "the sentinel's pipe in the child: False",
+        "the reaper's pipe in the child: False",
         "held after a child has ended its copy of the run: True",
     ]
     assert ended.stdout.splitlines() == [*one_run * 3, "kept for forks: 0"]

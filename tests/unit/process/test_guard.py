@@ -78,7 +78,7 @@ async def test_children_end_with_a_killed_supervisor(lock: Path, script: str) ->
     argv = [sys.executable, "-c", dedent(SUPERVISOR), str(lock), script]
     supervisor = await anyio.open_process(argv)
     with anyio.fail_after(60):
-        while len(holders(lock)) < 8:  # itself, the sentinel, three children and their children
+        while len(holders(lock)) < 8:  # itself, the reaper, three children and their children
             assert supervisor.returncode is None
             await anyio.sleep(0.02)
         with lock.open("rb") as ours:
@@ -116,28 +116,28 @@ async def test_a_temporary_directory_is_deleted_after_a_kill_of_the_supervisor(
     argv = [sys.executable, "-c", dedent(OWNER), str(lock), str(directory), ends]
     await anyio.run_process(argv, check=False)
     with anyio.fail_after(60):
-        while holders(lock):  # the sentinel has it open until it ends
+        while holders(lock):  # the reaper has it open until it ends
             await anyio.sleep(0.02)
     assert directory.exists() is (ends != "killed")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 async def test_a_run_works_without_its_sentinel(lock: Path) -> None:
-    """If the sentinel was killed or stopped: it only matters if the run is killed too."""
+    """If the reaper was killed or stopped: it only matters if the run is killed too."""
     descriptor = os.open(lock, os.O_RDWR)
     try:
         for number in (signal.SIGKILL, signal.SIGSTOP, None):
             async with guarding(descriptor) as guard:
-                (sentinel,) = holders(lock)
+                (reaper,) = holders(lock)
                 if number is not None:
-                    os.kill(sentinel, number)
+                    os.kill(reaper, number)
                 for _ in range(3):
                     ended = await process.run(
                         process.Command(["/bin/sh", "-c", "exit 7"]), deadline=60, guard=guard
                     )
                     assert ended.code == 7
                 if number is signal.SIGSTOP:
-                    os.kill(sentinel, signal.SIGCONT)  # otherwise the supervisor waits before it kills it
+                    os.kill(reaper, signal.SIGCONT)  # otherwise the supervisor waits before it kills it
             assert not holders(lock)
     finally:
         os.close(descriptor)
