@@ -23,7 +23,7 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
 from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
-from hdtf_async.dataset import plan, tables
+from hdtf_async.dataset import plan, reading
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.user_videos import find_user_videos
@@ -59,10 +59,11 @@ MANIFESTS_EVERY = 60.0
 """Seconds between two updates of the manifests during a run; more if they are long."""
 
 
-async def download(
+async def download(  # noqa: PLR0913 - what a host program may share or provide
     out: str | PathLike[str],
     options: Options | None = None,
     *,
+    clips: Iterable[object] | None = None,
     lanes: Lanes | None = None,
     client: Client | None = None,
     progress: bool = False,
@@ -73,6 +74,10 @@ async def download(
     defaults are all of HDTF, from the bundled tables, as H.264 at the reference heights. The report counts
     clips by their outcome; its durations are in seconds, its sizes in bytes. A clip's own properties (pixels,
     frames, source) are its line of ``metadata.jsonl``: docs/output.md.
+
+    `clips` is an iterable of the clips to create, instead of HDTF: each is a `ClipRow`, a mapping, or an
+    object with the same attributes, such as those of ``frame.itertuples()`` of pandas (docs/datasets.md). It
+    is read to its end in a thread, before the first download.
 
     Failures are in the report, and do not raise. `lanes` are limiters that the host program shares with other
     work; by default a run has its own. With the `client` of a Dask cluster its workers process the videos, as
@@ -87,7 +92,7 @@ async def download(
     settings), `StoreError` (the directory cannot be used, or another run holds it), `UnknownVideoError` and
     `OptionsError`.
     """
-    request = _Request(parse_location(out), options or Options(), lanes, client)
+    request = _Request(parse_location(out), options or Options(), clips, lanes, client)
     return await to_end(_job(request, progress=progress))
 
 
@@ -104,10 +109,11 @@ async def merge(out: str | PathLike[str]) -> Merged:
 
 
 @asynccontextmanager
-async def running(
+async def running(  # noqa: PLR0913 - as download
     out: str | PathLike[str],
     options: Options | None = None,
     *,
+    clips: Iterable[object] | None = None,
     lanes: Lanes | None = None,
     client: Client | None = None,
     progress: bool = False,
@@ -121,7 +127,7 @@ async def running(
     A slow reader blocks nothing: it gets the newest progress events, and every other event. Leaving the block
     early cancels the run. Raises what `download` raises.
     """
-    request = _Request(parse_location(out), options or Options(), lanes, client)
+    request = _Request(parse_location(out), options or Options(), clips, lanes, client)
     async with under_way(_job(request, progress=progress)) as run:
         yield run
 
@@ -132,6 +138,7 @@ class _Request:
 
     out: Path | Address
     options: Options
+    clips: Iterable[object] | None
     lanes: Lanes | None
     client: Client | None
 
@@ -153,7 +160,7 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
     begun = anyio.current_time()
     out, options, scheduler = request.out, request.options, request.scheduler
     own = await run_sync(find_user_videos, options.raw_dirs)
-    read = await run_sync(read_tables, options)
+    read = await run_sync(read_tables, options, request.clips)
     async with open_location(out, options, read.videos) as directory:
         options = options_for(out, options)
         decided = await run_sync(_decide, read, options, directory)
@@ -168,7 +175,9 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
         )
         report.failed.update((clip.stem, reason) for clip, reason in decided.given_up)
         events.subscribe(report.add)
-        run = RunContext(options, directory, request.lanes or Lanes.of(options), events, own, finish)
+        run = RunContext(
+            options, directory, request.lanes or Lanes.of(options), events, own, finish, read.source
+        )
         before = directory.known.run
         ended: list[Record] = []
         events.emit(await run_sync(started, decided, run.lanes, options))
@@ -285,9 +294,12 @@ async def _write_last(directory: OutputDirectory, decided: plan.Plan, patience: 
         await directory.deliver()
 
 
-def read_tables(options: Options) -> Tables:
-    """Read the tables that the options name. Blocks. Raises `TableError` and `UnknownVideoError`."""
-    read = tables.read(options.source, corrections=options.corrections)
+def read_tables(options: Options, clips: Iterable[object] | None = None) -> Tables:
+    """Read the tables that the options name, or the given rows. Blocks.
+
+    Raises `TableError`, `OptionsError` and `UnknownVideoError`.
+    """
+    read = reading.read(options, clips)
     plan.require_known(read, options)
     return read
 
@@ -316,7 +328,9 @@ async def _divide(read: Tables, options: Options, directory: OutputDirectory) ->
     wanted = options.divided or before
     if wanted is not None:
         same = {} if before is None else before.same
-        split = await run_sync(replace(wanted, same=same).knowing, read.videos)
+        split = replace(wanted, same=same)
+        if read.source is None:  # the names of HDTF's videos contain the speaker
+            split = await run_sync(split.knowing, read.videos)
         if split != before:
             await directory.append({"type": "split", **asdict(split)})
 
@@ -395,19 +409,19 @@ async def _engine(
     from hdtf_async.lanes.toolchain import open_toolchain  # noqa: PLC0415 - not for a finished directory
     from hdtf_async.report import history  # noqa: PLC0415
 
-    options, directory, events = run.options, run.directory, run.events
+    directory, events = run.directory, run.events
     if scheduler is not None:
         if find_spec("distributed") is None:
             raise Failure(Reason.TOOL_MISSING, "--dask requires an extra: pip install 'hdtf-async[dask]'")
         from hdtf_async.cluster import driver  # noqa: PLC0415 - a second of imports, rarely needed
 
         async with driver.connected(scheduler, run) as cluster:
-            await directory.append(run_record(versions=cluster.results.versions, **options.to_json()))
+            await directory.append(run_record(versions=cluster.results.versions, **run.to_json()))
             events.subscribe(partial(history.note, directory.note))
             yield cluster
         return
     async with open_toolchain(run, videos=len(decided.work)) as toolchain:
-        await directory.append(run_record(versions=toolchain.versions, **options.to_json()))
+        await directory.append(run_record(versions=toolchain.versions, **run.to_json()))
         events.subscribe(partial(history.note, directory.note))
         await toolchain.get_ready(decided.work)
         yield toolchain.pipeline()

@@ -19,7 +19,8 @@ from hdtf_async.cli.parser import made, origins, set_elsewhere
 from hdtf_async.cli.terminal import complain, say, say_json
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.failures import ExitCode, Failure
-from hdtf_async.core.options import Options, Printing
+from hdtf_async.core.options import Options
+from hdtf_async.core.printing import Printing
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -89,13 +90,13 @@ async def run_plan(call: Call, _stopping: Stopping) -> int:
     from anyio.to_thread import run_sync
 
     from hdtf_async.commands.plan import plan_summary, plan_to_json
-    from hdtf_async.dataset import plan, tables
+    from hdtf_async.dataset import plan, reading
     from hdtf_async.lanes import user_videos
     from hdtf_async.output.directory import read_known
     from hdtf_async.output.journal import JournalIndex
 
     arguments, options = call.arguments, call.options
-    read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
+    read = await run_sync(reading.read, options)
     plan.require_known(read, options)
     index = JournalIndex(Path()) if arguments.out is None else await run_sync(read_known, arguments.out)
     decided = await run_sync(
@@ -233,10 +234,10 @@ async def run_demo(call: Call, stopping: Stopping) -> int:
 
 
 def _nothing_left(out: Path, options: Options) -> bool:
-    from hdtf_async.dataset import plan, tables
+    from hdtf_async.dataset import plan, reading
     from hdtf_async.output.directory import read_known
 
-    index, read = read_known(out), tables.read(options.source)
+    index, read = read_known(out), reading.read(options)
     return not plan.make(read, options, there=index.all_there(), failed=index.failures).work
 
 

@@ -16,7 +16,8 @@ from hdtf_async.cli.parser import (
     days,
 )
 from hdtf_async.commands import constants
-from hdtf_async.core.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, Printing
+from hdtf_async.core.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options
+from hdtf_async.core.printing import Printing
 from hdtf_async.core.recipes import RECIPES
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from hdtf_async.cli import settings
 from hdtf_async.cli.terminal import say
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.failures import ExitCode
-from hdtf_async.core.options import Options, Printing, flag_of
+from hdtf_async.core.options import Options, flag_of
+from hdtf_async.core.printing import Printing
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.redact import without_secrets
 from hdtf_async.core.system import own_version

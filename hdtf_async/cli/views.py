@@ -11,7 +11,7 @@ from hdtf_async.progress.writer import open_writer
 
 if TYPE_CHECKING:
     from hdtf_async.core.events import Event
-    from hdtf_async.core.options import Printing
+    from hdtf_async.core.printing import Printing
 
 
 class JsonLines(View):

@@ -28,7 +28,7 @@ from hdtf_async.core.options import Options
 from hdtf_async.core.recipes import RECIPES, How
 from hdtf_async.core.splits import Split
 from hdtf_async.core.text import printable, shown
-from hdtf_async.dataset import tables
+from hdtf_async.dataset import reading
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.media import stills
 from hdtf_async.media.ffmpeg import find_ffmpeg
@@ -148,8 +148,10 @@ def _divided(index: JournalIndex, clips: Mapping[str, ClipRecord], options: Opti
     split = options.divided or index.split or Split()
     if index.split is not None:
         split = replace(split, same=index.split.same)
-    read = tables.read(options.source, corrections=options.corrections)
-    return split.knowing(read.videos).lists({stem: str(clip.name) for stem, clip in clips.items()})
+    read = reading.read(options)
+    if read.source is None:
+        split = split.knowing(read.videos)
+    return split.lists({stem: clip.member for stem, clip in clips.items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from hdtf_async.core.exceptions import StoreError, unwrap_exception_group
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Interval, OutputSettings, Video
 from hdtf_async.core.text import printable
-from hdtf_async.dataset.geometry import scale_of
+from hdtf_async.dataset.geometry import place, scale_of
 from hdtf_async.lanes.encoder import plan_cut
 from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.lanes.user_videos import find_user_videos
@@ -92,26 +92,36 @@ def windows(index: JournalIndex) -> list[Window]:
 
 
 def _window(stem: str, clip: ClipRecord) -> Window | None:
-    reference, share = clip.reference_height, clip.face_share
-    match clip.box, clip.box_cut, clip.interval, clip.source_width, clip.source_height:
-        case Box() as box, Box() as cut, Interval() as whole, int(width), int(height) if share is not None:
+    share, column = clip.face_share, clip.clip
+    match column, clip.box_cut, clip.source_width, clip.source_height:
+        case Clip() as published, Box() as cut, int(width), int(height) if share is not None:
+            whole = published.interval
             begin, end = whole.start + (clip.starts_late or 0), whole.end - (clip.ends_early or 0)
-            scale = float(scale_of(reference, width, height)) if reference else 0
             return Window(
                 stem,
-                f"{clip.subset}_{clip.name}",
-                f"{clip.youtube_id}",
+                published.video.stem,
+                published.video.youtube_id,
                 (begin + end) / 2,
                 end,
                 (width, height),
                 _region(cut),
-                _region(box).scaled(scale, scale) if reference else None,
+                _published(published, width, height),
                 clip.zoom,
                 clip.faces or 0,
                 share if clip.face_inside_share is None else clip.face_inside_share,
                 by_table=clip.face_fallback is not None,
             )
     return None
+
+
+def _published(clip: Clip, width: int, height: int) -> Region | None:
+    """Return the published box in a source video of a size; None if there is none or its scale is unknown."""
+    if clip.region is not None:
+        return _region(place(clip.region, width, height))
+    if clip.box is None or not clip.video.reference_height:
+        return None
+    scale = float(scale_of(clip.video.reference_height, width, height))
+    return _region(clip.box).scaled(scale, scale)
 
 
 def _region(box: Box) -> Region:

@@ -21,7 +21,7 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.exceptions import unwrap_exception_group
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.preflight import CheckResult, Status
-from hdtf_async.dataset import plan, tables
+from hdtf_async.dataset import plan, reading
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.process.guard import guarding
 from hdtf_async.process.meter import Cost, Meter, measuring
@@ -178,7 +178,7 @@ async def examine(
 
 def _videos(options: Options) -> dict[str, str]:
     """Return the YouTube ids that may be queried, each with the name of its first row."""
-    read = tables.read(options.source, corrections=options.corrections)
+    read = reading.read(options)
     plan.require_known(read, options)
     names: dict[str, str] = {}
     for video in plan.chosen(read.videos, options):

@@ -23,7 +23,7 @@ from hdtf_async.core.events import CheckEnded, RunStarted
 from hdtf_async.core.exceptions import OptionsError, unwrap_exception_group
 from hdtf_async.core.failures import ExitCode, Failure, Reason
 from hdtf_async.core.job import to_end, under_way
-from hdtf_async.core.model import Box, Clip, Interval, Tables, Video
+from hdtf_async.core.model import Clip, Tables
 from hdtf_async.core.options import Options, flag_of
 from hdtf_async.dataset import plan
 from hdtf_async.lanes.context import RunContext
@@ -258,30 +258,9 @@ def recorded_settings(index: JournalIndex, options: Options) -> Options:
 
 def recorded_clip(record: Record) -> Clip | None:
     """Return the clip of a record; None if it has none."""
-    columns = ClipRecord.of(record)
-    video = columns.subset, columns.name, columns.youtube_id, columns.reference_height
-    match *video, columns.index, columns.interval, columns.box:
-        case (
-            str(subset),
-            str(name),
-            str(youtube_id),
-            int(height),
-            int(index),
-            Interval() as interval,
-            Box() as box,
-        ):
-            clip = Clip(
-                Video(subset, name, youtube_id, height),
-                index,
-                interval,
-                box,
-                zoom=columns.zoom,
-                correction=columns.correction,
-                segment=columns.segment,
-            )
-            # Files are written under this name: it must not contain a path.
-            return clip if names_a_file(clip.stem) else None
-    return None
+    clip = ClipRecord.of(record).clip
+    # Files are written under this name: it must not contain a path.
+    return clip if clip is not None and names_a_file(clip.stem) and names_a_file(clip.video.stem) else None
 
 
 def _rows(index: JournalIndex) -> Tables:

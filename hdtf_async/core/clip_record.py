@@ -6,10 +6,13 @@ is None, and a record is written as it was read, with all keys and their order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
-from hdtf_async.core.model import Box, Interval
+from hdtf_async.core.model import Annotation, Box, Clip, Interval, Region, Square, Video
+from hdtf_async.core.splits import SIDES, Member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,6 +70,10 @@ def _numbers(value: object) -> list[float] | None:
     return value if isinstance(value, list) and None not in map(_number, value) else None
 
 
+def _object(value: object) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
 def _versions(value: object) -> dict[str, str] | None:
     return {f"{tool}": f"{version}" for tool, version in value.items()} if isinstance(value, dict) else None
 
@@ -98,7 +105,23 @@ class ClipRecord:
     reference_height = Column(_whole)
     """Height to which the published box refers; 0 if unknown."""
     box = Column(_box)
-    """The published box: left, top, width, height."""
+    """The published box: left, top, width, height; null if the list of clips has none."""
+    box_reference = Column(_numbers)
+    """Width and height to which the box of a list of clips refers; 1 and 1 if it is normalised."""
+    box_expand = Column(_number)
+    """Fraction of its size by which this box was enlarged on each side."""
+    box_square = Column(_text)
+    """How this box became a square: ``min`` or ``max`` of its sides."""
+    face_point = Column(_numbers)
+    """A point of the face according to the list of clips, as fractions of width and height."""
+    annotated_fps = Column(_text)
+    """Frames per second of the frame numbers from which start and end were computed."""
+    speaker = Column(_text)
+    """The speaker according to the list of clips."""
+    split = Column(_text)
+    """``train``, ``val`` or ``test`` according to the list of clips."""
+    extra = Column(_object)
+    """Further columns of the list of clips."""
     box_cut = Column(_box)
     """The box in the source video."""
     frames = Column(_whole)
@@ -173,8 +196,128 @@ class ClipRecord:
     def interval(self) -> Interval | None:
         """The annotated interval."""
         start, end = self.start, self.end
-        return None if start is None or end is None else Interval(start, end)
+        if start is None or end is None:
+            return None
+        try:
+            return Interval(start, end, None if self.annotated_fps is None else Fraction(self.annotated_fps))
+        except (ValueError, ZeroDivisionError):
+            return None
+
+    @property
+    def region(self) -> Region | None:
+        """The crop window of a list of clips."""
+        match self._columns.get("box"), self.box_reference:
+            case [
+                [
+                    int() | float() as left,
+                    int() | float() as top,
+                    int() | float() as across,
+                    int() | float() as down,
+                ],
+                [int(reference_wide), int(reference_high)],
+            ]:
+                square = Square(self.box_square) if self.box_square in set(Square) else Square.NO
+                expand = self.box_expand or 0.0
+                return Region(left, top, wide, high, reference_wide, reference_high, expand, square)
+        return None
+
+    @property
+    def clip(self) -> Clip | None:
+        """The clip, as the table contained it; None if columns are missing.
+
+        Its name comes from the record, and may not be a valid file name.
+        """
+        match (
+            self.file_name,
+            self.subset,
+            self.name,
+            self.youtube_id,
+            self.reference_height,
+            self.index,
+            self.interval,
+        ):
+            case str(file), str(subset), str(name), str(youtube_id), int(height), int(
+                index
+            ), Interval() as interval:
+                clip = Clip(
+                    Video(subset, name, youtube_id, height), index, interval,
+                    self.box if self.box_reference is None else None,
+                    self.zoom, self.correction, self.segment,
+                )  # fmt: skip
+                stem = file.removesuffix(".mp4")
+                if stem == clip.stem and self._columns.keys().isdisjoint(_OF_LISTS):
+                    return clip
+                piece = "" if self.segment is None else f"_s{self.segment:03d}"
+                given = None if stem == clip.stem else stem.removesuffix(piece)
+                return replace(clip, annotation=self._annotation(given))
+        return None
+
+    def _annotation(self, name: str | None) -> Annotation:
+        point = self.face_point
+        return Annotation(
+            self.region,
+            (point[0], point[1]) if point is not None and len(point) == len("xy") else None,
+            name,
+            self.speaker,
+            self.split,
+            None if self.extra is None else json.dumps(self.extra, ensure_ascii=False),
+        )
+
+    @property
+    def member(self) -> Member:
+        """What decides the split of the clip."""
+        of_list = self.youtube_id is not None and f"{self.name}".removeprefix("id") in {
+            self.youtube_id, self.youtube_id.removeprefix("id"),
+        }  # fmt: skip
+        side = self.split if self.split in SIDES else None
+        return Member(f"{self.name}", self.speaker or (self.youtube_id if of_list else None), side)
 
     def to_json(self) -> Record:
         """Return all columns, as they are written."""
         return self._columns
+
+
+_OF_LISTS = frozenset({"box_reference", "face_point", "annotated_fps", "speaker", "split", "extra"})
+"""Columns that only clips of a list have."""
+
+
+def box_to_json(clip: Clip) -> Record:
+    """Return the columns about the published crop window of a clip."""
+    region = clip.region
+    if region is None:
+        box = clip.box
+        return {"box": None if box is None else [box.left, box.top, box.width, box.height]}
+    columns: Record = {
+        "box": [region.left, region.top, region.width, region.height],
+        "box_reference": [region.reference_width, region.reference_height],
+    }
+    if region.expand:
+        columns["box_expand"] = region.expand
+    if region.square is not Square.NO:
+        columns["box_square"] = region.square.value
+    return columns
+
+
+def frames_to_json(clip: Clip) -> Record:
+    """Return the column about the frame numbers from which an interval was computed, if there were any."""
+    return {} if clip.interval.rate is None else {"annotated_fps": str(clip.interval.rate)}
+
+
+def point_to_json(clip: Clip) -> Record:
+    """Return the column about the point of a clip's face, if the list contains one."""
+    if clip.annotation is None or clip.annotation.point is None:
+        return {}
+    return {"face_point": list(clip.annotation.point)}
+
+
+def annotation_to_json(clip: Clip) -> Record:
+    """Return the columns about speaker, split and further content of a list of clips."""
+    given = clip.annotation
+    if given is None:
+        return {}
+    columns = {
+        "speaker": given.speaker,
+        "split": given.split,
+        "extra": None if given.extra is None else json.loads(given.extra),
+    }
+    return {name: value for name, value in columns.items() if value is not None}

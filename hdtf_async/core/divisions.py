@@ -89,7 +89,10 @@ def requested(tables: Tables, options: Options, clips: int) -> Request:
     for clip in steps(tables.clips):
         box, video = clip.box, clip.video
         row = (clip.stem, video.youtube_id, video.reference_height, clip.interval.start, clip.interval.end)
-        content.update(repr((row, box.left, box.top, box.width, box.height)).encode())
+        if box is None:
+            content.update(repr((row, clip.interval.rate, clip.annotation)).encode())
+        else:
+            content.update(repr((row, box.left, box.top, box.width, box.height)).encode())
     return Request(
         digest=content.hexdigest()[:32],
         subsets=() if set(options.subsets) == set(SUBSETS) else tuple(sorted(options.subsets)),

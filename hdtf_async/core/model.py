@@ -24,6 +24,9 @@ class Interval:
 
     start: float
     end: float
+    rate: Fraction | None = None
+    """Frames per second of the numbering from which the times were computed; None if they are times. In a
+    video of this rate, the interval contains exactly the numbered frames."""
 
     @property
     def seconds(self) -> float:
@@ -55,42 +58,99 @@ class Box:
         return self.top + self.height
 
 
+class Square(StrEnum):
+    """How a crop window becomes a square, around its centre."""
+
+    NO = "no"
+    """It does not."""
+    MIN = "min"
+    """Its longer side is reduced to the shorter one."""
+    MAX = "max"
+    """Its shorter side is enlarged to the longer one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A crop window of a list of clips, in units of its reference size.
+
+    x is scaled with the width of the source video, and y with its height. The reference size of normalised
+    coordinates is 1 by 1. A reference width of 0 is unknown: then x and y have one scale.
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+    reference_width: int = 1
+    reference_height: int = 1
+    expand: float = 0.0
+    """Fraction of its width and height that is added on each side, within the frame."""
+    square: Square = Square.NO
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What a list of clips contains about a clip, beyond the columns of HDTF's tables."""
+
+    region: Region | None = None
+    point: tuple[float, float] | None = None
+    """A point of the face, as fractions of width and height."""
+    name: str | None = None
+    """File name of the clip without its extension."""
+    speaker: str | None = None
+    split: str | None = None
+    """``train``, ``val`` or ``test``."""
+    extra: str | None = None
+    """Columns that this program does not interpret, as a JSON object."""
+
+
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One row of ``xx_video_url.txt``."""
+    """One video of a subset: in HDTF, one row of ``xx_video_url.txt``."""
 
     subset: str
+    """An empty string if the list has no subsets."""
     name: str
     youtube_id: str
     reference_height: int
-    """Height in pixels to which the boxes refer; 0 if the tables do not contain it."""
+    """Height in pixels to which the boxes refer; 0 if it is unknown."""
 
     @property
     def stem(self) -> str:
         """File name of the source video without its extension, such as ``RD_Radio1``."""
-        return f"{self.subset}_{self.name}"
+        return f"{self.subset}_{self.name}" if self.subset else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One annotated interval of a video; its index is its position in ``xx_annotion_time.txt``."""
+    """One annotated interval of a video; its index is its position among the intervals of the video."""
 
     video: Video
     index: int
     interval: Interval
-    box: Box
+    box: Box | None
+    """The published box of HDTF; None if the clip has a `Region`, or no box."""
     zoom: float | None = None
     """Factor from ``xx_crop_ratio.txt`` by which a detected face window is enlarged."""
     correction: str | None = None
     """Level of the correction that changed this row (``verified``, ``unverified``), if one did."""
     segment: int | None = None
     """Number of the segment of the annotated interval, from 0; None for the whole interval."""
+    annotation: Annotation | None = None
+    """Further content of a list of clips; None for HDTF."""
 
     @property
     def stem(self) -> str:
         """File name of the clip without extension, such as ``RD_Radio1_000`` or ``RD_Radio1_000_s003``."""
         piece = "" if self.segment is None else f"_s{self.segment:03d}"
+        if self.annotation is not None and self.annotation.name is not None:
+            return f"{self.annotation.name}{piece}"
         return f"{self.video.stem}_{self.index:03d}{piece}"
+
+    @property
+    def region(self) -> Region | None:
+        """The crop window of a list of clips, if it has one."""
+        return None if self.annotation is None else self.annotation.region
 
     def divided(self, seconds: float | None) -> tuple[Clip, ...]:
         """Return the segments of `seconds` seconds into which this clip is split.
@@ -105,9 +165,22 @@ class Clip:
         number = max(1, int((end - start) / length + Fraction(1, 2)))
         bounds = [*(start + place * length for place in range(number)), end]
         return tuple(
-            replace(self, interval=Interval(float(left), float(right)), segment=place)
+            replace(self, interval=Interval(float(left), float(right), self.interval.rate), segment=place)
             for place, (left, right) in enumerate(pairwise(bounds))
         )
+
+
+class Fit(StrEnum):
+    """How a crop window that is not square gets the size of ``--size``."""
+
+    KEEP = "keep"
+    """The shorter side gets this size, and the aspect ratio is kept."""
+    SQUEEZE = "squeeze"
+    """Both sides get this size; the picture is distorted."""
+    PAD = "pad"
+    """The longer side gets this size, and black bars fill the square."""
+    CROP = "crop"
+    """The largest centred square gets this size."""
 
 
 class Audio(StrEnum):
@@ -187,6 +260,7 @@ class OutputSettings:
     resolution: str = "reference"
     size: int | None = None
     """Pixels of the shorter side; None for unchanged."""
+    fit: Fit = Fit.KEEP
     fps: Fraction | None = None
     """Frames per second; None for unchanged."""
     segment: float | None = None
@@ -226,6 +300,8 @@ class OutputSettings:
             "segment": None if self.segment is None else float(self.segment),
         }
         del values["hdr"]
+        if self.fit is Fit.KEEP:  # directories of versions without this setting stay valid
+            del values["fit"]
         finds_faces = self.crop is Crop.FACE
         return {key: value for key, value in values.items() if finds_faces or not key.startswith("face_")}
 
@@ -259,12 +335,24 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """The dataset or list that clips are from, for texts about them."""
+
+    title: str
+    licence: str = ""
+    citation: str = ""
+    """A BibTeX entry; empty if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
-    """The content of the tables: all videos, all clips with a box, all findings."""
+    """The content of the tables: all videos, all clips, all findings."""
 
     videos: tuple[Video, ...]
     clips: tuple[Clip, ...]
     findings: tuple[Finding, ...]
+    source: Source | None = None
+    """None for HDTF."""
 
 
 class Resolution(StrEnum):

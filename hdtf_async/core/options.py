@@ -12,17 +12,19 @@ from fractions import Fraction
 from functools import wraps
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hdtf_async.core import validators
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.model import (
+    SUBSETS,
     Audio,
     Codec,
     Corrections,
     Crop,
     Deinterlace,
     Fallback,
+    Fit,
     Hdr,
     OutputSettings,
     PaceScope,
@@ -34,6 +36,9 @@ from hdtf_async.core.splits import SEED, SHARES, Split
 from hdtf_async.core.system import usable_cpus
 from hdtf_async.core.text import printable, shown
 from hdtf_async.core.validators import Kind
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _RECIPE = validators.word(tuple(RECIPES))
 T = TypeVar("T")
@@ -94,7 +99,7 @@ def _takes_recipe(options: type[T]) -> type[T]:
     def init(self: T, **given: Any) -> None:  # noqa: ANN401 - of the fields' own types
         name = given.get("recipe")
         if name is not None:
-            if given.keys() >= {option.name for option in fields(options)}:  # type: ignore[arg-type]
+            if given.keys() >= {each.name for each in fields(options)}:  # type: ignore[arg-type]
                 raise OptionsError("--recipe (Options.recipe): pass it to Options(), not to replace()")
             try:
                 given = {**RECIPES[_RECIPE.read(name)].preset, **given}
@@ -107,13 +112,13 @@ def _takes_recipe(options: type[T]) -> type[T]:
     return options
 
 
-def flag_of(option: Field[Any]) -> Flag:
+def flag_of(of: Field[Any]) -> Flag:
     """Return the flag of a field of an options class."""
-    flag: Flag = option.metadata["flag"]
+    flag: Flag = of.metadata["flag"]
     return flag
 
 
-def _option(  # noqa: PLR0913 - all attributes of a flag
+def option(  # noqa: PLR0913 - all attributes of a flag
     *names: str,
     default: Any,  # noqa: ANN401 - of the field's own type, which a test checks against its kind
     group: str,
@@ -141,6 +146,8 @@ WHICH, NETWORK, ENCODE, DISK, COPIES, TOOLS, PRINT = (
     "Output",
 )
 """Groups of options, in the order of the help text."""
+HDTF = "hdtf"
+"""The default of `Options.dataset`."""
 PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
 )  # fmt: skip
@@ -159,205 +166,218 @@ class Options:
     """
 
     recipe: InitVar[str | None] = None
-    source: Accepts[str | PathLike[str] | None, Path | None] = _option(
-        "--source", "-s", "--source_dir", default=None, group=WHICH, metavar="DIR",
-        kind=validators.path("a directory, such as HDTF_dataset"),
-        help="directory of the HDTF tables", unset="bundled",
+    dataset: Accepts[str, str] = option(
+        "--dataset", default=HDTF, group=WHICH, metavar="NAME", kind=validators.name("the name of a dataset"),
+        help="dataset to create; see `datasets`",
     )  # fmt: skip
-    subsets: Accepts[str | Iterable[str], tuple[str, ...]] = _option(
+    source: Accepts[str | PathLike[str] | None, Path | None] = option(
+        "--source", "-s", "--source_dir", default=None, group=WHICH, metavar="PATH",
+        kind=validators.path("a path, such as HDTF_dataset"),
+        help="its tables: what you downloaded from the authors", unset="bundled, for HDTF",
+    )  # fmt: skip
+    clips: Accepts[str | PathLike[str] | None, Path | None] = option(
+        "--clips", default=None, group=WHICH, metavar="FILE",
+        kind=validators.path("a file, such as clips.csv"),
+        help="your own list: .csv, .tsv, .jsonl or .parquet", unset="none",
+    )  # fmt: skip
+    subsets: Accepts[str | Iterable[str], tuple[str, ...]] = option(
         "--subset", default=(), group=WHICH, metavar="RD,WDA,WRA", kind=validators.SUBSET, many=True,
         help="only these subsets", unset="all",
     )  # fmt: skip
-    videos: Accepts[str | Iterable[str], tuple[str, ...]] = _option(
+    videos: Accepts[str | Iterable[str], tuple[str, ...]] = option(
         "--video", default=(), group=WHICH, metavar="NAME", many=True,
         kind=validators.names("names or YouTube ids of videos, such as RD_Radio1"),
         help="only this name or YouTube id; repeatable", unset="all",
     )  # fmt: skip
-    limit: Accepts[int | str | None, int | None] = _option(
+    limit: Accepts[int | str | None, int | None] = option(
         "--limit", default=None, group=WHICH, metavar="N", unset="all",
         kind=validators.whole("a positive integer, such as 5", 1), help="only the first N videos",
     )  # fmt: skip
-    corrections: Accepts[Corrections | str, Corrections] = _option(
+    corrections: Accepts[Corrections | str, Corrections] = option(
         "--corrections", default=Corrections.VERIFIED, group=WHICH, kind=validators.choice(Corrections),
         help="which table corrections to apply",
     )  # fmt: skip
-    downloads: Accepts[int | str, int] = _option(
+    downloads: Accepts[int | str, int] = option(
         "--downloads", "-w", "--num_workers", default=8, group=NETWORK, metavar="N",
         kind=validators.whole("an integer from 1 to 256, such as 4", 1, 256), help="max. parallel downloads",
     )  # fmt: skip
-    pace: Accepts[float | str, float] = _option(
+    pace: Accepts[float | str, float] = option(
         "--pace", default=15.0, group=NETWORK, metavar="SECONDS",
         kind=validators.number("seconds from 0 to 3600, such as 20", 0, 3600),
         help="minimum delay between download starts",
     )  # fmt: skip
-    cool_down: Accepts[float | str, float] = _option(
+    cool_down: Accepts[float | str, float] = option(
         "--cool-down", default=600.0, group=NETWORK, metavar="SECONDS",
         kind=validators.number("seconds from 0 to 86400, such as 600", 0, 24 * 3600),
         help="pause when YouTube blocks this IP; doubles",
     )  # fmt: skip
-    limit_rate: Accepts[float | str | None, int | None] = _option(
+    limit_rate: Accepts[float | str | None, int | None] = option(
         "--limit-rate", default=None, group=NETWORK, metavar="BYTES",
         kind=validators.size("a rate in bytes per second from 1k to 1T, such as 500k or 10M", 1000, 10**12),
         help="total bytes per second, such as 10M", unset="unlimited",
     )  # fmt: skip
-    stall_timeout: Accepts[float | str, float] = _option(
+    stall_timeout: Accepts[float | str, float] = option(
         "--stall-timeout", default=120.0, group=NETWORK, metavar="SECONDS",
         kind=validators.number("seconds from 1 to 3600, such as 120", 1, 3600),
         help="abort if no data arrives for this long",
     )  # fmt: skip
-    least_speed: Accepts[float | str, int] = _option(
+    least_speed: Accepts[float | str, int] = option(
         "--least-speed", default=30_000, group=NETWORK, metavar="BYTES",
         kind=validators.size("a rate in bytes per second from 1 to 1T, such as 30k", 1, 10**12),
         help="time limit: 10 min plus size at this rate",
     )  # fmt: skip
-    retry_wait: Accepts[float | str, float] = _option(
+    retry_wait: Accepts[float | str, float] = option(
         "--retry-wait", default=10.0, group=NETWORK, metavar="SECONDS",
         kind=validators.number("seconds from 0 to 3600, such as 10", 0, 3600),
         help="first delay before a retry; grows fourfold",
     )  # fmt: skip
-    resolution: Accepts[Resolution | str | None, Resolution] = _option(
+    resolution: Accepts[Resolution | str | None, Resolution] = option(
         "--resolution", default=None, group=NETWORK, kind=validators.choice(Resolution),
         help="reference: height the boxes refer to, else the nearest; exact: only that height (within 8 px);"
         " best: highest available",
         unset="reference; best with --crop face",
     )  # fmt: skip
-    raw_dirs: Accepts[str | PathLike[str] | Iterable[str | PathLike[str]], tuple[Path, ...]] = _option(
+    raw_dirs: Accepts[str | PathLike[str] | Iterable[str | PathLike[str]], tuple[Path, ...]] = option(
         "--raw-dir", default=(), group=NETWORK, metavar="DIR", many=True,
         kind=validators.paths("one or more directories, such as /data/videos"),
         help="existing videos, named {subset}_{name}.* or by YouTube id; never modified; repeatable",
     )  # fmt: skip
-    cookies: Accepts[str | PathLike[str] | None, Path | None] = _option(
+    cookies: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--cookies", default=None, group=NETWORK, metavar="FILE",
         kind=validators.readable("a file of cookies in Netscape format, such as cookies.txt"),
         help="cookies file in Netscape format",
     )  # fmt: skip
-    cookies_from_browser: Accepts[str | None, str | None] = _option(
+    cookies_from_browser: Accepts[str | None, str | None] = option(
         "--cookies-from-browser", default=None, group=NETWORK, metavar="BROWSER",
         kind=validators.name("a browser that yt-dlp supports, such as firefox"),
         help="browser to read cookies from, e.g. firefox",
     )  # fmt: skip
-    proxy: Accepts[str | None, str | None] = _option(
+    proxy: Accepts[str | None, str | None] = option(
         "--proxy", default=None, group=NETWORK, metavar="URL", kind=validators.PROXY, secret=True,
         help="http, https or socks proxy for yt-dlp",
     )  # fmt: skip
-    yt_dlp_args: Accepts[str | Iterable[str], tuple[str, ...]] = _option(
+    yt_dlp_args: Accepts[str | Iterable[str], tuple[str, ...]] = option(
         "--yt-dlp-args", default=(), group=NETWORK, metavar="ARGS", kind=validators.YT_DLP_ARGS, secret=True,
         help="extra yt-dlp options: --yt-dlp-args='...'",
     )  # fmt: skip
-    encodes: Accepts[int | str | None, int | None] = _option(
+    encodes: Accepts[int | str | None, int | None] = option(
         "--encodes", default=None, group=ENCODE, metavar="N",
         kind=validators.whole("an integer from 1 to 1024, such as 4", 1, 1024),
         help="parallel encodes", unset="number of available CPUs",
     )  # fmt: skip
-    crop: Accepts[Crop | str, Crop] = _option(
+    crop: Accepts[Crop | str, Crop] = option(
         "--crop", default=Crop.TABLE, group=ENCODE, kind=validators.choice(Crop),
         help="table: published box; face: detected face; none: whole frame",
     )  # fmt: skip
-    face_rate: Accepts[float | str | None, float | None] = _option(
+    face_rate: Accepts[float | str | None, float | None] = option(
         "--face-rate", default=5.0, group=ENCODE, metavar="N", kind=validators.FACE_RATE,
         help="face detections per second, or 'every' frame",
     )  # fmt: skip
-    face_margin: Accepts[float | str, float] = _option(
+    face_margin: Accepts[float | str, float] = option(
         "--face-margin", default=0.0, group=ENCODE, metavar="FRACTION",
         kind=validators.number("a fraction of the face's size from -0.25 to 1, such as 0.1", -0.25, 1),
         help="margin around the face, relative to its size",
     )  # fmt: skip
-    face_fallback: Accepts[Fallback | str, Fallback] = _option(
+    face_fallback: Accepts[Fallback | str, Fallback] = option(
         "--face-fallback", default=Fallback.FAIL, group=ENCODE, kind=validators.choice(Fallback),
         help="if no face is found",
     )  # fmt: skip
-    size: Accepts[int | str | None, int | None] = _option(
+    size: Accepts[int | str | None, int | None] = option(
         "--size", default=None, group=ENCODE, metavar="PIXELS", kind=validators.SIDE,
         help="length of the shorter side", unset="unchanged",
     )  # fmt: skip
-    fps: Accepts[float | str | Fraction | None, Fraction | None] = _option(
+    fit: Accepts[Fit | str, Fit] = option(
+        "--fit", default=Fit.KEEP, group=ENCODE, kind=validators.choice(Fit),
+        help="--size of other shapes: keep their aspect ratio; or a square: distort, add bars, or cut off",
+    )  # fmt: skip
+    fps: Accepts[float | str | Fraction | None, Fraction | None] = option(
         "--fps", default=None, group=ENCODE, metavar="RATE", kind=validators.RATE,
         help="frame rate, such as 25 or 30000/1001", unset="unchanged",
     )  # fmt: skip
-    segment: Accepts[float | str | None, float | None] = _option(
+    segment: Accepts[float | str | None, float | None] = option(
         "--segment", default=None, group=ENCODE, metavar="SECONDS",
         kind=validators.number("seconds from 1 to 3600, such as 10", 1, 3600),
         help="split clips into pieces of this length", unset="off",
     )  # fmt: skip
-    audio: Accepts[Audio | str, Audio] = _option(
+    audio: Accepts[Audio | str, Audio] = option(
         "--audio", default=Audio.NONE, group=ENCODE, kind=validators.choice(Audio),
         help="aac: in the clip; wav: separate 16 kHz mono file; both",
     )  # fmt: skip
-    deinterlace: Accepts[Deinterlace | str, Deinterlace] = _option(
+    deinterlace: Accepts[Deinterlace | str, Deinterlace] = option(
         "--deinterlace", default=Deinterlace.AUTO, group=ENCODE, kind=validators.choice(Deinterlace),
         help="auto: if flagged or combing is detected",
     )  # fmt: skip
-    hdr: Accepts[Hdr | str, Hdr] = _option(
+    hdr: Accepts[Hdr | str, Hdr] = option(
         "--hdr", default=Hdr.TONEMAP, group=ENCODE, kind=validators.choice(Hdr),
         help="HDR video: convert to SDR, or fail",
     )  # fmt: skip
-    codec: Accepts[Codec | str, Codec] = _option(
+    codec: Accepts[Codec | str, Codec] = option(
         "--codec", default=Codec.H264, group=ENCODE, kind=validators.choice(Codec),
         help="H.264 with --crf, or lossless H.264",
     )  # fmt: skip
-    crf: Accepts[int | str, int] = _option(
+    crf: Accepts[int | str, int] = option(
         "--crf", default=20, group=ENCODE, metavar="N",
         kind=validators.whole("an integer from 0 to 51, such as 18", 0, 51), help="0 to 51, lower is better",
     )  # fmt: skip
-    preset: Accepts[str, str] = _option(
+    preset: Accepts[str, str] = option(
         "--preset", default="superfast", group=ENCODE, kind=validators.word(PRESETS), help="x264 preset",
     )  # fmt: skip
-    keep_raw: Accepts[bool | str | None, bool | None] = _option(
+    keep_raw: Accepts[bool | str | None, bool | None] = option(
         "--keep-raw", default=None, group=DISK, kind=validators.SWITCH, unset="on; off for object stores",
         help="keep source videos for later re-encoding",
     )  # fmt: skip
-    scratch: Accepts[str | PathLike[str] | None, Path | None] = _option(
+    scratch: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--scratch", default=None, group=DISK, metavar="DIR", unset="$TMPDIR",
         kind=validators.path("a directory, such as /tmp/x"), help="temporary directory for object stores",
     )  # fmt: skip
-    min_free: Accepts[float | str, int] = _option(
+    min_free: Accepts[float | str, int] = option(
         "--min-free", default=2 * 10**9, group=DISK, metavar="BYTES",
         kind=validators.size("a size such as 500M or 10G", 0, 10**18),
         help="stop if less disk space than this is left",
     )  # fmt: skip
-    no_report: Accepts[bool | str, bool] = _option(
+    no_report: Accepts[bool | str, bool] = option(
         "--no-report", default=False, group=DISK, kind=validators.SWITCH,
         help="do not write report.html at the end",
     )  # fmt: skip
-    retry_failed: Accepts[bool | str, bool] = _option(
+    retry_failed: Accepts[bool | str, bool] = option(
         "--retry-failed", default=False, group=DISK, kind=validators.SWITCH,
         help="retry videos marked permanently unavailable",
     )  # fmt: skip
-    recut: Accepts[bool | str, bool] = _option(
+    recut: Accepts[bool | str, bool] = option(
         "--recut", default=False, group=DISK, kind=validators.SWITCH,
         help="re-encode existing clips whose settings differ",
     )  # fmt: skip
-    shard: Accepts[Shard | str | tuple[int, int] | None, Shard | None] = _option(
+    shard: Accepts[Shard | str | tuple[int, int] | None, Shard | None] = option(
         "--shard", default=None, group=COPIES, metavar="I/N", kind=validators.SHARD,
         help="process shard I of N, counted from 0", unset="all",
     )  # fmt: skip
-    dask: Accepts[str | None, str | None] = _option(
+    dask: Accepts[str | None, str | None] = option(
         "--dask", default=None, group=COPIES, metavar="ADDRESS", kind=validators.SCHEDULER,
         help="run on the Dask cluster of this scheduler",
     )  # fmt: skip
-    pace_scope: Accepts[PaceScope | str, PaceScope] = _option(
+    pace_scope: Accepts[PaceScope | str, PaceScope] = option(
         "--pace-scope", default=PaceScope.WORKER, group=COPIES, kind=validators.choice(PaceScope),
         help="worker: each worker has its own public IP; cluster: all share one",
     )  # fmt: skip
-    split: Accepts[str | bool | Sequence[int] | None, tuple[int, int, int] | None] = _option(
+    split: Accepts[str | bool | Sequence[int] | None, tuple[int, int, int] | None] = option(
         "--split", default=None, group=DISK, metavar="90/5/5", kind=validators.SPLIT, bare=SHARES,
         unset="off",
         help="write speaker-disjoint train/val/test lists",
     )  # fmt: skip
-    split_seed: Accepts[int | str, int] = _option(
+    split_seed: Accepts[int | str, int] = option(
         "--split-seed", default=SEED, group=DISK, metavar="N",
         kind=validators.whole("a non-negative integer, such as 7", 0, 2**63),
         help="random seed of the split",
     )  # fmt: skip
-    ffmpeg: Accepts[str | PathLike[str] | None, Path | None] = _option(
+    ffmpeg: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--ffmpeg", default=None, group=TOOLS, metavar="PATH", unset="bundled",
         kind=validators.path("the path of an executable, such as /usr/bin/ffmpeg"), help="ffmpeg executable",
     )  # fmt: skip
-    yt_dlp: Accepts[str | PathLike[str] | None, Path | None] = _option(
+    yt_dlp: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--yt-dlp", default=None, group=TOOLS, metavar="PATH", unset="this environment's",
         kind=validators.path("the path of an executable, such as /usr/bin/yt-dlp"), help="yt-dlp executable",
     )  # fmt: skip
-    face_model: Accepts[str | PathLike[str] | None, Path | None] = _option(
+    face_model: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--face-model", default=None, group=TOOLS, metavar="FILE", unset="downloaded once",
         kind=validators.readable("a file, such as face_landmarker.task"),
         help="MediaPipe face_landmarker.task",
@@ -365,6 +385,11 @@ class Options:
 
     def __post_init__(self, recipe: str | None) -> None:
         normalise(self)
+        self._require_known_subsets()
+        if self.clips is not None and (self.source is not None or self.dataset != HDTF):
+            raise OptionsError("--clips: omit --source and --dataset, which name another list")
+        if self.fit is not Fit.KEEP and self.size is None:
+            raise OptionsError(f"--fit {self.fit}: requires --size, such as --size 512")
         if not self.resolution:  # it was not given
             best = self.crop is Crop.FACE
             object.__setattr__(self, "resolution", Resolution.BEST if best else Resolution.REFERENCE)
@@ -375,6 +400,23 @@ class Options:
             )
         if self.dask is not None and self.shard is not None:
             raise OptionsError("--shard: omit it with --dask, which uses all workers of the cluster")
+
+    def _require_known_subsets(self) -> None:
+        """Raise `OptionsError` for a subset that HDTF does not have; another list may have any."""
+        if not self.is_hdtf or self.clips is not None:
+            return
+        subsets = tuple(subset.upper() for subset in self.subsets)
+        if unknown := [subset for subset in self.subsets if subset.upper() not in SUBSETS]:
+            message = (
+                f"expected one or more of {', '.join(SUBSETS)}, such as RD,WDA (got {shown(unknown[0])})"
+            )
+            raise OptionsError(f"--subset (Options.subsets): {message}")
+        object.__setattr__(self, "subsets", subsets)
+
+    @property
+    def is_hdtf(self) -> bool:
+        """Whether the clips are those of HDTF, unless a list of clips is given."""
+        return self.dataset == HDTF
 
     def to_json(self) -> dict[str, dict[str, Any]]:
         """Return the options that the journal records, as JSON values: no secrets, and no local paths."""
@@ -390,7 +432,7 @@ class Options:
     def output_settings(self) -> OutputSettings:
         """The output settings of clips with these options."""
         return OutputSettings(
-            crop=self.crop, resolution=str(self.resolution), size=self.size, fps=self.fps,
+            crop=self.crop, resolution=str(self.resolution), size=self.size, fit=self.fit, fps=self.fps,
             segment=self.segment, audio=self.audio, deinterlace=self.deinterlace, hdr=self.hdr,
             codec=self.codec, crf=self.crf, preset=self.preset, face_rate=self.face_rate,
             face_margin=self.face_margin, face_fallback=self.face_fallback,
@@ -412,39 +454,13 @@ class Options:
         return self.encodes or usable_cpus()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Printing:
-    """Options for the output of the command line; a host program handles its own output."""
-
-    json: bool = _option(
-        "--json", default=False, group=PRINT, kind=validators.SWITCH, help="print one JSON object per line"
-    )
-    quiet: bool = _option(
-        "--quiet", "-q", default=False, group=PRINT, kind=validators.SWITCH, help="print errors only"
-    )
-    progress: bool = _option(
-        "--progress",
-        default=True,
-        group=PRINT,
-        kind=validators.SWITCH,
-        help="bars on a terminal, plain lines elsewhere",
-    )
-    log_level: str = _option(
-        "--log-level", default="warning", group=PRINT,
-        kind=validators.word(("debug", "info", "warning", "error")), help="verbosity",
-    )  # fmt: skip
-
-    def __post_init__(self) -> None:
-        normalise(self)
-
-
-def normalise(options: Options | Printing) -> None:
+def normalise(options: DataclassInstance) -> None:
     """Convert every field to its own type; raises `OptionsError` for the first invalid value."""
-    for option in fields(options):
-        flag, value = flag_of(option), getattr(options, option.name)
-        if value is not None or option.default is not None:
+    for each in fields(options):
+        flag, value = flag_of(each), getattr(options, each.name)
+        if value is not None or each.default is not None:
             try:
-                object.__setattr__(options, option.name, flag.read(value))
+                object.__setattr__(options, each.name, flag.read(value))
             except OptionsError as error:
-                name = f"{flag.names[0]} ({type(options).__name__}.{option.name})"
+                name = f"{flag.names[0]} ({type(options).__name__}.{each.name})"
                 raise OptionsError(f"{name}: {error}") from None

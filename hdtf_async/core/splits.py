@@ -8,6 +8,9 @@ not distinguish their speakers, so they are one group.
 A group's split follows from its name and the seed alone. So it does not depend on other groups: clips that
 are added later move no existing ones. As a result split ratios are approximate, because people are assigned
 and not clips; `SEED` is the one that comes nearest for HDTF's own tables.
+
+Other lists name the speaker, and sometimes the split, of a clip: both take precedence over names. Without a
+speaker, a group is one YouTube video.
 """
 
 from __future__ import annotations
@@ -28,6 +31,18 @@ SHARES = (90, 5, 5)
 """In percent, in the order of `SIDES`."""
 SEED = 36
 """The seed from 0 to 99 with which clips and hours of the published tables come nearest to `SHARES`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What decides the split of a clip."""
+
+    name: str
+    """Name of its video in HDTF, which contains the speaker."""
+    speaker: str | None = None
+    """Its speaker, or its YouTube id, in another list."""
+    given: str | None = None
+    """Its split according to the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +67,32 @@ class Split:
 
     def side(self, name: str) -> str:
         """Return the split of the videos with a name."""
-        digest = hashlib.sha256(f"{self.seed} {self.group(name)}".encode("utf-8", "replace")).digest()
+        return self._side_of(self.group(name))
+
+    def _side_of(self, group: str) -> str:
+        digest = hashlib.sha256(f"{self.seed} {group}".encode("utf-8", "replace")).digest()
         place = int.from_bytes(digest) * 100 >> 8 * len(digest)
         train, val, _ = self.shares
         return SIDES[(place >= train) + (place >= train + val)]
 
-    def lists(self, clips: Mapping[str, str]) -> dict[str, list[str]]:
-        """Return the stems of each split, sorted; `clips` maps the stem of a clip to its video's name."""
+    def lists(self, clips: Mapping[str, Member]) -> dict[str, list[str]]:
+        """Return the stems of each split, sorted; `clips` maps the stem of a clip to its group.
+
+        A clip without a given split gets that of another clip of its group, if one is given.
+        """
         lists: dict[str, list[str]] = {side: [] for side in SIDES}
+        given: dict[str, str] = {}
+        for member in steps(clips.values()):
+            if member.given is not None:
+                given.setdefault(self._group(member), member.given)
         for stem in sorted_in_steps(clips):
-            lists[self.side(clips[stem])].append(stem)
+            member = clips[stem]
+            group = self._group(member)
+            lists[member.given or given.get(group) or self._side_of(group)].append(stem)
         return lists
+
+    def _group(self, member: Member) -> str:
+        return self.group(member.name) if member.speaker is None else member.speaker
 
 
 def shares_of(text: str) -> tuple[int, int, int]:

@@ -268,10 +268,8 @@ def _not_applied(correction: Correction, stem: str) -> Finding:
 
 def _shown(clip: Clip) -> str:
     box, interval = clip.box, clip.interval
-    return (
-        f"{interval.start:g} to {interval.end:g} s, left {box.left} width {box.width} "
-        f"top {box.top} height {box.height}"
-    )
+    edges = "" if box is None else f", left {box.left} width {box.width} top {box.top} height {box.height}"
+    return f"{interval.start:g} to {interval.end:g} s{edges}"
 
 
 def look_over(published: Published, corrected: Corrected, requested: Corrections) -> Iterator[Finding]:
@@ -314,7 +312,7 @@ def _odd_boxes(published: Published, corrected: Corrected, requested: Correction
     """Report boxes that end below the frame; the tables do not contain its width."""
     for clip in steps(corrected.clips):
         height = clip.video.reference_height
-        if height and clip.box.bottom > height:
+        if height and clip.box is not None and clip.box.bottom > height:
             message = f"The crop box of {clip.stem} ends at row {clip.box.bottom} of a frame of {height} rows"
             message += f" and is invalid{_hint(Corrections.UNVERIFIED, requested)}."
             yield published.finding("crop_wh", clip, Severity.WARNING, "box_does_not_fit", message)

@@ -105,7 +105,7 @@ class Row:
     def name(self, text: str) -> str | None:
         """Read the name of a video, with or without ``.mp4``, that is safe as part of a file name."""
         name = text.removesuffix(".mp4")
-        if len(name) <= LONGEST_NAME and _NAME.fullmatch(name) and ".." not in name:
+        if is_safe_name(name):
             return name
         message = f"{quoted(text)} is not a safe file name; skipped. A name has up to {LONGEST_NAME} ASCII"
         message += " letters, digits, '_', '-' and single '.', begins with a letter or a digit and does not"
@@ -123,24 +123,8 @@ class Row:
 
     def youtube_id(self, url: str) -> str | None:
         """Read the id of the video from a YouTube URL."""
-        # Parsing URLs takes a sixth of the reading time, and nearly all match this pattern.
-        if published := _PUBLISHED_LINK.fullmatch(url):
-            return published[1]
-        try:
-            parts = urlsplit(url)
-            query = parse_qs(parts.query)
-        except ValueError:
-            parts, query = urlsplit(""), {}
-        host, path = parts.netloc.lower(), [each for each in parts.path.split("/") if each]
-        ids: Sequence[str] = ()
-        if host == "youtu.be":
-            ids = path
-        elif host in _YOUTUBE_HOSTS and path == ["watch"]:
-            ids = query.get("v", ())
-        elif host in _YOUTUBE_HOSTS and path[:1] in (["shorts"], ["embed"], ["live"]):
-            ids = path[1:]
-        if parts.scheme in ("http", "https") and len(ids) == 1 and _YOUTUBE_ID.fullmatch(ids[0]):
-            return ids[0]
+        if found := _id_in_url(url):
+            return found
         self.refuse("bad_url", f"{quoted(url)} is not the URL of a YouTube video; row skipped.")
         return None
 
@@ -188,10 +172,10 @@ class Row:
 
     def interval(self, text: str) -> Interval | None:
         """Read an interval such as ``00:30-01:00``, ``1:00:00-1:01:30`` or ``00:30.5-00:45``."""
-        start, _, end = (_TIME.fullmatch(part) for part in text.partition("-"))
-        if not start or not end:
+        start, _, end = (seconds_of(part) for part in text.partition("-"))
+        if start is None or end is None:
             raise self.malformed(f"{quoted(text)} is not an interval; expected a value such as 00:30-01:00")
-        interval = Interval(_seconds(start), _seconds(end))
+        interval = Interval(start, end)
         if interval.start < interval.end <= DAY:
             return interval
         message = (
@@ -201,8 +185,46 @@ class Row:
         return None
 
 
-def _seconds(time: re.Match[str]) -> float:
-    """Return seconds from the start of the video, or infinity for an invalid time."""
+def is_safe_name(text: str) -> bool:
+    """Return whether a text is safe as part of a file name."""
+    return len(text) <= LONGEST_NAME and _NAME.fullmatch(text) is not None and ".." not in text
+
+
+def youtube_id_of(text: str) -> str | None:
+    """Return the id of a YouTube video from the id itself, or from a URL; None for any other text."""
+    return text if _YOUTUBE_ID.fullmatch(text) else _id_in_url(text)
+
+
+def _id_in_url(url: str) -> str | None:
+    # Parsing URLs takes a sixth of the reading time, and nearly all match this pattern.
+    if published := _PUBLISHED_LINK.fullmatch(url):
+        return published[1]
+    try:
+        parts = urlsplit(url)
+        query = parse_qs(parts.query)
+    except ValueError:
+        parts, query = urlsplit(""), {}
+    host, path = parts.netloc.lower(), [each for each in parts.path.split("/") if each]
+    ids: Sequence[str] = ()
+    if host == "youtu.be":
+        ids = path
+    elif host in _YOUTUBE_HOSTS and path == ["watch"]:
+        ids = query.get("v", ())
+    elif host in _YOUTUBE_HOSTS and path[:1] in (["shorts"], ["embed"], ["live"]):
+        ids = path[1:]
+    if parts.scheme in ("http", "https") and len(ids) == 1 and _YOUTUBE_ID.fullmatch(ids[0]):
+        return ids[0]
+    return None
+
+
+def seconds_of(text: str) -> float | None:
+    """Return seconds from a time such as ``1:02:30.5`` or ``00:30``; None for any other text.
+
+    They are infinite if it has more than 59 minutes or seconds.
+    """
+    time = _TIME.fullmatch(text)
+    if time is None:
+        return None
     hours, minutes, seconds = map(float, time.groups("0"))
     wrong = seconds >= 60 or (time[1] and minutes >= 60)  # noqa: PLR2004 - 60 minutes and seconds
     return float("inf") if wrong else 3600 * hours + 60 * minutes + seconds

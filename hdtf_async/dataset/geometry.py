@@ -20,15 +20,24 @@ frame by a fraction of a pixel or the frame's width is odd, both sides become 2 
 
 4. A box that exceeds the frame by more than one pixel of the source video is rejected, and never shifted.
 
+`place` follows the first two for the region of a list of clips, too. The region is scaled, clipped to the
+frame, enlarged and made square, in this order and before anything is rounded. Its reference size contains the
+width, so that x and y are scaled separately.
+
 All arithmetic is exact: fractions, no floating point.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box
+from hdtf_async.core.model import Box, Square
+
+if TYPE_CHECKING:
+    from hdtf_async.core.model import Clip, Region
 
 _BLOCK = 16
 """Block size of encoders, in rows and columns."""
@@ -36,6 +45,106 @@ _SHAPES = ((16, 9), (4, 3))
 """Usual aspect ratios."""
 _SLACK = 1
 """Pixels of the source video by which a scaled box may exceed the frame, and by which its centre may move."""
+
+
+def window(clip: Clip, width: int, height: int) -> Box:
+    """Return the published crop window of a clip in a source video of ``width`` x ``height`` pixels.
+
+    It is the whole frame if the clip has none. Raises what `fit` and `place` raise.
+    """
+    if clip.region is not None:
+        return place(clip.region, width, height)
+    if clip.box is not None:
+        return fit(clip.box, clip.video.reference_height, width, height)
+    return whole(width, height)
+
+
+def whole(width: int, height: int) -> Box:
+    """Return the whole frame of ``width`` x ``height`` pixels, without an odd last row and column."""
+    return Box(0, 0, width - width % 2, height - height % 2)
+
+
+def square(box: Box) -> Box:
+    """Return the largest centred square in a box."""
+    side = min(box.width, box.height)
+    left, top = (
+        start + (length - side) // 4 * 2 for start, length in ((box.left, box.width), (box.top, box.height))
+    )
+    return Box(left, top, side, side)
+
+
+def place(region: Region, width: int, height: int) -> Box:
+    """Return the region in a source video of ``width`` x ``height`` pixels, by the rules above.
+
+    Raises `Failure` with `Reason.BOX_DOES_NOT_FIT` if less than 2 by 2 pixels of it are in the frame.
+    """
+    across = _Side.of(region.left, region.width, _across(region, width, height), width)
+    down = _Side.of(region.top, region.height, _down(region, width, height), height)
+    across, down = across.enlarged(region.expand), down.enlarged(region.expand)
+    if region.square is not Square.NO:
+        pick = min if region.square is Square.MIN else max
+        length = min(pick(across.length, down.length), Fraction(width), Fraction(height))
+        across, down = across.resized(length), down.resized(length)
+    for shorter in (0, 2):
+        columns, rows = across.place(shorter), down.place(shorter)
+        if columns and rows:
+            return Box(left=columns[0], top=rows[0], width=columns[1], height=rows[1])
+    where = f"box {region.left:g} {region.width:g} {region.top:g} {region.height:g}"
+    where += f" of {region.reference_width}x{region.reference_height}"
+    raise Failure(Reason.BOX_DOES_NOT_FIT, f"{where} is too small in a {width}x{height} frame")
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One axis of a region in the source video, unrounded."""
+
+    start: Fraction
+    end: Fraction
+    extent: int
+    """Width or height of the frame."""
+
+    @classmethod
+    def of(cls, start: float, length: float, scale: Fraction, extent: int) -> _Side:
+        """Scale one axis, and clip it to the frame."""
+        begin = Fraction(str(start)) * scale
+        end = begin + Fraction(str(length)) * scale
+        return cls(max(begin, Fraction(0)), max(min(end, Fraction(extent)), Fraction(0)), extent)
+
+    @property
+    def length(self) -> Fraction:
+        """Number of pixels."""
+        return self.end - self.start
+
+    def enlarged(self, share: float) -> _Side:
+        """Return the side with a fraction of its length more at each end, within the frame."""
+        more = Fraction(str(share)) * self.length
+        return _Side(
+            max(self.start - more, Fraction(0)), min(self.end + more, Fraction(self.extent)), self.extent
+        )
+
+    def resized(self, length: Fraction) -> _Side:
+        """Return the side with another length around its centre, shifted into the frame."""
+        start = (self.start + self.end - length) / 2
+        start = min(max(start, Fraction(0)), self.extent - length)
+        return _Side(start, start + length, self.extent)
+
+    def place(self, shorter: int) -> tuple[int, int] | None:
+        """Return the even offset and the even length, or None if there is none."""
+        return _place(self.start, self.length, Fraction(1), self.extent, shorter)
+
+
+def _across(region: Region, width: int, height: int) -> Fraction:
+    """Return the scale of x; that of y if the reference width is unknown."""
+    if not region.reference_width:
+        return _down(region, width, height)
+    return Fraction(width, region.reference_width)
+
+
+def _down(region: Region, width: int, height: int) -> Fraction:
+    """Return the scale of y. Rows that an encoder added at the bottom are not part of the picture."""
+    if region.reference_height == 1:  # normalised
+        return Fraction(height)
+    return scale_of(region.reference_height, width, height)
 
 
 def fits(box: Box, reference_height: int) -> bool:
@@ -89,12 +198,14 @@ def scale_of(reference_height: int, width: int, height: int) -> Fraction:
     return Fraction(height, reference_height)
 
 
-def _place(start: int, side: int, scale: Fraction, extent: int, shorter: int) -> tuple[int, int] | None:
+def _place(
+    start: int | Fraction, side: int | Fraction, scale: Fraction, extent: int, shorter: int
+) -> tuple[int, int] | None:
     """Place one axis of a box: return its even offset and even side, or None if it does not fit."""
     length = 2 * (side * scale // 2) - shorter
     if length < 2:  # noqa: PLR2004 - the smallest even side
         return None
-    exact = (start + Fraction(side, 2)) * scale - Fraction(length, 2)
+    exact = (start + Fraction(side) / 2) * scale - Fraction(length, 2)
     last = (extent - length) // 2 * 2
     offset = min(2 * round(exact / 2), last)
     return (offset, length) if offset >= 0 and abs(offset - exact) <= _SLACK else None

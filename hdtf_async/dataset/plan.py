@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async.core.clip_record import ClipRecord
+from hdtf_async.core.clip_record import ClipRecord, box_to_json, frames_to_json, point_to_json
 from hdtf_async.core.exceptions import UnknownVideoError
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import SUBSETS, Crop, Severity
@@ -127,16 +127,19 @@ class Plan:
 
 def row(clip: Clip, settings: OutputSettings) -> dict[str, Any]:
     """Return the data of the tables that affect a clip with these settings."""
-    box = clip.box
-    zoom = {"zoom": clip.zoom} if settings.crop is Crop.FACE else {}
-    return zoom | {
+    about: dict[str, Any] = {
         "youtube_id": clip.video.youtube_id,
         "reference_height": clip.video.reference_height,
         # 30 and 30.0 are the same time, but different texts.
         "start": float(clip.interval.start),
         "end": float(clip.interval.end),
-        "box": [box.left, box.top, box.width, box.height],
+        **box_to_json(clip),
+        **frames_to_json(clip),
     }
+    if settings.crop is Crop.FACE:
+        about["zoom"] = clip.zoom
+        about |= point_to_json(clip)
+    return about
 
 
 def fingerprint(clip: Clip, settings: OutputSettings) -> str:
@@ -290,7 +293,7 @@ def _outside(
 
 
 def _impossible(clip: Clip, settings: OutputSettings) -> Failure | None:
-    if settings.crop is not Crop.TABLE:
+    if settings.crop is not Crop.TABLE or clip.box is None:
         return None
     if clip.video.reference_height == 0:
         return Failure(Reason.HEIGHT_UNKNOWN, "reference height 0")

@@ -20,24 +20,19 @@ from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, TypeVar
 
-from hdtf_async.core import os_errors
 from hdtf_async.core.exceptions import TableError
 from hdtf_async.core.model import SUBSETS, Box, Clip, Corrections, Finding, Interval, Severity, Tables, Video
-from hdtf_async.core.steps import EVERY, checkpoint, steps
+from hdtf_async.core.steps import steps
 from hdtf_async.core.text import quoted
 from hdtf_async.dataset import corrections as _corrections
 from hdtf_async.dataset.corrections import Published
 from hdtf_async.dataset.fields import Findings, Row
+from hdtf_async.dataset.text_files import lines, mode_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 __all__ = ["Corrections", "Row", "TableError", "read", "shipped"]
-
-LONGEST_LINE = 64 * 1024
-"""Maximum number of characters in a line; longer ones are damaged. A row of ten intervals has 150."""
-LARGEST_TABLE = 32 * 1024 * 1024
-"""Maximum number of characters in a table; longer ones are damaged. 100,000 videos have about six million."""
 
 _WITHOUT = {
     "video_url": "no videos",
@@ -72,7 +67,7 @@ def read(source: Path | None = None, *, corrections: Corrections = Corrections.V
     """
     directory = shipped() if source is None else source
     shown = repr(str(directory))
-    mode = _mode(directory, shown)
+    mode = mode_of(directory, shown)
     if mode is None or not stat.S_ISDIR(mode):
         raise TableError(shown, 0, "no such directory; expected the directory of the HDTF tables")
     published = Published()
@@ -197,58 +192,15 @@ def _read_corrections(
     """Read the corrections of the requested levels; none if there is no such file."""
     if requested is Corrections.NONE:
         return []
-    homes = [each for each in (directory, shipped()) if _mode(each / _corrections.FILE, _corrections.FILE)]
+    homes = [each for each in (directory, shipped()) if mode_of(each / _corrections.FILE, _corrections.FILE)]
     if not homes:
         return []
     rows = (
         Row(_corrections.FILE, line, [text], findings)
-        for line, text in _lines(homes[0], _corrections.FILE)
+        for line, text in lines(homes[0] / _corrections.FILE, _corrections.FILE)
         if text.strip()
     )
     return [each for each in _corrections.parse(rows) if requested.includes(each.level)]
-
-
-def _mode(path: Path, shown: str) -> int | None:
-    """Return the file mode of ``path``, or None if it does not exist."""
-    try:
-        return path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        raise TableError(shown, 0, f"cannot read ({error}); check the permissions") from error
-
-
-def _lines(directory: Path, file: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a text file with their numbers, without holding more than the longest valid line."""
-    path = directory / file
-    if not stat.S_ISREG(_mode(path, file) or 0):
-        raise TableError(file, 0, "not a regular file; replace it by the table")
-    line = length = 0
-    try:
-        # Undecodable bytes become lone surrogates, so that they can be reported with their line.
-        with path.open(encoding="utf-8", errors="surrogateescape") as stream:
-            while text := stream.readline(LONGEST_LINE + 1):
-                line += 1
-                if line % EVERY == 0:
-                    checkpoint()
-                length += len(text)
-                if line == 1:
-                    text = text.removeprefix("\ufeff")
-                if len(text) > LONGEST_LINE and not text.endswith("\n"):
-                    message = f"longer than {LONGEST_LINE} characters: damaged, download the table again"
-                    raise TableError(file, line, message)
-                if length > LARGEST_TABLE:
-                    message = (
-                        f"the table is longer than {LARGEST_TABLE} characters: damaged, download it again"
-                    )
-                    raise TableError(file, line, message)
-                if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
-                    raise TableError(file, line, f"{quoted(text.strip())} is not UTF-8; save it as UTF-8")
-                yield line, text
-    except OSError as error:
-        raise TableError(
-            file, line, f"cannot read ({os_errors.message_of(error)}); check the file"
-        ) from error
 
 
 def _table(
@@ -258,10 +210,10 @@ def _table(
     read_row: Callable[[Row], tuple[_K | None, _V | None]],
 ) -> _Table[_K, _V] | None:
     """Read one table, None if it is missing; of rows with the same key the first is used."""
-    if _mode(directory / file, file) is None:
+    if mode_of(directory / file, file) is None:
         return None
     rows: _Table[_K, _V] = {}
-    for line, text in _lines(directory, file):
+    for line, text in lines(directory / file, file):
         # Spaces and tabs only: other white space inside a name is checked with the name.
         fields = [each for each in text.rstrip("\n").replace("\t", " ").split(" ") if each]
         if not fields:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -11,6 +11,7 @@ from hdtf_async.lanes.user_videos import OwnFiles
 
 if TYPE_CHECKING:
     from hdtf_async.core.events import EventBus
+    from hdtf_async.core.model import Source
     from hdtf_async.core.options import Options
     from hdtf_async.lanes.limits import Lanes
     from hdtf_async.output.directory import OutputDirectory
@@ -28,3 +29,9 @@ class RunContext:
     """The user's own videos, of ``--raw-dir``."""
     finish: anyio.Event = field(default_factory=anyio.Event)
     """Set once the run is to end soon: nothing new starts, and running encodes may finish."""
+    source: Source | None = None
+    """The dataset or list that the clips are from; None for HDTF."""
+
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        """Return what the journal records of the run's request: no secrets, and no local paths."""
+        return self.options.to_json() | ({} if self.source is None else {"dataset": asdict(self.source)})

@@ -13,10 +13,16 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import os_errors
-from hdtf_async.core.clip_record import ClipRecord
+from hdtf_async.core.clip_record import (
+    ClipRecord,
+    annotation_to_json,
+    box_to_json,
+    frames_to_json,
+    point_to_json,
+)
 from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio, Box, Crop, Deinterlace, Hdr, Interval
+from hdtf_async.core.model import Audio, Crop, Deinterlace, Fit, Hdr, Interval
 from hdtf_async.dataset import geometry
 from hdtf_async.dataset.plan import fingerprint, row
 from hdtf_async.lanes.order import EncodeCosts, Workload
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.events import EventBus
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.core.model import Clip, OutputSettings
+    from hdtf_async.core.model import Box, Clip, OutputSettings
     from hdtf_async.lanes.source_videos import SourceVideo
     from hdtf_async.media.demux import MediaInfo
     from hdtf_async.media.face.finder import Finder
@@ -166,7 +172,7 @@ class Encoder:
         frames = await self.finder.look(cut, size)
         # This takes half a second if every frame of a long clip was searched.
         box, metadata = await run_sync(plan_window, clip, frames, size, self.settings)
-        width, height = ffmpeg.side_lengths(box, self.settings.size)
+        width, height = ffmpeg.side_lengths(box, self.settings.size, self.settings.fit)
         return replace(cut, box=box, width=width, height=height), metadata
 
     @asynccontextmanager
@@ -217,7 +223,7 @@ class Encoder:
             "source_fps": raw.facts.fps,
             "format_id": raw.format_id,
             "reference_height": clip.video.reference_height,
-            "box": _listed(clip.box),
+            **box_to_json(clip),
             "box_cut": _listed(cut.box),
             "frames": facts.frames,
             "fps": facts.fps,
@@ -249,7 +255,7 @@ class Encoder:
             line["ends_early"] = round(clip.interval.end - cut.interval.end, 6)
         if clip.correction is not None:
             line["correction"] = clip.correction
-        return line
+        return line | frames_to_json(clip) | point_to_json(clip) | annotation_to_json(clip)
 
 
 def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.Cut:
@@ -276,10 +282,12 @@ def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.C
     _require_range(part, settings)
     frame_width, frame_height = part.squared
     if settings.crop is Crop.TABLE:
-        box = geometry.fit(clip.box, clip.video.reference_height, frame_width, frame_height)
+        box = geometry.window(clip, frame_width, frame_height)
     else:  # for face detection it is the whole frame until the face is found
-        box = Box(0, 0, frame_width - frame_width % 2, frame_height - frame_height % 2)
-    width, height = ffmpeg.side_lengths(box, settings.size)
+        box = geometry.whole(frame_width, frame_height)
+    if settings.fit is Fit.CROP:
+        box = geometry.square(box)
+    width, height = ffmpeg.side_lengths(box, settings.size, settings.fit)
     frames = used = shown.frames + (held > 0)
     seconds, hold = end - begin, end - max(shown.last, begin)
     regular = settings.fps is not None or (not held and shown.even and _is_near(hold, shown.stored, step))

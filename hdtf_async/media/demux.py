@@ -10,7 +10,6 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -133,7 +132,7 @@ def _ends_early(promised: float, actual: float) -> bool:
     return promised - actual > max(0.5, 0.01 * promised)
 
 
-def read(path: str, container: str, intervals: Sequence[tuple[float, float]]) -> MediaInfo:
+def read(path: str, container: str, intervals: Sequence[tuple[float, float, str | None]]) -> MediaInfo:
     """Read a video in this process. Only the forks of the probing child may call this.
 
     Raises `ValueError` with a readable message; PyAV's own errors propagate.
@@ -246,7 +245,7 @@ def _facts(
     media: InputContainer,
     track: int,
     stream: VideoStream,
-    intervals: Sequence[tuple[float, float]],
+    intervals: Sequence[tuple[float, float, str | None]],
     suspicion: _Suspicion,
 ) -> MediaInfo:
     base = stream.time_base or Fraction(1)
@@ -288,9 +287,7 @@ def _facts(
         declared = len(timeline) / span if span else Fraction(0)
     width, height = framing.parts[0].squared
     # In integer ticks of the stream's time base: exact, and fast enough for hours of video.
-    bounds = [
-        (ceil(Fraction(str(left)) / base), ceil(Fraction(str(right)) / base)) for left, right in intervals
-    ]
+    bounds = [timeline.bounds(left, right, base, rate) for left, right, rate in intervals]
     return MediaInfo(
         codec=stream.codec_context.codec.canonical_name,
         width=width,

@@ -10,7 +10,7 @@ from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING
 
-from hdtf_async.core.model import Box, Deinterlace, Interval
+from hdtf_async.core.model import Box, Deinterlace, Fit, Interval
 from hdtf_async.media.containers import INACCURATE, demuxer_of, seeks_to
 
 if TYPE_CHECKING:
@@ -202,12 +202,23 @@ class Cut:
         return round(Fraction(str(seconds)) / self.time_base)
 
 
-def side_lengths(box: Box, size: int | None) -> tuple[int, int]:
-    """Return width and height of a clip in pixels, both even; `size` is its shorter side."""
+def side_lengths(box: Box, size: int | None, fit: Fit = Fit.KEEP) -> tuple[int, int]:
+    """Return width and height of a clip in pixels, both even; `size` is its shorter side, or both sides."""
+    if size is not None and fit is not Fit.KEEP:
+        return size, size
     if size is None:
         return box.width - box.width % 2, box.height - box.height % 2
     longer = 2 * round(Fraction(size * max(box.width, box.height), 2 * min(box.width, box.height)))
     return (size, longer) if box.width <= box.height else (longer, size)
+
+
+def _scaled(cut: Cut) -> tuple[int, int]:
+    """Return width and height of the picture in pixels, both even, without black bars."""
+    wide, high = cut.box.width, cut.box.height
+    if cut.settings.fit is not Fit.PAD or wide == high:
+        return cut.width, cut.height
+    shorter = max(2, 2 * round(Fraction(cut.width * min(wide, high), 2 * max(wide, high))))
+    return (shorter, cut.height) if wide < high else (cut.width, shorter)
 
 
 def frames_at(rate: Fraction, seconds: float) -> int:
@@ -245,10 +256,13 @@ def video_filters(cut: Cut, run_up: float = 0.0) -> str:
     if cut.hdr is not None:
         chain += _to_standard_range(cut)
     to_range = ["out_range=tv"] if cut.full_range and cut.hdr is None else []
-    if (cut.width, cut.height) != (cut.box.width, cut.box.height):
-        chain.append(":".join([f"scale={cut.width}:{cut.height}", *to_range, _SCALER]))
+    width, height = _scaled(cut)
+    if (width, height) != (cut.box.width, cut.box.height):
+        chain.append(":".join([f"scale={width}:{height}", *to_range, _SCALER]))
     elif to_range:
         chain.append(f"scale={to_range[0]}:{_SCALER}")
+    if (width, height) != (cut.width, cut.height):
+        chain.append(f"pad={cut.width}:{cut.height}:-1:-1")
     chain.append("setsar=1")
     return ",".join(chain)
 

@@ -71,7 +71,7 @@ class Prober:
         the limits, or crashes the reader; ``timed_out`` if it cannot be read within three minutes;
         ``tool_missing`` or ``tool_failed`` if the child does not work, whatever the file.
         """
-        bounds = [[interval.start, interval.end] for interval in intervals]
+        bounds = [(each.start, each.end, None if each.rate is None else str(each.rate)) for each in intervals]
         answer = await self._ask(path, container, bounds)
         return MediaInfo(
             **answer
@@ -97,7 +97,12 @@ class Prober:
         return str(answer["holds"])
 
     async def _ask(
-        self, path: Path, container: str, intervals: list[list[float]] | None, *, glance: bool = False
+        self,
+        path: Path,
+        container: str,
+        intervals: list[tuple[float, float, str | None]] | None,
+        *,
+        glance: bool = False,
     ) -> dict[str, Any]:
         question = {
             "path": os.fspath(path), "container": container, "intervals": intervals, "glance": glance,

@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
+from math import ceil
 from statistics import median_low
 
 MAX_FRAMES = 24 * 3600 * 60
 """Number of frames above which a file is rejected: a day at 60 per second."""
+
+_SAME_RATE = 0.0003
+"""Relative difference up to which two frame rates are the same: 29.97 and 30000/1001, but not 30."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,23 @@ class Timeline:
             return own
         longest = max(tick + long for tick, long in zip(self._ticks, self._durations, strict=True))
         return max(self.last, min(longest, self.first + stated))
+
+    def bounds(self, start: float, end: float, time_base: Fraction, rate: str | None) -> tuple[int, int]:
+        """Return an interval in seconds as ticks, both rounded up: the first frame in it, and behind it.
+
+        If its times were computed from frame numbers at `rate` frames per second, and this is the rate of the
+        stream, both come half a frame earlier: then rounded timestamps do not exclude or include a frame.
+        """
+        earlier = Fraction(0)
+        if rate is not None and self._has_rate(Fraction(rate), time_base):
+            earlier = 1 / (2 * Fraction(rate))
+        left, right = ((Fraction(str(each)) - earlier) / time_base for each in (start, end))
+        return ceil(left), ceil(right)
+
+    def _has_rate(self, rate: Fraction, time_base: Fraction) -> bool:
+        """Whether the stream has a number of frames per second, on average."""
+        span = (self.last - self.first) * time_base
+        return span > 0 and abs((len(self) - 1) / span / rate - 1) <= _SAME_RATE
 
     def shown(self, start: int, end: int, time_base: Fraction, until: int) -> Shown:
         """Return the frames with ``start <= PTS < end``; `until` is the end of the stream's last frame."""

@@ -29,6 +29,7 @@ from hdtf_async.core.divisions import REQUEST, WHOLE, Part, part_of
 from hdtf_async.core.events import RunEnded
 from hdtf_async.core.failures import Reason
 from hdtf_async.core.jsonlines import LONGEST, line, lines, parsed
+from hdtf_async.core.model import Source
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import Split
 from hdtf_async.core.steps import steps
@@ -85,6 +86,8 @@ class JournalIndex:
     """The newest run."""
     settings: Record = field(default_factory=dict)
     """The output settings of the newest run, as JSON."""
+    source: Source | None = None
+    """The dataset or list of the newest run; None for HDTF."""
     refused: list[Record] = field(default_factory=list)
     """Rows of the tables that the newest run skipped."""
     split: Split | None = None
@@ -172,9 +175,13 @@ class JournalIndex:
             case {"type": "refused", "rows": list(rows)}:
                 self.refused = [row for row in rows if isinstance(row, dict)]
             case {"type": "run"}:
-                self.run = record
-                settings = record.get("form")  # a census has none
-                self.settings = settings if isinstance(settings, dict) else self.settings
+                self._take_run(record)
+
+    def _take_run(self, record: Record) -> None:
+        self.run = record
+        settings = record.get("form")  # a census has none
+        if isinstance(settings, dict):
+            self.settings, self.source = settings, _source_of(record)
 
     def _take_availability(self, record: Record) -> None:
         """Keep since when a video is reported as unavailable; a block of the IP address is ignored."""
@@ -189,6 +196,14 @@ class JournalIndex:
         if "/" not in record["file"]:  # files are deleted by this name, which must not contain a path
             youtube_id = record["youtube_id"]
             self.source_videos[youtube_id] = [*self.source_videos.get(youtube_id, []), record]
+
+
+def _source_of(record: Record) -> Source | None:
+    """Return the dataset or list in the record of a run; None for HDTF."""
+    match record.get("dataset"):
+        case {"title": str(title), "licence": str(licence), "citation": str(citation)}:
+            return Source(title, licence, citation)
+    return None
 
 
 def _is_answer(record: Record) -> bool:

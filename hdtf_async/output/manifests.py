@@ -8,6 +8,7 @@ one without progress.
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
@@ -26,6 +27,7 @@ from hdtf_async.core.jsonlines import line, lines, records
 from hdtf_async.core.shards import absent_message, place
 from hdtf_async.core.splits import SIDES
 from hdtf_async.core.steps import sorted_in_steps, steps
+from hdtf_async.core.text import printable
 from hdtf_async.dataset.plan import subset_of
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
@@ -37,13 +39,13 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.divisions import Outstanding
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.core.model import Clip, Finding
+    from hdtf_async.core.model import Clip, Finding, Source
 
 METADATA, FAILURES = "metadata.jsonl", "failures.jsonl"
 CARD, LISTS = "README.md", tuple(f"{side}.txt" for side in SIDES)
-_CARD = b"""\
+_CARD = """\
 ---
-configs:
+{licence}configs:
 - config_name: default
   data_files:
   - split: train
@@ -51,8 +53,8 @@ configs:
     - "*.mp4"
     - metadata.jsonl
 ---
-HDTF clips, created with hdtf_async; metadata.jsonl lists the source of each.
-"""
+{title} clips, created with hdtf_async; metadata.jsonl lists the source of each.
+{citation}"""
 """Tells the loader of Hugging Face `datasets` which files belong to the dataset: without it, the loader uses
 the most common extension, which may be that of logs or audio, and takes lists named train.txt for the
 dataset."""
@@ -171,11 +173,20 @@ def _lists(
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
     """Yield the split lists, if requested, and the dataset card, unless there is another README.md."""
     if index.split is not None:
-        names = {stem: str(ClipRecord.of(clips[stem]).name) for stem in steps(existing)}
-        for side, stems in index.split.lists(names).items():
+        members = {stem: ClipRecord.of(clips[stem]).member for stem in steps(existing)}
+        for side, stems in index.split.lists(members).items():
             yield f"{side}.txt", [f"{stem}\n".encode("utf-8", "surrogateescape") for stem in steps(stems)]
     if not os.path.lexists(index.out / CARD):
-        yield CARD, [_CARD]
+        yield CARD, [_card(index.source).encode()]
+
+
+def _card(source: Source | None) -> str:
+    """Return the dataset card; `source` is None for HDTF."""
+    if source is None:
+        return _CARD.format(licence="", title="HDTF", citation="")
+    licence = f"license_name: {json.dumps(source.licence)}\n" if source.licence else ""
+    citation = f"\n```bibtex\n{source.citation.strip()}\n```\n" if source.citation else ""
+    return _CARD.format(licence=licence, title=printable(source.title), citation=citation)
 
 
 async def merge(

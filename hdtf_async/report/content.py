@@ -94,7 +94,9 @@ def of(found: ReportData) -> Record:
         "subsets": sorted({f"{subset}" for subset in _both("subset", found)}),
         "speakers": sorted({speaker(name) for name in _both("name", found)}),
         "histograms": _histograms(lines),
+        "dataset": dataset(found),
         "methods": methods(found),
+        "citation": f"{_recorded(found, 'dataset').get('citation') or ''}".strip(),
         "versions": _versions(lines),
         "settings": settings(found),
     }
@@ -187,8 +189,8 @@ def methods(found: ReportData) -> str:
         f"split into segments of {made_with['segment']} s" if made_with.get("segment") else "",
     ]
     sentences = [
-        f"We used {len(lines)} clips ({_hours(lines):.2f} hours) from {_videos(lines)} videos of HDTF"
-        f" ({_PAPER}),"
+        f"We used {len(lines)} clips ({_hours(lines):.2f} hours) from {_videos(lines)} videos of"
+        f" {dataset(found)}{'' if _recorded(found, 'dataset') else f' ({_PAPER})'},"
         + ("" if corrections == "none" else f" with {corrections} corrections of its tables,")
         + f" created with {tools or 'hdtf_async'}.",
         f"Each clip was {', '.join(step for step in steps if step)}.",
@@ -198,6 +200,11 @@ def methods(found: ReportData) -> str:
         reasons = ", ".join(f"{several} {reason}" for reason, several in lost.most_common())
         sentences.append(f"{lost.total()} clips were unavailable ({reasons}).")
     return " ".join(sentences)
+
+
+def dataset(found: ReportData) -> str:
+    """Return the name of the dataset or list that the newest run used."""
+    return f"{_recorded(found, 'dataset').get('title') or 'HDTF'}"
 
 
 def settings(found: ReportData) -> list[tuple[str, str]]:
@@ -268,7 +275,7 @@ def _tile(stem: str, line: ClipRecord, pictures: Mapping[str, str | None]) -> Re
         "stem": stem,
         "file": quote(f"{stem}.mp4", errors="surrogateescape"),
         "subset": f"{line.subset}",
-        "speaker": speaker(line.name),
+        "speaker": line.speaker or speaker(line.name),
         "key": key if key in pictures else None,
         "picture": pictures.get(key),
         "summary": f"{number(line.duration):.1f} s, {sides}, {number(line.fps):.4g} fps,"

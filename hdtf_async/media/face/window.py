@@ -81,7 +81,7 @@ def plan_window(
             message += f", and {seen} ({seen / samples:.0%}) show the main person"
         raise Failure(Reason.NO_FACE, message)
     else:
-        box = geometry.fit(clip.box, clip.video.reference_height, width, height)
+        box = geometry.window(clip, width, height)
         metadata["face_fallback"] = "table"
     shares = {
         "face_share": seen, "face_kept_share": kept, "face_inside_share": inside(frames, box, width, height),

@@ -24,6 +24,7 @@ def test_file_names_consist_of_subset_name_index_and_piece() -> None:
 
 def test_a_box_ends_before_its_right_and_bottom_edges() -> None:
     """An interval has a length."""
+    assert CLIP.box is not None
     assert (CLIP.box.right, CLIP.box.bottom) == (8, 12)
     assert CLIP.interval.seconds == 20.0
 

@@ -23,7 +23,8 @@ from hdtf_async.core.model import (
     PaceScope,
     Resolution,
 )
-from hdtf_async.core.options import Options, Printing, flag_of
+from hdtf_async.core.options import Options, flag_of
+from hdtf_async.core.printing import Printing
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import SHARES
 from hdtf_async.core.validators import size_in_bytes

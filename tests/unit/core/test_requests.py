@@ -26,7 +26,8 @@ RD = replace(ALL, subsets=("RD",))
 ONE = replace(ALL, videos=("Radio1",))
 FIVE = replace(ALL, limit=5)
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
-CLIP = Clip(VIDEO, 0, Interval(1, 2), Box(0, 2, 64, 66))
+BOX = Box(0, 2, 64, 66)
+CLIP = Clip(VIDEO, 0, Interval(1, 2), BOX)
 OLD_VERSION = None
 
 
@@ -126,7 +127,7 @@ def test_a_request_is_equal_for_all_shards_and_depends_on_tables_and_settings() 
         replace(CLIP, index=1),
         replace(CLIP, video=replace(VIDEO, youtube_id="abcdefghijk")),
         replace(CLIP, video=replace(VIDEO, reference_height=360)),
-        *(replace(CLIP, box=replace(CLIP.box, **{side: 8})) for side in ("left", "top", "width", "height")),
+        *(replace(CLIP, box=replace(BOX, **{side: 8})) for side in ("left", "top", "width", "height")),
     )
     others = [requested(replace(tables, clips=(clip,)), Options(), 1) for clip in clips]
     others.append(requested(tables, Options(size=256), 1))

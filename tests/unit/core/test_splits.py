@@ -15,7 +15,7 @@ from hdtf_async import Options, OptionsError
 from hdtf_async.commands.check import OURS
 from hdtf_async.core import splits
 from hdtf_async.core.model import SUBSETS, Video
-from hdtf_async.core.splits import SEED, SHARES, SIDES, Split
+from hdtf_async.core.splits import SEED, SHARES, SIDES, Member, Split
 from hdtf_async.dataset import tables
 from hdtf_async.output.manifests import LISTS
 
@@ -85,7 +85,7 @@ def test_splits_are_speaker_disjoint(videos: list[Video], split: Split) -> None:
         for key in (video.name.rstrip("0123456789"), video.youtube_id):
             of.setdefault(key, set()).add(side_of[video.stem])
     assert all(len(sides) == 1 for sides in of.values())
-    clips = {f"{video.stem}_{index:03d}": video.name for video in videos for index in range(2)}
+    clips = {f"{video.stem}_{index:03d}": Member(video.name) for video in videos for index in range(2)}
     lists = split.knowing(videos).lists(clips)
     assert sorted(stem for stems in lists.values() for stem in stems) == sorted(clips)
     assert all(stems == sorted(stems) for stems in lists.values())

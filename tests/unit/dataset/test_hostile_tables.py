@@ -40,9 +40,8 @@ from hdtf_async.core.model import (
     Video,
 )
 from hdtf_async.core.options import Options
-from hdtf_async.dataset import corrections, plan, tables
+from hdtf_async.dataset import corrections, plan, text_files
 from hdtf_async.dataset.fields import MOST_OF_A_KIND, Findings
-from hdtf_async.dataset.geometry import fit
 from hdtf_async.dataset.tables import read
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.containers import DEMUXERS
@@ -370,7 +369,7 @@ def _each_is_one_address(read: Tables, private: Path) -> None:
 
 def _cut(store: OutputDirectory, clip: Clip, width: int, height: int) -> ffmpeg.Cut | None:
     try:
-        box = fit(clip.box, clip.video.reference_height, width, height)
+        box = window(clip, width, height)
     except Failure:
         return None
     sides = ffmpeg.side_lengths(box, 512)
@@ -702,7 +701,7 @@ def test_a_file_of_many_gigabytes_is_an_error_at_once(tmp_path: Path, file: str)
 def test_an_endless_table_is_an_error(tmp_path: Path) -> None:
     """Even if each of its lines is valid."""
     line = " " * 60_000 + "\n"
-    directory = _write(tmp_path, "RD_resolution.txt", line * (tables.LARGEST_TABLE // len(line)))
+    directory = _write(tmp_path, "RD_resolution.txt", line * (text_files.LARGEST_TABLE // len(line)))
     assert len(read(directory).clips) == 2
     with (directory / "RD_resolution.txt").open("a") as table:
         table.write(line)

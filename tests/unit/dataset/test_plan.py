@@ -272,15 +272,22 @@ FORMS: dict[str, Callable[[OutputSettings], OutputSettings]] = {
     "threads": lambda form: replace(form, threads=2),
     "cutting_rules": lambda form: replace(form, cutting_rules=form.cutting_rules + 1),
 }
+
+
+def _with_box(clip: Clip, **sides: int) -> Clip:
+    assert clip.box is not None
+    return replace(clip, box=replace(clip.box, **sides))
+
+
 ROWS: dict[str, Callable[[Clip], Clip]] = {
     "youtube_id": lambda clip: replace(clip, video=replace(clip.video, youtube_id="another")),
     "reference_height": lambda clip: replace(clip, video=replace(clip.video, reference_height=1080)),
     "start": lambda clip: replace(clip, interval=Interval(29.5, 60)),
     "end": lambda clip: replace(clip, interval=Interval(30, 60.5)),
-    "left": lambda clip: replace(clip, box=replace(clip.box, left=101)),
-    "top": lambda clip: replace(clip, box=replace(clip.box, top=51)),
-    "width": lambda clip: replace(clip, box=replace(clip.box, width=510)),
-    "height": lambda clip: replace(clip, box=replace(clip.box, height=510)),
+    "left": lambda clip: _with_box(clip, left=101),
+    "top": lambda clip: _with_box(clip, top=51),
+    "width": lambda clip: _with_box(clip, width=510),
+    "height": lambda clip: _with_box(clip, height=510),
 }
 
 

@@ -33,7 +33,7 @@ from hdtf_async.core.events import (
     WindingDown,
 )
 from hdtf_async.core.failures import ADVICE, Failure, Reason
-from hdtf_async.core.options import Printing
+from hdtf_async.core.printing import Printing
 from hdtf_async.core.text import fold
 from hdtf_async.progress.estimate import RunProgress
 from hdtf_async.progress.messages import LEVELS, line_of

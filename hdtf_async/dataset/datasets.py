@@ -1,0 +1,95 @@
+"""Datasets whose lists this program reads, and how other packages add theirs.
+
+A dataset is an object of class `Dataset` that a package names in its entry points of the group
+``hdtf_async.datasets``. The user downloads the list from the authors and names its path; no list but HDTF's
+own tables is shipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from hdtf_async.core.exceptions import OptionsError
+from hdtf_async.core.model import Source
+from hdtf_async.core.text import printable, shown
+from hdtf_async.dataset.fields import Findings
+from hdtf_async.dataset.rows import assemble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from importlib.metadata import EntryPoint
+    from pathlib import Path
+
+    from hdtf_async.core.model import Corrections, Tables
+
+GROUP = "hdtf_async.datasets"
+"""The group of entry points."""
+HDTF = "hdtf"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A dataset: where its list of clips comes from, and how it is read."""
+
+    name: str
+    """As given to ``--dataset``."""
+    title: str
+    """As in a paper."""
+    rows: Callable[[Path, Findings], Iterable[object]] | None = None
+    """Yields the rows (`ClipRow`) of the list at a path; problems of single rows are added to the findings.
+
+    It raises `TableError` if the list cannot be read. None if the class of the dataset has its own `read`.
+    """
+    bring: str
+    """What the user passes as ``--source``, and where to download it."""
+    licence: str
+    """Licence of the list."""
+    citation: str
+    """A BibTeX entry."""
+    clips: int | None = None
+    """Number of clips, according to its authors."""
+    hours: float | None = None
+    """Total duration, according to its authors."""
+
+    def read(self, source: Path | None, corrections: Corrections) -> Tables:
+        """Return the clips of the list. Raises `TableError` and `OptionsError`. Blocks."""
+        del corrections  # only HDTF has some
+        if self.rows is None:
+            raise NotImplementedError
+        if source is None:
+            raise OptionsError(f"--dataset {self.name}: requires --source PATH: {self.bring}")
+        findings = Findings()
+        about = Source(self.title, self.licence, self.citation)
+        return assemble(self.rows(source, findings), file=source.name, source=about, findings=findings)
+
+
+def find(name: str) -> Dataset:
+    """Return the dataset of a name. Raises `OptionsError` if there is none, or it cannot be loaded."""
+    installed = {each.name: each for each in entry_points(group=GROUP)}
+    if name not in installed:
+        near = get_close_matches(name, installed, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise OptionsError(
+            f"--dataset: expected one of {', '.join(sorted(installed))}{hint} (got {shown(name)})"
+        )
+    return _load(installed[name])
+
+
+def installed() -> list[Dataset]:
+    """Return all datasets, HDTF first, then by name. Raises `OptionsError` if one cannot be loaded."""
+    found = [_load(each) for each in entry_points(group=GROUP)]
+    return sorted(found, key=lambda dataset: (dataset.name != HDTF, dataset.name))
+
+
+def _load(entry: EntryPoint) -> Dataset:
+    try:
+        dataset = entry.load()
+    except Exception as error:
+        message = f"--dataset {entry.name}: cannot load {entry.value}: {type(error).__name__}: {error}"
+        raise OptionsError(printable(message)) from error
+    if not isinstance(dataset, Dataset):
+        raise OptionsError(printable(f"--dataset {entry.name}: {entry.value} is not a Dataset"))
+    return dataset

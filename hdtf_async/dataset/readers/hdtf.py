@@ -1,0 +1,39 @@
+"""HDTF: its five tables of each subset, with corrections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hdtf_async.dataset import tables
+from hdtf_async.dataset.datasets import Dataset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hdtf_async.core.model import Corrections, Tables
+
+
+class _Hdtf(Dataset):
+    """HDTF is read from several tables, and its videos without clips are part of them."""
+
+    def read(self, source: Path | None, corrections: Corrections) -> Tables:
+        """Return the tables in `source` (default: the bundled ones). Raises `TableError`."""
+        return tables.read(source, corrections=corrections)
+
+
+HDTF = _Hdtf(
+    name="hdtf",
+    title="HDTF",
+    bring="nothing: the tables are part of this program (https://github.com/MRzzm/HDTF)",
+    licence="CC BY 4.0",
+    citation="""\
+@inproceedings{zhang2021flow,
+  title = {Flow-Guided One-Shot Talking Face Generation With a High-Resolution Audio-Visual Dataset},
+  author = {Zhang, Zhimeng and Li, Lincheng and Ding, Yu and Fan, Changjie},
+  booktitle = {Proceedings of the IEEE/CVF Conference on Computer Vision and Pattern Recognition},
+  pages = {3661--3670},
+  year = {2021}
+}""",
+    clips=421,
+    hours=16.35,
+)
