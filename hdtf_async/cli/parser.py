@@ -17,7 +17,8 @@ from hdtf_async.cli import settings
 from hdtf_async.cli.terminal import say
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.failures import ExitCode
-from hdtf_async.core.options import Options, flag_of
+from hdtf_async.core.option_fields import flag_of
+from hdtf_async.core.options import Options
 from hdtf_async.core.printing import Printing
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.redact import without_secrets
@@ -28,7 +29,7 @@ from hdtf_async.output.location import local_directory, parse_location
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from hdtf_async.core.options import Flag
+    from hdtf_async.core.option_fields import Flag
 
 T = TypeVar("T", Options, Printing)
 OUT = ("--out", "-o", "--output_dir")

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.core.exceptions import OptionsError
-from hdtf_async.core.options import Options, flag_of
+from hdtf_async.core.option_fields import flag_of
+from hdtf_async.core.options import Options
 from hdtf_async.core.printing import Printing
 from hdtf_async.core.text import shown
 

@@ -24,7 +24,8 @@ from hdtf_async.core.exceptions import OptionsError, unwrap_exception_group
 from hdtf_async.core.failures import ExitCode, Failure, Reason
 from hdtf_async.core.job import to_end, under_way
 from hdtf_async.core.model import Clip, Tables
-from hdtf_async.core.options import Options, flag_of
+from hdtf_async.core.option_fields import flag_of
+from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes

@@ -211,8 +211,8 @@ class ClipRecord:
                 [
                     int() | float() as left,
                     int() | float() as top,
-                    int() | float() as across,
-                    int() | float() as down,
+                    int() | float() as wide,
+                    int() | float() as high,
                 ],
                 [int(reference_wide), int(reference_high)],
             ]:
@@ -281,26 +281,20 @@ _OF_LISTS = frozenset({"box_reference", "face_point", "annotated_fps", "speaker"
 """Columns that only clips of a list have."""
 
 
-def box_to_json(clip: Clip) -> Record:
-    """Return the columns about the published crop window of a clip."""
-    region = clip.region
+def row_to_json(clip: Clip) -> Record:
+    """Return the columns about the published crop window of a clip, and about its frame numbers, if any."""
+    region, rate = clip.region, clip.interval.rate
+    columns: Record = {} if rate is None else {"annotated_fps": str(rate)}
     if region is None:
         box = clip.box
-        return {"box": None if box is None else [box.left, box.top, box.width, box.height]}
-    columns: Record = {
-        "box": [region.left, region.top, region.width, region.height],
-        "box_reference": [region.reference_width, region.reference_height],
-    }
+        return {"box": None if box is None else [box.left, box.top, box.width, box.height]} | columns
+    columns["box"] = [region.left, region.top, region.width, region.height]
+    columns["box_reference"] = [region.reference_width, region.reference_height]
     if region.expand:
         columns["box_expand"] = region.expand
     if region.square is not Square.NO:
         columns["box_square"] = region.square.value
     return columns
-
-
-def frames_to_json(clip: Clip) -> Record:
-    """Return the column about the frame numbers from which an interval was computed, if there were any."""
-    return {} if clip.interval.rate is None else {"annotated_fps": str(clip.interval.rate)}
 
 
 def point_to_json(clip: Clip) -> Record:
@@ -311,11 +305,11 @@ def point_to_json(clip: Clip) -> Record:
 
 
 def annotation_to_json(clip: Clip) -> Record:
-    """Return the columns about speaker, split and further content of a list of clips."""
+    """Return the columns about face, speaker, split and further content of a list of clips."""
     given = clip.annotation
     if given is None:
         return {}
-    columns = {
+    columns = point_to_json(clip) | {
         "speaker": given.speaker,
         "split": given.split,
         "extra": None if given.extra is None else json.loads(given.extra),

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from itertools import pairwise
+from typing import Self
 
 SUBSETS = ("RD", "WDA", "WRA")
 """The three parts of HDTF, in the order in which they are read and listed."""
@@ -342,6 +343,14 @@ class Source:
     licence: str = ""
     citation: str = ""
     """A BibTeX entry; empty if there is none."""
+
+    @classmethod
+    def from_json(cls, value: object) -> Self | None:
+        """Return the source in the record of a run; None for HDTF."""
+        match value:
+            case {"title": str(title), "licence": str(licence), "citation": str(citation)}:
+                return cls(title, licence, citation)
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hdtf_async.core import validators
-from hdtf_async.core.options import PRINT, normalise, option
+from hdtf_async.core.option_fields import normalise, option
+from hdtf_async.core.options import PRINT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from hdtf_async.core.exceptions import OptionsError, TableError
 from hdtf_async.core.model import Finding, Severity, Source
 from hdtf_async.core.text import quoted
+from hdtf_async.dataset.clip_row import COLUMNS, REQUIRED
 from hdtf_async.dataset.fields import Findings
-from hdtf_async.dataset.rows import COLUMNS, REQUIRED, assemble
+from hdtf_async.dataset.rows import assemble
 from hdtf_async.dataset.text_files import lines
 
 if TYPE_CHECKING:

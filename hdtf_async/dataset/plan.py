@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async.core.clip_record import ClipRecord, box_to_json, frames_to_json, point_to_json
+from hdtf_async.core.clip_record import ClipRecord, point_to_json, row_to_json
 from hdtf_async.core.exceptions import UnknownVideoError
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import SUBSETS, Crop, Severity
@@ -133,8 +133,7 @@ def row(clip: Clip, settings: OutputSettings) -> dict[str, Any]:
         # 30 and 30.0 are the same time, but different texts.
         "start": float(clip.interval.start),
         "end": float(clip.interval.end),
-        **box_to_json(clip),
-        **frames_to_json(clip),
+        **row_to_json(clip),
     }
     if settings.crop is Crop.FACE:
         about["zoom"] = clip.zoom

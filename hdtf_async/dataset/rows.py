@@ -33,6 +33,7 @@ from hdtf_async.core.model import (
 from hdtf_async.core.splits import SIDES
 from hdtf_async.core.steps import EVERY, checkpoint
 from hdtf_async.core.text import shown
+from hdtf_async.dataset.clip_row import ClipRow
 from hdtf_async.dataset.fields import (
     DAY,
     GREATEST_COORDINATE,
@@ -48,8 +49,6 @@ from hdtf_async.dataset.fields import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-REQUIRED = ("video", "start", "end")
-"""Columns without which a row is no clip."""
 GREATEST_EXPANSION = 10.0
 LONGEST_TEXT = 200
 """Characters of a speaker's name."""
@@ -61,61 +60,6 @@ _NTSC_ROUNDING = Fraction(1, 10_000)
 _RATES = (1, 240)
 _SIDES = {"dev": "val", "valid": "val", "validation": "val"} | {side: side for side in SIDES}
 _YES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-
-
-@dataclass(frozen=True, slots=True)
-class ClipRow:
-    """One clip of a list: which part of which video, and what of it.
-
-    Frame ``k`` is at ``k / fps`` seconds. A box needs all four edges; in pixels it also needs `ref_height`,
-    and `ref_width` unless x and y have one scale.
-    """
-
-    video: str
-    """YouTube id, or URL of a YouTube video."""
-    start: float
-    """In `unit`."""
-    end: float
-    """In `unit`; exclusive unless `end_inclusive`."""
-    unit: str = "s"
-    """``s`` (seconds) or ``frame``."""
-    fps: float | str | Fraction | None = None
-    """Frames per second of the frame numbers; required with the unit ``frame``."""
-    end_inclusive: bool = False
-    """Whether `end` is the last frame of the clip, instead of the first one behind it."""
-    left: float | None = None
-    top: float | None = None
-    right: float | None = None
-    bottom: float | None = None
-    box_unit: str = "px"
-    """``px`` (pixels of the reference size) or ``norm`` (fractions of width and height)."""
-    ref_width: int | None = None
-    """Width in pixels of the video to which the box refers."""
-    ref_height: int | None = None
-    """Height in pixels of the video to which the box refers; this height is downloaded if it is offered."""
-    expand: float = 0.0
-    """Fraction of the box's width and height that is added on each side, within the frame."""
-    square: Square | str = Square.NO
-    """``no``; ``min`` or ``max``: the box becomes a square with its shorter or longer side."""
-    point_x: float | None = None
-    """Column of a point of the face, as a fraction of the width; `--crop face` then selects this face."""
-    point_y: float | None = None
-    zoom: float | None = None
-    """Factor by which a detected face window is enlarged."""
-    name: str | None = None
-    """File name of the clip without its extension; default: subset, video and index."""
-    subset: str | None = None
-    speaker: str | None = None
-    split: str | None = None
-    """``train``, ``val`` or ``test``."""
-    extra: Mapping[str, object] = field(default_factory=dict)
-    """Further columns, which are recorded with the clip."""
-    line: int = 0
-    """Line of the row in its file, for findings; default: the number of the row."""
-
-
-COLUMNS = tuple(each.name for each in fields(ClipRow) if each.name not in {"extra", "line"})
-"""The columns of a file of clips; any other one becomes part of `ClipRow.extra`."""
 
 
 class _InvalidError(ValueError):

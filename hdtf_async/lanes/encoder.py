@@ -13,13 +13,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import os_errors
-from hdtf_async.core.clip_record import (
-    ClipRecord,
-    annotation_to_json,
-    box_to_json,
-    frames_to_json,
-    point_to_json,
-)
+from hdtf_async.core.clip_record import ClipRecord, annotation_to_json, row_to_json
 from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop, Deinterlace, Fit, Hdr, Interval
@@ -223,7 +217,7 @@ class Encoder:
             "source_fps": raw.facts.fps,
             "format_id": raw.format_id,
             "reference_height": clip.video.reference_height,
-            **box_to_json(clip),
+            **row_to_json(clip),
             "box_cut": _listed(cut.box),
             "frames": facts.frames,
             "fps": facts.fps,
@@ -255,7 +249,7 @@ class Encoder:
             line["ends_early"] = round(clip.interval.end - cut.interval.end, 6)
         if clip.correction is not None:
             line["correction"] = clip.correction
-        return line | frames_to_json(clip) | point_to_json(clip) | annotation_to_json(clip)
+        return line | annotation_to_json(clip)
 
 
 def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.Cut:

@@ -181,7 +181,7 @@ class JournalIndex:
         self.run = record
         settings = record.get("form")  # a census has none
         if isinstance(settings, dict):
-            self.settings, self.source = settings, _source_of(record)
+            self.settings, self.source = settings, Source.from_json(record.get("dataset"))
 
     def _take_availability(self, record: Record) -> None:
         """Keep since when a video is reported as unavailable; a block of the IP address is ignored."""
@@ -196,14 +196,6 @@ class JournalIndex:
         if "/" not in record["file"]:  # files are deleted by this name, which must not contain a path
             youtube_id = record["youtube_id"]
             self.source_videos[youtube_id] = [*self.source_videos.get(youtube_id, []), record]
-
-
-def _source_of(record: Record) -> Source | None:
-    """Return the dataset or list in the record of a run; None for HDTF."""
-    match record.get("dataset"):
-        case {"title": str(title), "licence": str(licence), "citation": str(citation)}:
-            return Source(title, licence, citation)
-    return None
 
 
 def _is_answer(record: Record) -> bool:

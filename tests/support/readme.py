@@ -42,7 +42,8 @@ def command(name: str) -> str:
 
 def options_table() -> str:
     """Return the table of options, from `Options` and `Printing`."""
-    from hdtf_async.core.options import Options, flag_of  # noqa: PLC0415 - CI: not installed yet
+    from hdtf_async.core.option_fields import flag_of  # noqa: PLC0415 - CI: not installed yet
+    from hdtf_async.core.options import Options  # noqa: PLC0415 - CI: not installed yet
     from hdtf_async.core.printing import Printing  # noqa: PLC0415 - CI: not installed yet
 
     rows = ["| option | meaning | default |", "|---|---|---|"]

@@ -12,7 +12,8 @@ import pytest
 
 from hdtf_async.cli import main, settings
 from hdtf_async.core.exceptions import OptionsError
-from hdtf_async.core.options import Options, flag_of
+from hdtf_async.core.option_fields import flag_of
+from hdtf_async.core.options import Options
 from hdtf_async.core.printing import Printing
 from hdtf_async.report import page
 

@@ -23,7 +23,8 @@ from hdtf_async.core.model import (
     PaceScope,
     Resolution,
 )
-from hdtf_async.core.options import Options, flag_of
+from hdtf_async.core.option_fields import flag_of
+from hdtf_async.core.options import Options
 from hdtf_async.core.printing import Printing
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import SHARES

@@ -42,6 +42,7 @@ from hdtf_async.core.model import (
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import corrections, plan, text_files
 from hdtf_async.dataset.fields import MOST_OF_A_KIND, Findings
+from hdtf_async.dataset.geometry import window
 from hdtf_async.dataset.tables import read
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.containers import DEMUXERS
