@@ -21,11 +21,15 @@ from hdtf_async.core.model import (
     Crop,
     Deinterlace,
     Fallback,
+    Fit,
     PaceScope,
     Resolution,
+    Square,
 )
 from hdtf_async.core.options import Options
 from hdtf_async.core.shards import Merged, Shard
+from hdtf_async.dataset.clip_row import ClipRow
+from hdtf_async.dataset.datasets import Dataset
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.report.result import Report
 from hdtf_async.run import download, merge, running
@@ -35,14 +39,17 @@ __all__ = [
     "BusyError",
     "Census",
     "Check",
+    "ClipRow",
     "Codec",
     "Corrections",
     "Crop",
+    "Dataset",
     "Deinterlace",
     "ExitCode",
     "Exported",
     "Failure",
     "Fallback",
+    "Fit",
     "FormError",
     "Lanes",
     "Merged",
@@ -54,6 +61,7 @@ __all__ = [
     "Resolution",
     "Running",
     "Shard",
+    "Square",
     "StoreError",
     "TableError",
     "UnknownVideoError",

@@ -340,6 +340,7 @@ class Source:
     """The dataset or list that clips are from, for texts about them."""
 
     title: str
+    """Name of the dataset, or of the file; an empty string for rows of a program."""
     licence: str = ""
     citation: str = ""
     """A BibTeX entry; empty if there is none."""

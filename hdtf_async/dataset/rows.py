@@ -91,7 +91,7 @@ def assemble(
         tuple(assembly.videos.values()),
         tuple(assembly.clips),
         tuple(assembly.findings),
-        source or Source(file),
+        source or Source(""),
     )
 
 

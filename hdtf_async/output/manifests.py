@@ -53,7 +53,7 @@ _CARD = """\
     - "*.mp4"
     - metadata.jsonl
 ---
-{title} clips, created with hdtf_async; metadata.jsonl lists the source of each.
+{title}, created with hdtf_async; metadata.jsonl lists the source of each.
 {citation}"""
 """Tells the loader of Hugging Face `datasets` which files belong to the dataset: without it, the loader uses
 the most common extension, which may be that of logs or audio, and takes lists named train.txt for the
@@ -183,10 +183,10 @@ def _lists(
 def _card(source: Source | None) -> str:
     """Return the dataset card; `source` is None for HDTF."""
     if source is None:
-        return _CARD.format(licence="", title="HDTF", citation="")
+        return _CARD.format(licence="", title="HDTF clips", citation="")
     licence = f"license_name: {json.dumps(source.licence)}\n" if source.licence else ""
     citation = f"\n```bibtex\n{source.citation.strip()}\n```\n" if source.citation else ""
-    return _CARD.format(licence=licence, title=printable(source.title), citation=citation)
+    return _CARD.format(licence=licence, title=printable(f"{source.title} clips" if source.title else "Clips"), citation=citation)
 
 
 async def merge(

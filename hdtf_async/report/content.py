@@ -94,7 +94,7 @@ def of(found: ReportData) -> Record:
         "subsets": sorted({f"{subset}" for subset in _both("subset", found)}),
         "speakers": sorted({speaker(name) for name in _both("name", found)}),
         "histograms": _histograms(lines),
-        "dataset": dataset(found),
+        "heading": f"{dataset(found)} clips" if dataset(found) else "Clips",
         "methods": methods(found),
         "citation": f"{_recorded(found, 'dataset').get('citation') or ''}".strip(),
         "versions": _versions(lines),
@@ -190,7 +190,7 @@ def methods(found: ReportData) -> str:
     ]
     sentences = [
         f"We used {len(lines)} clips ({_hours(lines):.2f} hours) from {_videos(lines)} videos of"
-        f" {dataset(found)}{'' if _recorded(found, 'dataset') else f' ({_PAPER})'},"
+        f" {dataset(found) or 'a list of clips'}{'' if _recorded(found, 'dataset') else f' ({_PAPER})'},"
         + ("" if corrections == "none" else f" with {corrections} corrections of its tables,")
         + f" created with {tools or 'hdtf_async'}.",
         f"Each clip was {', '.join(step for step in steps if step)}.",
@@ -203,8 +203,8 @@ def methods(found: ReportData) -> str:
 
 
 def dataset(found: ReportData) -> str:
-    """Return the name of the dataset or list that the newest run used."""
-    return f"{_recorded(found, 'dataset').get('title') or 'HDTF'}"
+    """Return the name of the dataset or list that the newest run used; an empty string if it has none."""
+    return f"{_recorded(found, 'dataset').get('title', 'HDTF')}"
 
 
 def settings(found: ReportData) -> list[tuple[str, str]]:

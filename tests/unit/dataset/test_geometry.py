@@ -9,8 +9,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box
-from hdtf_async.dataset.geometry import fit, fits
+from hdtf_async.core.model import Box, Region, Square
+from hdtf_async.dataset.geometry import fit, fits, place, square
 
 HEIGHTS = st.sampled_from([144, 240, 360, 480, 700, 714, 718, 720, 1080, 1440, 2160]) | st.integers(2, 4320)
 """Heights of YouTube's formats, and others."""
@@ -240,3 +240,87 @@ def test_a_slightly_enlarged_image_is_scaled(reference_height: int, width: int, 
     """If the width does not indicate padding."""
     box = Box(left=400, top=0, width=reference_height, height=reference_height)
     assert fit(box, reference_height, width, height).height == height
+
+
+REGIONS = st.builds(
+    lambda left, top, wide, high, square, expand: Region(left, top, wide, high, 1, 1, expand, square),
+    *(st.integers(0, 400).map(lambda number: number / 1000) for _ in range(2)),
+    *(st.integers(50, 600).map(lambda number: number / 1000) for _ in range(2)),
+    st.sampled_from(Square),
+    st.sampled_from([0.0, 0.1, 3.0]),
+)
+
+
+@given(REGIONS, st.integers(64, 4000), st.integers(64, 2200))
+def test_a_region_is_placed_inside_the_frame(region: Region, width: int, height: int) -> None:
+    """Even, with a pixel of tolerance around the exact window; a square if the list demands one."""
+    left, top, right, bottom = _window(region, width, height)
+    if min(right - left, bottom - top) < 4:
+        return
+    box = place(region, width, height)
+    assert box.left >= 0
+    assert box.top >= 0
+    assert box.right <= width
+    assert box.bottom <= height
+    assert all(number % 2 == 0 for number in (box.left, box.top, box.width, box.height))
+    assert region.square is Square.NO or box.width == box.height
+    assert abs((box.left + box.right) / 2 - (left + right) / 2) <= 1.001
+    assert abs((box.top + box.bottom) / 2 - (top + bottom) / 2) <= 1.001
+    assert -4 <= box.width - (right - left) <= 0.001
+    assert -4 <= box.height - (bottom - top) <= 0.001
+
+
+def _window(region: Region, width: int, height: int) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom of a normalised region, computed with floating point."""
+    left, top = region.left * width, region.top * height
+    right, bottom = left + region.width * width, top + region.height * height
+    right, bottom = min(right, width), min(bottom, height)
+    wide, high = (right - left) * region.expand, (bottom - top) * region.expand
+    left, right = max(0, left - wide), min(width, right + wide)
+    top, bottom = max(0, top - high), min(height, bottom + high)
+    if region.square is Square.NO:
+        return left, top, right, bottom
+    side = (min if region.square is Square.MIN else max)(right - left, bottom - top)
+    side = min(side, width, height)
+    across = min(max(0, (left + right - side) / 2), width - side)
+    down = min(max(0, (top + bottom - side) / 2), height - side)
+    return across, down, across + side, down + side
+
+
+@pytest.mark.parametrize(
+    ("region", "size", "box"),
+    [
+        # x and y have different scales.
+        (Region(64, 32, 320, 176, 640, 352), (1280, 720), Box(128, 66, 640, 360)),
+        # Without a reference width they have the same.
+        (Region(64, 36, 320, 180, 0, 360), (1280, 720), Box(128, 72, 640, 360)),
+        # Rows that an encoder added are not part of the picture.
+        (Region(0, 0, 1920, 1080, 1920, 1080), (1920, 1088), Box(0, 0, 1920, 1080)),
+        # A portrait video.
+        (Region(0.25, 0.5, 0.5, 0.25, 1, 1), (360, 640), Box(90, 320, 180, 160)),
+    ],
+)
+def test_a_region_is_scaled_in_both_directions(region: Region, size: tuple[int, int], box: Box) -> None:
+    """By width and height of its reference."""
+    assert place(region, *size) == box
+
+
+def test_a_region_of_less_than_two_pixels_does_not_fit() -> None:
+    """The message contains all numbers."""
+    with pytest.raises(Failure) as caught:
+        place(Region(0.5, 0.5, 0.001, 0.5), 640, 360)
+    assert caught.value.reason is Reason.BOX_DOES_NOT_FIT
+    assert caught.value.words == "box 0.5 0.001 0.5 0.5 of 1x1 is too small in a 640x360 frame"
+
+
+@given(st.integers(2, 999), st.integers(2, 999), st.integers(0, 99), st.integers(0, 99))
+def test_the_centred_square_is_inside_its_box(width: int, height: int, left: int, top: int) -> None:
+    """Even, with the shorter side, and its centre within two pixels."""
+    box = Box(2 * left, 2 * top, 2 * width, 2 * height)
+    found = square(box)
+    assert found.width == found.height == min(box.width, box.height)
+    assert box.left <= found.left <= found.right <= box.right
+    assert box.top <= found.top <= found.bottom <= box.bottom
+    assert found.left % 2 == found.top % 2 == 0
+    assert abs(found.left + found.right - box.left - box.right) <= 2
+    assert abs(found.top + found.bottom - box.top - box.bottom) <= 2
