@@ -152,7 +152,9 @@ async def _check(request: _Request, events: EventBus, finish: anyio.Event) -> Ch
         if request.repair:
             async with open_directory(out) as directory:
                 seen = await looking.look(directory.known, directory.locks, locked=True)
-                run = RunContext(options, directory, Lanes.of(options), events, own, finish)
+                run = RunContext(
+                    options, directory, Lanes.of(options), events, own, finish, directory.known.source
+                )
                 await _mend(result, seen, run)
         else:
             index = await run_sync(read_known, out)

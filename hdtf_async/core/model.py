@@ -253,6 +253,10 @@ class PaceScope(StrEnum):
     """All of them share one."""
 
 
+UNRECORDED = {"fit": Fit.KEEP.value}
+"""Output settings that are not recorded with this value: directories of older versions stay valid."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutputSettings:
     """The output settings of a clip: every option that changes its bytes, and nothing else."""
@@ -301,10 +305,12 @@ class OutputSettings:
             "segment": None if self.segment is None else float(self.segment),
         }
         del values["hdr"]
-        if self.fit is Fit.KEEP:  # directories of versions without this setting stay valid
-            del values["fit"]
         finds_faces = self.crop is Crop.FACE
-        return {key: value for key, value in values.items() if finds_faces or not key.startswith("face_")}
+        return {
+            key: value
+            for key, value in values.items()
+            if (finds_faces or not key.startswith("face_")) and value != UNRECORDED.get(key, ...)
+        }
 
 
 class Severity(StrEnum):

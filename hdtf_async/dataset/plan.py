@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hdtf_async.core.clip_record import ClipRecord, point_to_json, row_to_json
 from hdtf_async.core.exceptions import UnknownVideoError
 from hdtf_async.core.failures import Action, Failure, Reason
-from hdtf_async.core.model import SUBSETS, Crop, Severity
+from hdtf_async.core.model import SUBSETS, UNRECORDED, Crop, Severity
 from hdtf_async.core.steps import sorted_in_steps, steps
 from hdtf_async.core.text import shown
 from hdtf_async.dataset.geometry import fits
@@ -88,13 +88,15 @@ class Difference:
     @property
     def keys(self) -> tuple[str, ...]:
         """Names of the values that differ."""
-        return tuple(key for key in self.new if self.old.get(key) != self.new[key])
+        new = {**UNRECORDED, **self.new}
+        return tuple(key for key in new if self.old.get(key, UNRECORDED.get(key)) != new[key])
 
     @property
     def words(self) -> str:
         """Description of the differences, such as ``size unchanged -> 512``."""
+        old, new = ({**UNRECORDED, **each} for each in (self.old, self.new))
         changes = (
-            f"{key.replace('_', ' ')} {_text(self.old.get(key, 'not recorded'))} -> {_text(self.new[key])}"
+            f"{key.replace('_', ' ')} {_text(old.get(key, 'not recorded'))} -> {_text(new[key])}"
             for key in self.keys
         )
         return ", ".join(changes) or "created by another version of this program"

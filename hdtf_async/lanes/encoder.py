@@ -13,17 +13,17 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import os_errors
-from hdtf_async.core.clip_record import ClipRecord, annotation_to_json, row_to_json
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop, Deinterlace, Fit, Hdr, Interval
 from hdtf_async.dataset import geometry
 from hdtf_async.dataset.plan import fingerprint, row
+from hdtf_async.lanes.clip_metadata import metadata_of
 from hdtf_async.lanes.order import EncodeCosts, Workload
 from hdtf_async.media import ffmpeg, interlace
 from hdtf_async.media.face.window import plan_window
 from hdtf_async.process.guard import UNGUARDED, Guard
-from hdtf_async.youtube import tracks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.events import EventBus
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.core.model import Box, Clip, OutputSettings
+    from hdtf_async.core.model import Clip, OutputSettings
     from hdtf_async.lanes.source_videos import SourceVideo
     from hdtf_async.media.demux import MediaInfo
     from hdtf_async.media.face.finder import Finder
@@ -137,7 +137,7 @@ class Encoder:
         duration = anyio.current_time() - begun
         self.costs.learn(Workload.of(cut), duration)
         metadata = ClipRecord.from_json(
-            self._metadata(clip, raw, cut, facts)
+            metadata_of(clip, raw, cut, facts)
             | face
             | {"bytes": size, "sha256": digest}
             | beside
@@ -201,55 +201,6 @@ class Encoder:
             if failure.reason is Reason.RAW_UNREADABLE:  # a file of this program, not the source video
                 raise Failure(Reason.CLIP_WRONG, failure.words) from failure
             raise
-
-    def _metadata(self, clip: Clip, raw: SourceVideo, cut: ffmpeg.Cut, facts: MediaInfo) -> Record:
-        source_width, source_height = cut.frame_size or (raw.facts.width, raw.facts.height)
-        line: Record = {
-            "file_name": f"{clip.stem}.mp4",
-            "subset": clip.video.subset,
-            "name": clip.video.name,
-            "index": clip.index,
-            "youtube_id": clip.video.youtube_id,
-            "start": clip.interval.start,
-            "end": clip.interval.end,
-            "source_height": source_height,
-            "source_width": source_width,
-            "source_fps": raw.facts.fps,
-            "format_id": raw.format_id,
-            "reference_height": clip.video.reference_height,
-            **row_to_json(clip),
-            "box_cut": _listed(cut.box),
-            "frames": facts.frames,
-            "fps": facts.fps,
-            "width": facts.width,
-            "height": facts.height,
-            "duration": round(facts.end - facts.start, 6),
-        }
-        only_some = {
-            "segment": clip.segment,
-            "deinterlaced": cut.parity,
-            "stretched_ratio": raw.stretched_ratio,
-            "tone_mapped": cut.hdr,
-        }
-        line |= {name: value for name, value in only_some.items() if value is not None}
-        if cut.audio is not None:
-            line |= {"sound_format_id": raw.audio_format_id, "audio_stream": cut.audio.track}
-            line |= (raw.track or tracks.UNKNOWN).metadata
-        if facts.sound is not None:
-            line |= {
-                "sound_codec": facts.sound.codec,
-                "sound_rate": facts.sound.rate,
-                "sound_channels": facts.sound.channels,
-            }
-        if cut.held and cut.source is not None:
-            line["held_at_start"] = round(cut.source.held, 6)
-        if cut.interval.start > clip.interval.start:
-            line["starts_late"] = round(cut.interval.start - clip.interval.start, 6)
-        if cut.interval.end < clip.interval.end:
-            line["ends_early"] = round(clip.interval.end - cut.interval.end, 6)
-        if clip.correction is not None:
-            line["correction"] = clip.correction
-        return line | annotation_to_json(clip)
 
 
 def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.Cut:
@@ -442,7 +393,3 @@ def _wav_facts(path: Path) -> tuple[int, int, int, int]:
         raise Failure(
             os_errors.reason_of(error) or Reason.CLIP_WRONG, f"cannot read the WAV: {error}"
         ) from error
-
-
-def _listed(box: Box) -> list[int]:
-    return [box.left, box.top, box.width, box.height]

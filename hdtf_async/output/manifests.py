@@ -24,6 +24,7 @@ from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.divisions import outstanding
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line, lines, records
+from hdtf_async.core.model import UNRECORDED
 from hdtf_async.core.shards import absent_message, place
 from hdtf_async.core.splits import SIDES
 from hdtf_async.core.steps import sorted_in_steps, steps
@@ -186,7 +187,11 @@ def _card(source: Source | None) -> str:
         return _CARD.format(licence="", title="HDTF clips", citation="")
     licence = f"license_name: {json.dumps(source.licence)}\n" if source.licence else ""
     citation = f"\n```bibtex\n{source.citation.strip()}\n```\n" if source.citation else ""
-    return _CARD.format(licence=licence, title=printable(f"{source.title} clips" if source.title else "Clips"), citation=citation)
+    return _CARD.format(
+        licence=licence,
+        title=printable(f"{source.title} clips" if source.title else "Clips"),
+        citation=citation,
+    )
 
 
 async def merge(
@@ -271,10 +276,12 @@ def with_newest_settings(index: JournalIndex, clips: Mapping[str, Record]) -> se
 
     While shards re-encode all clips, existing ones have either of two settings.
     """
-    settings = index.settings.items()
-    return {
-        stem for stem in steps(clips) if all(clips[stem]["form"].get(key) == value for key, value in settings)
-    }
+    settings = (UNRECORDED | index.settings).items()
+
+    def has_them(form: Record) -> bool:
+        return all(form.get(key, UNRECORDED.get(key)) == value for key, value in settings)
+
+    return {stem for stem in steps(clips) if has_them(clips[stem]["form"])}
 
 
 @asynccontextmanager

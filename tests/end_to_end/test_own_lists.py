@@ -75,7 +75,7 @@ async def test_a_list_becomes_the_same_clips_from_each_format(finished: Finished
     # A cell with a line end counts as two lines.
     assert (failure["reason"], failure["file"], failure["line"]) == ("row_refused", "list.csv", 29)
     assert "column end" in failure["words"]
-    assert report.exit_code == ExitCode.FAILURES
+    assert report.exit_code == ExitCode.GIVEN_UP
 
     first, author = metadata[f"{RADIO}_000.mp4"], metadata[f"mine_id{AUTHOR}_003.mp4"]
     assert (first["extra"], first["subset"], first["box"]) == ({"caption": '"0", a\nb'}, "", None)
@@ -99,7 +99,9 @@ async def test_a_list_becomes_the_same_clips_from_each_format(finished: Finished
         assert (report.there, report.done, report.failed) == (19, [], {})
 
 
-async def test_numbered_frames_of_a_normalised_box_are_cut_exactly(finished: Finished, tmp_path: Path) -> None:
+async def test_numbered_frames_of_a_normalised_box_are_cut_exactly(
+    finished: Finished, tmp_path: Path
+) -> None:
     """Lossless, against frames and box that are computed here; and a repair needs no list."""
     raws = tmp_path / "raws"
     raws.mkdir()
@@ -114,7 +116,9 @@ async def test_numbered_frames_of_a_normalised_box_are_cut_exactly(finished: Fin
     out = tmp_path / "clips"
     report = await hdtf_async.download(out, options, clips=[row])
     assert report.done == [f"{RADIO}_000"]
-    whole = media.digests(_copied(finished.out / "_videos_raw" / "RD_Radio1.mp4", tmp_path), Box(256, 72, 640, 360))
+    whole = media.digests(
+        _copied(finished.out / "_videos_raw" / "RD_Radio1.mp4", tmp_path), Box(256, 72, 640, 360)
+    )
     assert media.digests(out / f"{RADIO}_000.mp4") == whole[33:48]
 
     before = (out / f"{RADIO}_000.mp4").read_bytes()

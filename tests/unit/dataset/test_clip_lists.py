@@ -67,7 +67,11 @@ def test_a_parquet_file_contains_the_same_clips(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("a.csv", "", "a.csv:0: empty; expected a header with video, start, end"),
-        ("a.csv", "video,strt,end\n", "the header has no column start; required are video, start, end; did you"),
+        (
+            "a.csv",
+            "video,strt,end\n",
+            "the header has no column start; required are video, start, end; did you",
+        ),
         ("a.csv", "video,start,end,end\n", "the header contains 'end' twice"),
         ("a.csv", f"video,start,end\n{ID},1\n", "a.csv:2: 2 cells, but the header has 3 columns"),
         ("a.csv", f'video,start,end\n{ID},1,2\n{ID},"1,2\n', "a.csv:3: invalid CSV"),
@@ -111,7 +115,9 @@ def test_a_row_without_a_video_is_skipped_with_its_line(tmp_path: Path) -> None:
     text = f'video,start,end,note\n{ID},1,2,"a\nb"\nx,1,2,\n{ID},3,4,\n'
     tables = read(_written(tmp_path, "a.csv", text))
     assert [clip.stem for clip in tables.clips] == [f"{ID}_000", f"{ID}_001"]
-    assert [(finding.file, finding.line, finding.code) for finding in tables.findings] == [("a.csv", 4, "bad_video")]
+    assert [(finding.file, finding.line, finding.code) for finding in tables.findings] == [
+        ("a.csv", 4, "bad_video")
+    ]
 
 
 def test_options_name_one_list_only(tmp_path: Path) -> None:
@@ -125,5 +131,7 @@ def test_options_name_one_list_only(tmp_path: Path) -> None:
         Options(subsets="mine")
     with pytest.raises(OptionsError, match="omit it if the clips are passed"):
         reading.read(Options(clips=clips), [])
-    with pytest.raises(OptionsError, match=r"--dataset: expected one of .*hdtf.*did you mean hdtf.*got hdtff"):
+    with pytest.raises(
+        OptionsError, match=r"--dataset: expected one of .*hdtf.*did you mean hdtf.*got hdtff"
+    ):
         reading.read(Options(dataset="hdtff"))

@@ -59,7 +59,9 @@ def test_a_video_is_an_id_or_a_url(video: str) -> None:
     assert clip_of(video=video).video.youtube_id == ID
 
 
-@pytest.mark.parametrize(("youtube_id", "stem"), [("_videos_raw", "id_videos_raw_000"), ("-abcdefghij", "id-abcdefghij_000")])
+@pytest.mark.parametrize(
+    ("youtube_id", "stem"), [("_videos_raw", "id_videos_raw_000"), ("-abcdefghij", "id-abcdefghij_000")]
+)
 def test_no_file_name_begins_like_a_file_of_the_program_or_an_option(youtube_id: str, stem: str) -> None:
     """Such an id gets a prefix."""
     assert clip_of(video=youtube_id).stem == stem
@@ -92,7 +94,9 @@ def test_an_interval_is_in_seconds_or_in_frames(columns: dict[str, Any], interva
     assert clip_of(**columns).interval == interval
 
 
-@pytest.mark.parametrize(("rate", "exact"), [(29.97, "30000/1001"), (23.976, "24000/1001"), (30, "30"), ("12.5", "25/2")])
+@pytest.mark.parametrize(
+    ("rate", "exact"), [(29.97, "30000/1001"), (23.976, "24000/1001"), (30, "30"), ("12.5", "25/2")]
+)
 def test_a_rounded_rate_is_the_fraction_that_it_stands_for(rate: object, exact: str) -> None:
     """After an hour, 29.97 would be four milliseconds off."""
     assert rate_of(rate) == Fraction(exact)
@@ -124,7 +128,9 @@ def test_a_box_beyond_the_frame_is_clipped_with_a_finding() -> None:
 
 def test_other_columns_are_recorded_as_they_are() -> None:
     """Those of a row and of its `extra`; empty cells are left out."""
-    clip = clip_of(caption="speaks", empty="", absent=None, missing=float("nan"), extra={"happy": True}, age=3)
+    clip = clip_of(
+        caption="speaks", empty="", absent=None, missing=float("nan"), extra={"happy": True}, age=3
+    )
     assert clip.annotation is not None
     assert json.loads(clip.annotation.extra or "") == {"happy": True, "caption": "speaks", "age": 3}
 
@@ -223,9 +229,17 @@ def test_the_line_of_a_row_is_its_number_unless_it_has_one() -> None:
 
 def test_a_clip_is_read_back_from_its_record() -> None:
     """A repair needs no list: everything that changes a clip is in its record."""
-    rows = [
+    rows: list[dict[str, object]] = [
         {"unit": "frame", "start": 30, "end": 60, "fps": 29.97},
-        {"left": 0.1, "top": 0.2, "right": 0.7, "bottom": 0.8, "box_unit": "norm", "square": "max", "expand": 1},
+        {
+            "left": 0.1,
+            "top": 0.2,
+            "right": 0.7,
+            "bottom": 0.8,
+            "box_unit": "norm",
+            "square": "max",
+            "expand": 1,
+        },
         {"left": 1, "top": 2, "right": 7, "bottom": 8, "ref_width": 10, "ref_height": 10},
         {"point_x": 0.5, "point_y": 0.25, "speaker": "id1", "split": "dev", "zoom": 1.5, "mood": ["calm", 2]},
         {"name": "given", "subset": "a"},
@@ -247,10 +261,21 @@ def test_a_clip_is_read_back_from_its_record() -> None:
             assert annotation_to_json(found) == annotation_to_json(piece)
 
 
-JUNK = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.lists(st.integers(), max_size=2)
+JUNK = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.lists(st.integers(), max_size=2)
+)
 
 
-@given(st.lists(st.dictionaries(st.sampled_from([*COLUMNS, "line", "extra", "other"]), JUNK, max_size=12), max_size=5))
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from([*COLUMNS, "line", "extra", "other"]), JUNK, max_size=12), max_size=5
+    )
+)
 def test_every_row_becomes_a_clip_or_a_finding(rows: list[dict[str, Any]]) -> None:
     """Whatever it contains; and no text of it reaches a terminal unquoted."""
     tables = assemble([{"video": ID, "start": 1, "end": 2, **row} for row in rows])

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted, Event, EventBus
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio, Box, Clip, Crop, Interval, OutputSettings, Video
+from hdtf_async.core.model import Audio, Box, Clip, Crop, Deinterlace, Interval, OutputSettings, Video
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes.encoder import Encoder, plan_cut, verify
 from hdtf_async.lanes.source_videos import SourceVideo
+from hdtf_async.media import interlace
 from hdtf_async.media.demux import AudioInfo, MediaInfo
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
@@ -32,6 +33,7 @@ from hdtf_async.output.directory import open_directory
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from hdtf_async.media.ffmpeg import Cut
     from hdtf_async.output.directory import OutputDirectory
 
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 90)
@@ -452,3 +454,59 @@ def test_a_clip_has_audio_if_and_only_if_requested(audio: Audio) -> None:
     with pytest.raises(Failure, match="unexpected audio") as failure:
         verify(wanted, wrong, 38)
     assert failure.value.reason is Reason.CLIP_WRONG
+
+
+# Combing and audio
+
+
+@pytest.mark.parametrize("deinterlace", list(Deinterlace))
+@pytest.mark.parametrize("parity", [None, "tff"])
+async def test_combing_is_searched_for_only_automatically(  # noqa: PLR0913, PLR0917 - fixtures, parameters
+    directory: OutputDirectory,
+    prober: Prober,
+    sources: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    deinterlace: Deinterlace,
+    parity: str | None,
+) -> None:
+    """And what is found becomes the parity of the filter and a column of the metadata."""
+    looks: list[Path] = []
+
+    async def look(_tool: Path, cut: Cut, _guard: object) -> interlace.Combing:
+        looks.append(cut.raw)
+        return interlace.Combing(50 if parity else 0, 0, 0 if parity else 50)
+
+    monkeypatch.setattr("hdtf_async.lanes.encoder.interlace.look", look)
+    raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
+    work, _ = cutter(directory, prober, settings=OutputSettings(deinterlace=deinterlace, preset="ultrafast"))
+    await work.cut(CLIP, raw)
+    (record,) = records(directory)
+    metadata = record["metadata"]
+    assert isinstance(metadata, dict)
+    searched = deinterlace is Deinterlace.AUTO
+    assert looks == ([raw.path] if searched else [])
+    assert metadata.get("deinterlaced") == (parity if searched else None)
+
+
+async def test_a_wav_file_as_planned_is_published_with_the_clip(
+    directory: OutputDirectory, prober: Prober, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """16 kHz, mono, 16 bit, one sample for each sixteen thousandth of a second."""
+    monkeypatch.setenv("REAL", str(bundled_ffmpeg()))
+    raw = replace(await raw_of(prober, sources / "open_gop.mp4", CLIP), audio=tmp_path / "sound.m4a")
+    write_wav(tmp_path / "made.wav", 16000, 1, 2, 24000)
+    script = (
+        'case "$*" in *pcm_s16le*) exec cp "$(dirname "$0")/made.wav" "$target";; esac; exec "$REAL" "$@"'
+    )
+    work, _ = cutter(directory, prober, settings=OutputSettings(audio=Audio.WAV), tool=tool(tmp_path, script))
+    await work.cut(CLIP, raw)
+    assert files(directory) == ["RD_Radio1_000.mp4", "RD_Radio1_000.wav", "_journal.jsonl"]
+    (record,) = records(directory)
+    metadata = record["metadata"]
+    assert isinstance(metadata, dict)
+    content = (directory.out / "RD_Radio1_000.wav").read_bytes()
+    assert (metadata["wav"], metadata["wav_samples"]) == ("RD_Radio1_000.wav", 24000)
+    assert (metadata["wav_bytes"], metadata["wav_sha256"]) == (
+        len(content),
+        hashlib.sha256(content).hexdigest(),
+    )

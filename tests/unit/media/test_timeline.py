@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hdtf_async.media import containers, timeline
 from hdtf_async.media.timeline import OpenGroups, Shown, Timeline
@@ -147,3 +149,33 @@ def test_a_file_is_read_by_the_demuxer_of_its_extension(ending: str, demuxer: st
     """And by no other."""
     assert containers.demuxer_of(ending) == demuxer
     assert containers.MAX_SIDE >= 7680, "YouTube's largest"
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(60000, 1001)])
+@pytest.mark.parametrize("ticks", [1000, 12_800, 90_000])
+@given(first=st.integers(0, 300), length=st.integers(1, 50))
+def test_frame_numbers_of_a_video_of_this_rate_select_exactly_these_frames(
+    rate: Fraction, ticks: int, first: int, length: int
+) -> None:
+    """Also if timestamps are rounded to milliseconds, and times to the nearest float."""
+    timeline = Timeline()
+    for number in range(400):
+        timeline.add(round(number / rate * ticks), round(1 / rate * ticks))
+    timeline.close()
+    start, end = float(first / rate), float((first + length) / rate)
+    left, right = timeline.bounds(start, end, Fraction(1, ticks), str(rate))
+    shown = timeline.shown(left, right, Fraction(1, ticks), timeline.last)
+    assert shown.frames == length
+    assert abs(shown.first - start) < 0.0011
+
+
+def test_frame_numbers_of_another_rate_are_times() -> None:
+    """At 50 frames per second, those of 25 are twice as many; 29.97 and 30 are different rates."""
+    timeline = Timeline()
+    for number in range(100):
+        timeline.add(number * 20, 20)
+    timeline.close()
+    assert timeline.bounds(1.0, 1.2, Fraction(1, 1000), "25") == (1000, 1200)
+    assert timeline.bounds(1.0, 1.2, Fraction(1, 1000), "50") == (990, 1190)
+    assert timeline.bounds(1.0, 1.2, Fraction(1, 1000), None) == (1000, 1200)
+    assert timeline.bounds(1.0, 1.2, Fraction(1, 1000), "50000/1001") == (1000, 1200)
