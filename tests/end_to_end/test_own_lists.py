@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
 RADIO, AUTHOR, SPEAKER, PAINTER = "demoHead_01", "-demoHead_2", "demoHead_03", "demoHead_05"
 ROWS: list[dict[str, Any]] = [
-    *({"video": RADIO, "start": 0.5 * n, "end": 0.5 * n + 0.4, "caption": f'"{n}", a\nb'} for n in range(8)),
-    *({"video": f"https://youtu.be/{AUTHOR}", "start": n, "end": n + 0.3, "subset": "mine"} for n in range(4)),
-    *({"video": SPEAKER, "start": 25 * n, "end": 25 * n + 9, "unit": "frame", "fps": 25, "end_inclusive": True,
-       "left": 0.25, "top": 0.1, "right": 0.75, "bottom": 0.7, "box_unit": "norm", "square": "min"}
+    *({"video": RADIO, "start": 0.5 * n, "end": 0.5 * n + 0.4, "caption": f'"{n}", a\nb'}
+      for n in range(8)),
+    *({"video": f"https://youtu.be/{AUTHOR}", "start": n, "end": n + 0.3, "subset": "mine"}
+      for n in range(4)),
+    *({"video": SPEAKER, "start": 25 * n, "end": 25 * n + 9, "unit": "frame", "fps": 25,
+       "end_inclusive": True, "left": 0.25, "top": 0.1, "right": 0.75, "bottom": 0.7, "box_unit": "norm", "square": "min"}
       for n in range(4)),
     *({"video": PAINTER, "start": 30 * n, "end": 30 * n + 12, "unit": "frame", "fps": 29.97,
        "left": 100, "top": 0, "right": 300, "bottom": 352, "ref_width": 640, "ref_height": 352,

