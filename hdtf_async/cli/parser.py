@@ -221,11 +221,18 @@ def _parsed(flag: Flag, text: str) -> Any:  # noqa: ANN401 - of the field's type
 
 
 def made(what: type[T], arguments: argparse.Namespace) -> T:
-    """Return the options of the command line, environment, files and recipe; raises `OptionsError`."""
+    """Return the options of the command line, environment, files and recipe; raises `OptionsError`.
+
+    Its message does not name the field of the class, which is for programs.
+    """
     names = [option.name for option in fields(what)]
     values = {name: value for name, value in preset(arguments).items() if name in names}
     values |= {name: arguments.settings[name].value for name in names if name in arguments.settings}
-    return what(**(values | {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}))
+    values |= {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+    try:
+        return what(**values)
+    except OptionsError as error:
+        raise OptionsError(re.sub(r" \(\w+\.\w+\):", ":", str(error), count=1)) from None
 
 
 def add_recipe(parser: Parser) -> None:

@@ -99,12 +99,12 @@ class Options:
     source: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--source", "-s", "--source_dir", default=None, group=WHICH, metavar="PATH",
         kind=validators.path("a path, such as HDTF_dataset"),
-        help="its tables: what you downloaded from the authors", unset="bundled, for HDTF",
+        help="its tables, as downloaded from the authors", unset="bundled",
     )  # fmt: skip
     clips: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--clips", default=None, group=WHICH, metavar="FILE",
         kind=validators.path("a file, such as clips.csv"),
-        help="your own list: .csv, .tsv, .jsonl or .parquet", unset="none",
+        help="own list: .csv, .tsv, .jsonl, .parquet",
     )  # fmt: skip
     subsets: Accepts[str | Iterable[str], tuple[str, ...]] = option(
         "--subset", default=(), group=WHICH, metavar="RD,WDA,WRA", kind=validators.SUBSET, many=True,
@@ -214,7 +214,7 @@ class Options:
     )  # fmt: skip
     fit: Accepts[Fit | str, Fit] = option(
         "--fit", default=Fit.KEEP, group=ENCODE, kind=validators.choice(Fit),
-        help="--size of other shapes: keep their aspect ratio; or a square: distort, add bars, or cut off",
+        help="shape of a box that is not square, with --size",
     )  # fmt: skip
     fps: Accepts[float | str | Fraction | None, Fraction | None] = option(
         "--fps", default=None, group=ENCODE, metavar="RATE", kind=validators.RATE,

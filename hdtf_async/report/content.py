@@ -15,6 +15,7 @@ from urllib.parse import quote
 from hdtf_async.core.failures import Reason
 from hdtf_async.core.shards import absent_message
 from hdtf_async.core.tally import Outcome
+from hdtf_async.core.text import count
 from hdtf_async.report import charts, history
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def methods(found: ReportData) -> str:
         f"split into segments of {made_with['segment']} s" if made_with.get("segment") else "",
     ]
     sentences = [
-        f"We used {len(lines)} clips ({_hours(lines):.2f} hours) from {_videos(lines)} videos of"
+        f"We used {count(len(lines), 'clip')} ({_hours(lines):.2f} hours) from {count(_videos(lines), 'video')} of"
         f" {dataset(found) or 'a list of clips'}{'' if _recorded(found, 'dataset') else f' ({_PAPER})'},"
         + ("" if corrections == "none" else f" with {corrections} corrections of its tables,")
         + f" created with {tools or 'hdtf_async'}.",

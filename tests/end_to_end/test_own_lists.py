@@ -30,7 +30,8 @@ ROWS: list[dict[str, Any]] = [
     *({"video": f"https://youtu.be/{AUTHOR}", "start": n, "end": n + 0.3, "subset": "mine"}
       for n in range(4)),
     *({"video": SPEAKER, "start": 25 * n, "end": 25 * n + 9, "unit": "frame", "fps": 25,
-       "end_inclusive": True, "left": 0.25, "top": 0.1, "right": 0.75, "bottom": 0.7, "box_unit": "norm", "square": "min"}
+       "end_inclusive": True, "left": 0.25, "top": 0.1, "right": 0.75, "bottom": 0.7,
+       "box_unit": "norm", "square": "min"}
       for n in range(4)),
     *({"video": PAINTER, "start": 30 * n, "end": 30 * n + 12, "unit": "frame", "fps": 29.97,
        "left": 100, "top": 0, "right": 300, "bottom": 352, "ref_width": 640, "ref_height": 352,
@@ -175,5 +176,5 @@ async def test_the_report_names_the_list(finished: Finished, tmp_path: Path) -> 
     await hdtf_async.download(tmp_path / "clips", options, clips=[ClipRow(RADIO, 1, 2)])
     page = (tmp_path / "clips" / "report.html").read_text(encoding="utf-8")
     assert "<h1>Clips</h1>" in page
-    assert "from 1 videos of a list of clips, created with" in page
+    assert "from 1 video of a list of clips, created with" in page
     assert "HDTF" not in page

@@ -46,7 +46,7 @@ FACADE = {"__init__", "__main__", "events", "public"}
 PURE = {
     "core.exceptions": {"contextlib"},
     "commands.plan": set[str](),
-    "core.clip_record": set[str](),
+    "core.clip_record": {"json"},
     "core.divisions": {"hashlib", "json"},
     "core.event_decoder": {"types"},
     "core.events": {"anyio"},

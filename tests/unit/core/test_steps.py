@@ -25,7 +25,7 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.splits import Split
 from hdtf_async.core.steps import sorted_in_steps
-from hdtf_async.dataset import plan, tables
+from hdtf_async.dataset import plan, tables, text_files
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.output.directory import OutputDirectory, open_directory, read_known
 from hdtf_async.output.journal import JOURNAL, JournalIndex
@@ -74,7 +74,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> _Watch:
     """Steps of ten rows, each of which is counted."""
     watch = _Watch()
     monkeypatch.setattr(steps, "EVERY", 10)
-    monkeypatch.setattr(tables, "EVERY", 10)
+    monkeypatch.setattr(text_files, "EVERY", 10)
     monkeypatch.setattr(steps, "_SORTED_AT_ONCE", 100)
     monkeypatch.setattr(from_thread, "check_cancelled", watch.look)
     return watch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from dataclasses import replace
 from fractions import Fraction
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import (
+    CUTTING_RULES,
     Audio,
     Box,
     Clip,
@@ -26,7 +28,7 @@ from hdtf_async.core.model import (
     Video,
 )
 from hdtf_async.core.options import Options
-from hdtf_async.dataset import plan
+from hdtf_async.dataset import plan, reading
 from hdtf_async.dataset.plan import fingerprint, row, select
 from hdtf_async.output.manifests import failure_record
 
@@ -497,3 +499,14 @@ def test_a_hundred_thousand_rows_can_be_planned() -> None:
     clips = [_clip(_video(f"V{index}"), end=31 + index % 400) for index in range(100_000)]
     decided = _make(clips, Options(limit=99_999))
     assert len(decided.work) == 99_999
+
+
+def test_the_fingerprints_of_hdtf_do_not_change() -> None:
+    """An existing directory stays valid: only a higher version of the cutting rules changes all of them."""
+    options = Options()
+    lines = (
+        f"{clip.stem} {fingerprint(clip, options.output_settings)}" for clip in reading.read(options).clips
+    )
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    assert CUTTING_RULES == 3
+    assert digest == "e30c0a278180ab489c644fa8b18f4b3e34cf8f49b49a27298c660398565e1c68"

@@ -491,10 +491,10 @@ async def test_combing_is_searched_for_only_automatically(  # noqa: PLR0913, PLR
 async def test_a_wav_file_as_planned_is_published_with_the_clip(
     directory: OutputDirectory, prober: Prober, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """16 kHz, mono, 16 bit, one sample for each sixteen thousandth of a second."""
+    """16 kHz, mono, 16 bit, as long as the frames."""
     monkeypatch.setenv("REAL", str(bundled_ffmpeg()))
     raw = replace(await raw_of(prober, sources / "open_gop.mp4", CLIP), audio=tmp_path / "sound.m4a")
-    write_wav(tmp_path / "made.wav", 16000, 1, 2, 24000)
+    write_wav(tmp_path / "made.wav", 16000, 1, 2, 24320)  # 38 frames
     script = (
         'case "$*" in *pcm_s16le*) exec cp "$(dirname "$0")/made.wav" "$target";; esac; exec "$REAL" "$@"'
     )
@@ -505,7 +505,7 @@ async def test_a_wav_file_as_planned_is_published_with_the_clip(
     metadata = record["metadata"]
     assert isinstance(metadata, dict)
     content = (directory.out / "RD_Radio1_000.wav").read_bytes()
-    assert (metadata["wav"], metadata["wav_samples"]) == ("RD_Radio1_000.wav", 24000)
+    assert (metadata["wav"], metadata["wav_samples"]) == ("RD_Radio1_000.wav", 24320)
     assert (metadata["wav_bytes"], metadata["wav_sha256"]) == (
         len(content),
         hashlib.sha256(content).hexdigest(),
