@@ -179,7 +179,8 @@ def facts_of_run(run: history.Run) -> list[str]:
 def methods(found: ReportData) -> str:
     """Return a methods paragraph for a paper, in a few sentences."""
     lines, made_with = list(found.clips.values()), _recorded(found, "form")
-    corrections = _recorded(found, "settings").get("corrections", "none")
+    is_hdtf = not _recorded(found, "dataset")
+    corrections = _recorded(found, "settings").get("corrections", "none") if is_hdtf else "none"
     tools = ", ".join(f"{tool} {' and '.join(each)}" for tool, each in _versions(lines).items())
     crops = {"table": "cropped to its published box", "face": "cropped around the detected face"}
     steps = [
@@ -190,8 +191,9 @@ def methods(found: ReportData) -> str:
         f"split into segments of {made_with['segment']} s" if made_with.get("segment") else "",
     ]
     sentences = [
-        f"We used {count(len(lines), 'clip')} ({_hours(lines):.2f} hours) from {count(_videos(lines), 'video')} of"
-        f" {dataset(found) or 'a list of clips'}{'' if _recorded(found, 'dataset') else f' ({_PAPER})'},"
+        f"We used {count(len(lines), 'clip')} ({_hours(lines):.2f} hours) from"
+        f" {count(_videos(lines), 'video')} of {dataset(found) or 'a list of clips'}"
+        f"{f' ({_PAPER})' if is_hdtf else ''},"
         + ("" if corrections == "none" else f" with {corrections} corrections of its tables,")
         + f" created with {tools or 'hdtf_async'}.",
         f"Each clip was {', '.join(step for step in steps if step)}.",
