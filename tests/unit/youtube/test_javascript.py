@@ -101,7 +101,7 @@ async def test_neither_a_missing_home_nor_a_locked_cache_matters(
     assert sign.verdict is Status.FINE, sign.words
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_the_users_own_cache_is_used_and_a_locked_one_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
