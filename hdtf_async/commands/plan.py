@@ -78,8 +78,9 @@ def plan_summary(plan: dict[str, Any]) -> str:
         f" {plan['hours']:.2f} hours",
     ]
     lines += [
-        f"  {name:<4} {counts['videos']:>4} videos, {counts['clips']:>4} clips"
+        f"  {name or 'none':<4} {counts['videos']:>4} videos, {counts['clips']:>4} clips"
         for name, counts in plan["subsets"].items()
+        if name or len(plan["subsets"]) > 1
     ]
     if plan["at_hand"]:
         lines.append(f"{plan['at_hand']} of these videos need no download")

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from hdtf_async.core.failures import Reason
@@ -19,15 +19,22 @@ from hdtf_async.core.text import count
 from hdtf_async.report import charts, history
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from hdtf_async.core.clip_record import ClipRecord
     from hdtf_async.core.shards import Shard
 
 Record = dict[str, Any]
+T = TypeVar("T")
 
 MOST_PICTURES = 600
 """Maximum number of clips with an image; if there are more, those that begin an interval come first."""
+MOST_TILES = 2000
+"""Clips that are shown; of more, a sample spread evenly over their names."""
+MOST_MISSING = 500
+"""Missing clips that are shown, and videos that are listed for each reason."""
+MOST_SPEAKERS = 1000
+"""Speakers that the filter suggests."""
 MOST_RUNS = 12
 """Runs whose timeline is drawn, the newest first."""
 _LONGEST_MESSAGE = 600
@@ -70,6 +77,7 @@ class ReportData:
 def of(found: ReportData) -> Record:
     """Return the values for the template."""
     lines = list(found.clips.values())
+    sample = spread(list(found.clips), MOST_TILES)
     drawn = [run for run in reversed(found.runs) if run.downloads or run.encodes]
     shown = {line.sha256 for line in pictured(found.clips)}
     pictures = {key: image for key, image in found.pictures.items() if key in shown}
@@ -89,11 +97,13 @@ def of(found: ReportData) -> Record:
             for run in drawn[:MOST_RUNS]
         ],
         "older_runs": max(0, len(drawn) - MOST_RUNS),
-        "tiles": [_tile(stem, line, pictures) for stem, line in found.clips.items()],
-        "missing": [_missing(record) for record in found.missing],
+        "tiles": [_tile(stem, found.clips[stem], pictures) for stem in sample],
+        "missing": [_missing(record) for record in spread(found.missing, MOST_MISSING)],
+        "unshown": len(lines) + len(found.missing) - len(sample) - min(len(found.missing), MOST_MISSING),
         "reasons": _reasons([*found.missing, *map(_row, found.refused)]),
-        "subsets": sorted({f"{subset}" for subset in _both("subset", found)}),
-        "speakers": sorted({speaker(name) for name in _both("name", found)}),
+        "subsets": sorted({f"{subset}" for subset in _both("subset", found)} - {""}),
+        "by_subset": _by_subset(found),
+        "speakers": sorted({speaker(name) for name in _both("name", found)})[:MOST_SPEAKERS],
         "histograms": _histograms(lines),
         "heading": f"{dataset(found)} clips" if dataset(found) else "Clips",
         "methods": methods(found),
@@ -101,6 +111,29 @@ def of(found: ReportData) -> Record:
         "versions": _versions(lines),
         "settings": settings(found),
     }
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """Return at most so many items, evenly spread over all of them."""
+    number = min(len(items), most)
+    return [items[place * len(items) // number] for place in range(number)]
+
+
+def _by_subset(found: ReportData) -> list[Record]:
+    """Return clips, hours and missing clips of each subset; nothing if there is only one."""
+    rows: dict[str, Record] = {}
+
+    def row(subset: object) -> Record:
+        return rows.setdefault(f"{subset or ''}", {"clips": 0, "hours": 0.0, "missing": 0})
+
+    for line in found.clips.values():
+        counted = row(line.subset)
+        counted["clips"] += 1
+        counted["hours"] += number(line.duration) / 3600
+    for record in found.missing:
+        row(record.get("subset"))["missing"] += 1
+    several = len(rows) > 1
+    return [{"name": name or "none", **counted} for name, counted in sorted(rows.items())] if several else []
 
 
 def _both(column: str, found: ReportData) -> Iterator[object]:
@@ -111,9 +144,10 @@ def _both(column: str, found: ReportData) -> Iterator[object]:
 
 def pictured(clips: Mapping[str, ClipRecord]) -> list[ClipRecord]:
     """Return the metadata of the clips that have an image."""
+    shown = {stem: clips[stem] for stem in spread(list(clips), MOST_TILES)}
     lines = [
         line
-        for stem, line in clips.items()
+        for stem, line in shown.items()
         if line.file_name == f"{stem}.mp4" and _DIGEST.fullmatch(f"{line.sha256}")
     ]
     lines.sort(key=lambda line: bool(line.segment))
@@ -321,7 +355,13 @@ def _reasons(missing: Iterable[Record]) -> list[Record]:
             {"stems": stems, "link": link, "words": message} for (link, message), stems in videos.items()
         ]
         reasons.append(
-            {"reason": reason, "advice": Reason(reason).advice, "number": len(those), "groups": groups}
+            {
+                "reason": reason,
+                "advice": Reason(reason).advice,
+                "number": len(those),
+                "groups": groups[:MOST_MISSING],
+                "unlisted": len(those) - sum(map(len, list(videos.values())[:MOST_MISSING])),
+            }
         )
     return reasons
 

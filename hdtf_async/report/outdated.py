@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REPORT = "report.html"
-MOST = 5000
-"""Maximum number of clips for which a run writes it: with more, it would dominate memory."""
+MOST = 50_000
+"""Maximum number of clips for which a run writes it: with more, it would dominate memory. `report` does."""
 
 
 def is_behind(out: Path) -> bool:

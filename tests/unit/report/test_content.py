@@ -325,3 +325,27 @@ def test_histograms_show_length_side_rate_and_size() -> None:
         "Frame rate (fps)": "25 fps: 1 clips",
         "Size (MB)": "2 MB: 1 clips",
     }
+
+
+def test_a_large_directory_is_shown_as_a_sample_with_totals() -> None:
+    """Spread evenly over the names; counts are of all clips, and so is the number of those that are not shown."""
+    clips = records_of(*(line(number, subset="ab"[number % 2]) for number in range(5000)))
+    missing = [lost(number, "gone", subset="a") for number in range(1000)]
+    values = content.of(ReportData(clips=clips, missing=missing))
+    assert (len(values["tiles"]), len(values["missing"])) == (content.MOST_TILES, content.MOST_MISSING)
+    assert values["unshown"] == 6000 - content.MOST_TILES - content.MOST_MISSING
+    stems = list(clips)
+    assert [tile["stem"] for tile in values["tiles"][:3]] == [stems[0], stems[2], stems[5]]
+    assert ("clips", "5000") in values["counts"]
+    (reason,) = values["reasons"]
+    assert (reason["number"], len(reason["groups"]), reason["unlisted"]) == (1000, 500, 500)
+    assert [(each["name"], each["clips"], each["missing"]) for each in values["by_subset"]] == [
+        ("a", 2500, 1000), ("b", 2500, 0),
+    ]  # fmt: skip
+    assert len(content.pictured(clips)) == content.MOST_PICTURES
+
+
+def test_one_subset_needs_no_table() -> None:
+    """And a list without subsets has none to filter by."""
+    values = content.of(ReportData(clips=records_of(line(1, subset=""), line(2, subset=""))))
+    assert (values["by_subset"], values["subsets"], values["unshown"]) == ([], [], 0)
