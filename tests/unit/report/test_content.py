@@ -328,7 +328,7 @@ def test_histograms_show_length_side_rate_and_size() -> None:
 
 
 def test_a_large_directory_is_shown_as_a_sample_with_totals() -> None:
-    """Spread evenly over the names; counts are of all clips, and so is the number of those that are not shown."""
+    """Spread evenly over the names; all counts are of all clips."""
     clips = records_of(*(line(number, subset="ab"[number % 2]) for number in range(5000)))
     missing = [lost(number, "gone", subset="a") for number in range(1000)]
     values = content.of(ReportData(clips=clips, missing=missing))
