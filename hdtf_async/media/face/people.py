@@ -20,7 +20,8 @@ that they are the same.
 fewer, in fewer than half of them.)
 
 The person of a clip is the one seen in most samples. If another person is seen together with that one in at
-least half of the samples, the one with the greater sum of sides is chosen.
+least half of the samples, the one with the greater sum of sides is chosen. If a list of clips states a point
+of the face at the start of the clip, the person nearest to it is chosen instead.
 
 Between two samples a person may move by more than one side, or there may be a cut to another one; and an
 outlier may be a fast motion. `doubtful` returns the intervals in which the frames in between are needed to
@@ -38,7 +39,7 @@ from typing import TYPE_CHECKING
 from hdtf_async.core.model import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 BETWEEN = 10.0
 """Frames per second that are searched in doubtful intervals.
@@ -202,10 +203,11 @@ class _Track:
         return visits > 1 and len(near) >= _CONSTANT * len(self.places)
 
 
-def find(frames: Sequence[Frame]) -> Person | None:
+def find(frames: Sequence[Frame], point: tuple[float, float] | None = None) -> Person | None:
     """Return the person of a clip; None if no face was found often enough.
 
-    The regions are in pixels, or in another unit that is the same in both directions.
+    The regions are in pixels, or in another unit that is the same in both directions. `point` is a point of
+    the person's face at the start of the clip, in this unit.
     """
     samples = {number for number, frame in enumerate(frames) if frame.sampled}
     people = [{number: track for track in tracks for number in track.places} for tracks in _people(frames)]
@@ -219,6 +221,8 @@ def find(frames: Sequence[Frame]) -> Person | None:
     longest = max(range(len(people)), key=lambda one: (len(seen[one]), sums[one]))
     beside = [one for one, where in enumerate(seen) if len(where & seen[longest]) >= _TOGETHER * len(samples)]
     chosen = max([longest, *beside], key=sums.__getitem__)
+    if point is not None:
+        chosen = min(range(len(people)), key=lambda one: _starts_off(people[one], point))
     tracks = list({id(track): track for track in people[chosen].values()}.values())
     kept = {number: region for track in tracks for number, region in track.kept.items()}
     left, top, right, bottom = zip(*(region.edges for region in kept.values()), strict=True)
@@ -228,6 +232,16 @@ def find(frames: Sequence[Frame]) -> Person | None:
         len(samples & kept.keys()),
         max(1, sum(len(where) >= _CONSTANT * len(samples) for where in seen)),
     )
+
+
+def _starts_off(person: Mapping[int, _Track], point: tuple[float, float]) -> tuple[int, float]:
+    """Return when a person is first seen, in steps of five samples, and how far from a point then.
+
+    The distance is in sides of the face: a point in a large face is nearer than one beside a small face.
+    """
+    first = min(person)
+    region = person[first].places[first]
+    return first // _GAP_SAMPLES, _distance(region.centre, point) / region.side
 
 
 def doubtful(frames: Sequence[Frame]) -> list[Interval]:

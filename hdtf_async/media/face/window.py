@@ -67,7 +67,8 @@ def plan_window(
     fallback, ``box_does_not_fit`` and ``height_unknown``.
     """
     width, height = size
-    found = find(frames)
+    point = None if clip.annotation is None else clip.annotation.point
+    found = find(frames, None if point is None else (point[0] * width, point[1] * height))
     samples = sum(frame.sampled for frame in frames)
     seen, kept = (found.seen, found.kept) if found is not None else (0, 0)
     metadata: dict[str, Any] = {"zoom": clip.zoom, "faces": found.people if found is not None else 0}

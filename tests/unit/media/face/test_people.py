@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from math import sin, tau
 
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Clip, Crop, Fallback, Interval, OutputSettings, Video
+from hdtf_async.core.model import Annotation, Box, Clip, Crop, Fallback, Interval, OutputSettings, Video
 from hdtf_async.media.face.people import BETWEEN, ROUNDS, Frame, Region, doubtful, find
 from hdtf_async.media.face.window import inside, place, plan_window
 
@@ -414,3 +415,20 @@ def test_only_a_face_of_a_similar_size_may_be_the_missing_one(side: int, open_be
     """It grows at most twofold."""
     frames = [Frame(0, [LEFT]), Frame(1, [face(1400, side=side)])]
     assert (doubtful(frames) != []) is open_between
+
+
+@pytest.mark.parametrize(("point", "face_at"), [((0.24, 0.46), 450), ((0.75, 0.46), 1450)])
+def test_a_point_of_a_list_selects_the_face_at_the_start(point: tuple[float, float], face_at: float) -> None:
+    """Also if another one is larger, or nearer but seen later; without a point the larger one is chosen."""
+
+    def scene(second: float) -> list[Region]:
+        later = [face(470, 800, side=300)] if second > 5 else []
+        return [face(450, side=150), face(1450, side=300), *later]
+
+    frames = searched(scene, 20)
+    clip = replace(CLIP, annotation=Annotation(point=point))
+    box, _ = plan_window(clip, frames, SIZE, FORM)
+    assert box.left < face_at < box.right
+    assert (box.width < 300) == (face_at == 450)
+    box, _ = plan_window(CLIP, frames, SIZE, FORM)
+    assert box.left < 1450 < box.right
