@@ -53,17 +53,25 @@ class Dataset:
     """Number of clips, according to its authors."""
     hours: float | None = None
     """Total duration, according to its authors."""
+    rule: str = ""
+    """How its authors' code makes the crop window from the box, which is done here, too."""
+    refusal: str = ""
+    """Why its list cannot be used; a run then ends with this reason."""
 
     def read(self, source: Path | None, corrections: Corrections) -> Tables:
         """Return the clips of the list. Raises `TableError` and `OptionsError`. Blocks."""
         del corrections  # only HDTF has some
+        if self.refusal:
+            raise OptionsError(f"--dataset {self.name}: {self.refusal}")
         if self.rows is None:
             raise NotImplementedError
         if source is None:
             raise OptionsError(f"--dataset {self.name}: requires --source PATH: {self.bring}")
         findings = Findings()
         about = Source(self.title, self.licence, self.citation)
-        return assemble(self.rows(source, findings), file=source.name, source=about, findings=findings)
+        return assemble(
+            self.rows(source, findings), file=source.name or f"{source}", source=about, findings=findings
+        )
 
 
 def find(name: str) -> Dataset:
