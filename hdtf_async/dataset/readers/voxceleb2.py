@@ -5,8 +5,7 @@ header, frame numbers count at 25 fps from 0, and in VoxCeleb2 x, y, width and h
 frame; in VoxCeleb1 they are pixels at a height of 360. Utterances and hours: arXiv 1806.05622.
 
 The authors publish cropped videos and no code for it, so the box is not enlarged or made square. It is the
-union of all frames' boxes: the clip contains the face throughout, but does not follow it. ``extra.track``
-names the file with the box of each frame.
+union of all frames' boxes: the clip does not follow the face. ``extra.track`` names the file with all boxes.
 """
 
 from __future__ import annotations
