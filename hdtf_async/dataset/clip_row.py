@@ -36,9 +36,13 @@ class ClipRow:
     end_inclusive: bool = False
     """Whether `end` is the last frame of the clip, instead of the first one behind it."""
     left: Number | None = None
+    """Left edge of the box, in `box_unit`; a clip without a box is the whole frame."""
     top: Number | None = None
+    """Its top edge."""
     right: Number | None = None
+    """Its right edge."""
     bottom: Number | None = None
+    """Its bottom edge."""
     box_unit: str = "px"
     """``px`` (pixels of the reference size) or ``norm`` (fractions of width and height)."""
     ref_width: int | str | None = None
@@ -52,12 +56,15 @@ class ClipRow:
     point_x: Number | None = None
     """Column of a point of the face, as a fraction of the width; `--crop face` then selects this face."""
     point_y: Number | None = None
+    """Row of this point, as a fraction of the height."""
     zoom: Number | None = None
     """Factor by which a detected face window is enlarged."""
     name: str | None = None
     """File name of the clip without its extension; default: subset, video and index."""
     subset: str | None = None
+    """First part of the names of clips and source videos."""
     speaker: str | None = None
+    """The speaker, whose clips `--split` keeps together."""
     split: str | None = None
     """``train``, ``val`` or ``test``."""
     extra: Mapping[str, object] = field(default_factory=dict)
