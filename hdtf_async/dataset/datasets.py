@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.model import Source
@@ -19,7 +19,7 @@ from hdtf_async.dataset.fields import Findings
 from hdtf_async.dataset.rows import assemble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from importlib.metadata import EntryPoint
     from pathlib import Path
 
@@ -42,6 +42,12 @@ class Dataset:
     """Yields the rows (`ClipRow`) of the list at a path; problems of single rows are added to the findings.
 
     It raises `TableError` if the list cannot be read. None if the class of the dataset has its own `read`.
+    """
+    track: Callable[[Path, Mapping[str, Any]], object] | None = None
+    """Returns the content of ``CLIP.track.json``, such as a box for each frame; None if there is none.
+
+    It gets the path of the list and `ClipRow.extra`, and is called when the clip is created: so the boxes of
+    a million clips need no memory. It raises `TableError`.
     """
     bring: str
     """What the user passes as ``--source``, and where to download it."""
