@@ -60,15 +60,17 @@ def one_per_file(
 ) -> Iterator[ClipRow]:
     """Yield the row of each ``.txt`` file in a directory and below, in the order of their names.
 
-    `read` gets the path, the name relative to `source` and the number of the file; a file for which it raises
-    `TableError` becomes a finding. Raises `TableError` if `source` contains no file, with what is `expected`.
+    `read` gets the path, the name relative to `source` and the number of the file. A file for which it raises
+    `TableError` becomes a finding, whose line is this number. Raises `TableError` if `source` contains no
+    file, with what is `expected`.
     """
     for number, (path, name) in enumerate(_files(source, expected, findings), start=1):
         try:
             yield read(path, name, number)
         except TableError as error:
-            message = f"{error.words}; file skipped."
-            findings.append(Finding(name, error.line, Severity.ERROR, "bad_file", message))
+            # One table in all findings: a million wrong files have no more findings than a hundred.
+            message = f"{error}; file skipped."
+            findings.append(Finding(source.name, number, Severity.ERROR, "bad_file", message))
 
 
 def _files(source: Path, expected: str, findings: Findings) -> Iterator[tuple[Path, str]]:
@@ -78,8 +80,8 @@ def _files(source: Path, expected: str, findings: Findings) -> Iterator[tuple[Pa
 
     def skip(error: OSError) -> None:
         name = Path(error.filename).relative_to(source).as_posix()
-        message = f"cannot read ({os_errors.message_of(error)}); its clips are skipped."
-        findings.append(Finding(name, 0, Severity.ERROR, "unreadable", message))
+        message = f"cannot read {name} ({os_errors.message_of(error)}); its clips are skipped."
+        findings.append(Finding(source.name, 0, Severity.ERROR, "unreadable", message))
 
     found = False
     for directory, folders, names in os.walk(source, onerror=skip):

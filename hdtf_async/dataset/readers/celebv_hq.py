@@ -2,7 +2,8 @@
 
 Read in https://github.com/CelebV-HQ/CelebV-HQ: the form of the file, the agreement and the citation in
 README.md; the window in download_and_process.py. That adds 0.02 of the frame to each side of the box, rounds
-to pixels, and takes the square of the shorter side around the centre.
+to pixels, and takes the square of the shorter side around the centre. The emotion of a clip is a word or a
+list of parts; here it is always a list, because loaders of metadata.jsonl expect one type in a column.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ def rows(source: Path, _findings: Findings) -> Iterator[ClipRow]:
     """Yield the clips of ``celebvhq_info.json``. Raises `TableError`."""
     for number, (key, entry) in enumerate(entries(source, source.name, under="clips"), start=1):
         members, duration = without(entry), part(entry, "duration")
+        extra = without(entry, "ytb_id", "duration", "bbox")
+        emotion = part(extra.get("attributes"), "emotion")
+        if isinstance(label := emotion.get("labels"), str):
+            several = {**emotion, "labels": [{"emotion": label}]}
+            extra["attributes"] = {**part(entry, "attributes"), "emotion": several}
         yield ClipRow(
             video=members.get("ytb_id", ""),
             start=duration.get("start_sec", ""),
@@ -37,7 +43,7 @@ def rows(source: Path, _findings: Findings) -> Iterator[ClipRow]:
             box_unit="norm",
             square=Square.MIN,
             name=clip_name(key),
-            extra=without(entry, "ytb_id", "duration", "bbox"),
+            extra=extra,
             line=number,
             **widened(part(entry, "bbox"), MARGIN),
         )
