@@ -3,6 +3,7 @@
 Read in https://github.com/AliaksandrSiarohin/video-preprocessing (crop_vox.py): the files have six lines of
 header, frame numbers count at 25 fps from 0, and in VoxCeleb2 x, y, width and height are fractions of the
 frame; in VoxCeleb1 they are pixels at a height of 360. Utterances and hours: arXiv 1806.05622.
+Licence and origin: as several public repositories quote the page of the dataset.
 
 The authors publish cropped videos and no code for it, so the box is not enlarged or made square. It is the
 union of all frames' boxes: the clip does not follow the face. ``CLIP.track.json`` contains all boxes.
@@ -68,8 +69,8 @@ VOXCELEB2 = Dataset(
     title="VoxCeleb2",
     rows=rows,
     track=track,
-    bring=f"{EXPECTED}; see https://www.robots.ox.ac.uk/~vgg/data/voxceleb/",
-    licence="see https://www.robots.ox.ac.uk/~vgg/data/voxceleb/",
+    bring=f"{EXPECTED}, from https://mm.kaist.ac.kr/datasets/voxceleb/",
+    licence="CC BY 4.0 according to https://mm.kaist.ac.kr/datasets/voxceleb/; others state CC BY-SA",
     citation="""\
 @inproceedings{chung2018voxceleb2,
   title = {{VoxCeleb2}: Deep Speaker Recognition},
