@@ -5,7 +5,8 @@ used in load_videos.py; how they were made in crop_vox.py and util.py. Frame num
 row, the end is exclusive. x and y are scaled separately, and the box is neither enlarged (it already
 contains a margin) nor made square: their program resizes it to 256x256, which distorts it. Some boxes extend
 beyond the frame, where theirs are cut off by the frame, as here. A video id may be followed by ``#`` and the
-person. The repository states neither a licence nor a citation: the citation is that of VoxCeleb.
+person. 311 rows occur twice (3 with both partitions), which their program saves as one file. The repository
+states neither a licence nor a citation: the citation is that of VoxCeleb.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hdtf_async.core.exceptions import TableError
+from hdtf_async.core.model import Finding, Severity
 from hdtf_async.dataset.clip_row import ClipRow
 from hdtf_async.dataset.datasets import Dataset
 from hdtf_async.dataset.reader_tools import clip_name
@@ -28,9 +30,10 @@ COLUMNS = ("video_id", "start", "end", "bbox", "fps", "width", "height")
 _EDGES = 4
 
 
-def rows(source: Path, _findings: Findings) -> Iterator[ClipRow]:
+def rows(source: Path, findings: Findings) -> Iterator[ClipRow]:
     """Yield the clips of ``vox-metadata.csv``. Raises `TableError`."""
     header: list[str] = []
+    seen: dict[tuple[str, ...], int] = {}
     for line, text in lines(source, source.name):
         cells = [cell.strip() for cell in text.split(",")]
         if not header:
@@ -40,7 +43,13 @@ def rows(source: Path, _findings: Findings) -> Iterator[ClipRow]:
         elif text.strip():
             if len(cells) != len(header):
                 raise TableError(source.name, line, f"{len(cells)} cells, expected {len(header)}")
-            yield _row(dict(zip(header, cells, strict=True)), line)
+            row = dict(zip(header, cells, strict=True))
+            first = seen.setdefault(tuple(row[column] for column in COLUMNS), line)
+            if first == line:
+                yield _row(row, line)
+            else:
+                message = f"the same clip as in line {first}, which is created once."
+                findings.append(Finding(source.name, line, Severity.NOTE, "repeated_row", message))
     if not header:
         raise TableError(source.name, 0, "empty; expected vox-metadata.csv")
 
