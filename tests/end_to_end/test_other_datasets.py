@@ -74,4 +74,4 @@ async def test_celebv_hq_clips_have_the_authors_names_and_windows(finished: Fini
     for line in lines(out / "metadata.jsonl"):
         assert line["width"] == line["height"]
         assert line["box_square"] == "min"
-        assert line["extra"]["attributes"] == {"emotion": {"labels": "neutral"}}
+        assert line["extra"]["attributes"] == {"emotion": {"labels": [{"emotion": "neutral"}]}}
