@@ -5,8 +5,8 @@
 The real main command without child processes (`tests/support/load_runs.py`): every tenth video is
 unavailable, every eleventh succeeds on the second attempt. Each length is run twice in a separate process:
 the second run finds everything done. With `--list` the rows are those of a user's own list, five clips to a
-video; then the journal's size is printed, and what the report costs. Each clip is synced, which is most of the time on a disk: `--dir`
-selects it.
+video; the size of the journal and the cost of the report are printed, too. Each clip is synced, which is most
+of the time on a disk: `--dir` selects it.
 """
 
 from __future__ import annotations

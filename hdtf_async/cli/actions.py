@@ -112,6 +112,23 @@ async def run_plan(call: Call, _stopping: Stopping) -> int:
     return ExitCode.DONE
 
 
+async def run_datasets(call: Call, _stopping: Stopping) -> int:
+    """Print the installed datasets, or one."""
+    from anyio.to_thread import run_sync
+
+    from hdtf_async.commands import datasets as command
+    from hdtf_async.dataset import datasets
+
+    name = call.arguments.name
+    found = await run_sync(datasets.installed) if name is None else [await run_sync(datasets.find, name)]
+    if call.arguments.json:
+        for dataset in found:
+            say_json(command.dataset_to_json(dataset), indent=None)
+    else:
+        say(command.datasets_summary(found, citations=name is not None))
+    return ExitCode.DONE
+
+
 async def run_doctor(call: Call, _stopping: Stopping) -> int:
     """Print whether this machine is ready for a run."""
     from hdtf_async.commands import doctor, live

@@ -113,6 +113,11 @@ def _faces_options(parser: Parser) -> None:
     add(parser, Options, groups=("raw_dirs", "ffmpeg", "encodes"))
 
 
+def _datasets_options(parser: Parser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="only this one, with its citation")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
+
+
 def _demo_options(parser: Parser) -> None:
     parser.add_out("output directory (required)", needed="the output directory")
     add(parser, Printing)
@@ -132,6 +137,16 @@ COMMANDS = (
         usage="[--json] [options]",
         options=_plan_options,
         run=actions.run_plan,
+    ),
+    Command(
+        name="datasets",
+        example="datasets",
+        line="list the datasets that --dataset accepts",
+        description="List the installed datasets: title, clips and hours according to their authors, licence"
+        " of the list, what to download for --source, and the crop window. Makes no network requests.",
+        usage="[NAME] [--json]",
+        options=_datasets_options,
+        run=actions.run_datasets,
     ),
     Command(
         name="doctor",

@@ -26,9 +26,9 @@ def complain(message: str) -> None:
     say(f"hdtf_async: {message}", error=True)
 
 
-def say_json(value: object) -> None:
-    """Print a value on stdout as JSON, in ASCII."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+def say_json(value: object, *, indent: int | None = 2) -> None:
+    """Print a value on stdout as JSON, in ASCII; on one line without `indent`."""
+    sys.stdout.write(json.dumps(value, indent=indent) + "\n")
 
 
 def folded(text: str, to: TextIO, indent: int = 2) -> str:

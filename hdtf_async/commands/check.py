@@ -29,6 +29,7 @@ from hdtf_async.core.events import ClipChecked, Found
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.text import shown
+from hdtf_async.lanes.track_files import TRACK
 from hdtf_async.media.frames import decode_clip
 from hdtf_async.media.probe import Prober
 from hdtf_async.output import atomic, locks
@@ -346,6 +347,8 @@ def _foreign(index: JournalIndex) -> list[Found]:
     }
 
     def is_clip(name: str) -> bool:
+        if name.endswith(TRACK):
+            return name.removesuffix(TRACK) in records
         stem, _, ending = name.rpartition(".")
         return stem in (index.beside if ending == "wav" else records) and ending in {"mp4", "wav"}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.model import Source
@@ -19,7 +19,7 @@ from hdtf_async.dataset.fields import Findings
 from hdtf_async.dataset.rows import assemble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from importlib.metadata import EntryPoint
     from pathlib import Path
 
@@ -43,6 +43,12 @@ class Dataset:
 
     It raises `TableError` if the list cannot be read. None if the class of the dataset has its own `read`.
     """
+    track: Callable[[Path, Mapping[str, Any]], object] | None = None
+    """Returns the content of ``CLIP.track.json``, such as a box for each frame; None if there is none.
+
+    It gets the path of the list and `ClipRow.extra`, and is called when the clip is created: so the boxes of
+    a million clips need no memory. It raises `TableError`.
+    """
     bring: str
     """What the user passes as ``--source``, and where to download it."""
     licence: str
@@ -53,17 +59,25 @@ class Dataset:
     """Number of clips, according to its authors."""
     hours: float | None = None
     """Total duration, according to its authors."""
+    rule: str = ""
+    """How its authors' code makes the crop window from the box, which is done here, too."""
+    refusal: str = ""
+    """Why its list cannot be used; a run then ends with this reason."""
 
     def read(self, source: Path | None, corrections: Corrections) -> Tables:
         """Return the clips of the list. Raises `TableError` and `OptionsError`. Blocks."""
         del corrections  # only HDTF has some
+        if self.refusal:
+            raise OptionsError(f"--dataset {self.name}: {self.refusal}")
         if self.rows is None:
             raise NotImplementedError
         if source is None:
             raise OptionsError(f"--dataset {self.name}: requires --source PATH: {self.bring}")
         findings = Findings()
         about = Source(self.title, self.licence, self.citation)
-        return assemble(self.rows(source, findings), file=source.name, source=about, findings=findings)
+        return assemble(
+            self.rows(source, findings), file=source.name or f"{source}", source=about, findings=findings
+        )
 
 
 def find(name: str) -> Dataset:

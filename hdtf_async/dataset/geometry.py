@@ -20,9 +20,10 @@ frame by a fraction of a pixel or the frame's width is odd, both sides become 2 
 
 4. A box that exceeds the frame by more than one pixel of the source video is rejected, and never shifted.
 
-`place` follows the first two for the region of a list of clips, too. The region is scaled, clipped to the
-frame, enlarged and made square, in this order and before anything is rounded. Its reference size contains the
-width, so that x and y are scaled separately.
+`place` places the region of a list of clips. It is scaled, clipped to the frame, enlarged and made square, in
+this order and before anything is rounded. Its reference size contains the width, so that x and y are scaled
+separately. Then each edge is rounded to the nearest even number. The side of a square is rounded down, and its
+offset to the nearest even number, so that it stays a square; the code of the datasets rounds it down, too.
 
 All arithmetic is exact: fractions, no floating point.
 """
@@ -83,12 +84,14 @@ def place(region: Region, width: int, height: int) -> Box:
     across, down = across.enlarged(region.expand), down.enlarged(region.expand)
     if region.square is not Square.NO:
         pick = min if region.square is Square.MIN else max
-        length = min(pick(across.length, down.length), Fraction(width), Fraction(height))
+        # At most the largest even square, so that rounding does not leave the frame.
+        length = min(
+            pick(across.length, down.length), *(Fraction(side - side % 2) for side in (width, height))
+        )
         across, down = across.resized(length), down.resized(length)
-    for shorter in (0, 2):
-        columns, rows = across.place(shorter), down.place(shorter)
-        if columns and rows:
-            return Box(left=columns[0], top=rows[0], width=columns[1], height=rows[1])
+    columns, rows = across.rounded(region.square), down.rounded(region.square)
+    if columns and rows:
+        return Box(left=columns[0], top=rows[0], width=columns[1], height=rows[1])
     where = f"box {region.left:g} {region.width:g} {region.top:g} {region.height:g}"
     where += f" of {region.reference_width}x{region.reference_height}"
     raise Failure(Reason.BOX_DOES_NOT_FIT, f"{where} is too small in a {width}x{height} frame")
@@ -128,9 +131,15 @@ class _Side:
         start = min(max(start, Fraction(0)), self.extent - length)
         return _Side(start, start + length, self.extent)
 
-    def place(self, shorter: int) -> tuple[int, int] | None:
+    def rounded(self, square: Square) -> tuple[int, int] | None:
         """Return the even offset and the even length, or None if there is none."""
-        return _place(self.start, self.length, Fraction(1), self.extent, shorter)
+        most = self.extent - self.extent % 2
+        if square is Square.NO:
+            start, end = (min(2 * round(edge / 2), most) for edge in (self.start, self.end))
+            return (start, end - start) if end > start else None
+        length = 2 * (self.length // 2)
+        start = min(2 * round((self.start + self.end - length) / 4), most - length)
+        return (start, length) if length and start >= 0 else None
 
 
 def _across(region: Region, width: int, height: int) -> Fraction:
@@ -205,7 +214,7 @@ def _place(
     length = 2 * (side * scale // 2) - shorter
     if length < 2:  # noqa: PLR2004 - the smallest even side
         return None
-    exact = (start + Fraction(side) / 2) * scale - Fraction(length, 2)
+    exact = (start + Fraction(side, 2)) * scale - Fraction(length, 2)
     last = (extent - length) // 2 * 2
     offset = min(2 * round(exact / 2), last)
     return (offset, length) if offset >= 0 and abs(offset - exact) <= _SLACK else None

@@ -27,6 +27,7 @@ from hdtf_async.lanes.encoder import Encoder
 from hdtf_async.lanes.limits import backoff
 from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
 from hdtf_async.lanes.throttle import HOUR, Pacing, Throttle, asks_that_fit
+from hdtf_async.lanes.track_files import TrackWriter, with_tracks
 from hdtf_async.lanes.transfers import TransferLimiter
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face.finder import open_finder
@@ -61,6 +62,8 @@ class Toolchain:
     """Probes source videos; the encoder has a separate one for clips."""
     javascript: JavaScript
     about: ffmpeg.About
+    encode_lane: Encoder | TrackWriter
+    """The encoder, which also writes tracks if the dataset has some."""
 
     @property
     def versions(self) -> dict[str, str]:
@@ -73,7 +76,7 @@ class Toolchain:
             lanes=self.run.lanes,
             throttle=self.throttle,
             downloader=self.downloader,
-            encoder=self.encoder,
+            encoder=self.encode_lane,
             private_directory=self.run.directory.private_directory,
             record_failure=self._record_failure,
             events=self.run.events,
@@ -161,14 +164,16 @@ async def open_toolchain(
         if finder is not None:
             versions |= await run_sync(finder.versions)
         yt_dlp = YtDlp(options, tool, guard, environment)
+        encoder = Encoder(settings, directory, tool, versions, clip_prober, run.events, guard, finder)
         yield Toolchain(
             run,
             throttle or throttle_for(run),
             Downloader(run, yt_dlp, prober, width=width),
-            Encoder(settings, directory, tool, versions, clip_prober, run.events, guard, finder),
+            encoder,
             prober,
             JavaScript(options, yt_dlp),
             about,
+            await run_sync(with_tracks, encoder, options),
         )
 
 

@@ -45,6 +45,7 @@ FACADE = {"__init__", "__main__", "events", "public"}
 
 PURE = {
     "core.exceptions": {"contextlib"},
+    "commands.datasets": set[str](),
     "commands.plan": set[str](),
     "core.clip_record": {"json"},
     "core.divisions": {"hashlib", "json"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from example_events import ONE_OF_EACH
 from shared import QUICK_WORDS
 
 from hdtf_async.cli import main, signals
+from hdtf_async.dataset import clip_lists, rows
 
 if TYPE_CHECKING:
     from shared import Finished
@@ -148,6 +150,21 @@ def test_generated_tables_and_schema_are_up_to_date() -> None:
         readme.TABLES, 1
     )
     assert readme.SCHEMA.read_text(encoding="utf-8") == readme.events_schema()
+
+
+def test_the_lists_of_clips_in_the_docs_are_valid(tmp_path: Path) -> None:
+    """Each example of a list is read without a finding, and that of a program, too."""
+    text = (readme.DOCS / "datasets.md").read_text("utf-8")
+    read = []
+    for suffix, language in (("csv", "csv"), ("jsonl", "json")):
+        (example,) = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+        (tmp_path / f"list.{suffix}").write_text(example, encoding="utf-8")
+        read.append(clip_lists.read(tmp_path / f"list.{suffix}"))
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    ast.parse(program)
+    (given,) = re.findall(r"^rows = (.*)$", program, re.MULTILINE)
+    read.append(rows.assemble(ast.literal_eval(given)))
+    assert [(len(tables.clips), tables.findings) for tables in read] == [(2, ()), (1, ()), (1, ())]
 
 
 @cache

@@ -10,12 +10,13 @@ import ast
 import json
 import re
 import sys
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from types import ModuleType
 
     from hdtf_async.core.events import Event
 
@@ -75,12 +76,10 @@ def kinds_of_events() -> list[type[Event]]:
     return [kind for kind in kinds if issubclass(kind, events.Event) and kind is not events.Event]
 
 
-def _described() -> dict[str, dict[str, str]]:
-    """Return the docstring of each field of each class in `events`."""
-    from hdtf_async.core import events  # noqa: PLC0415
-
+def _described(module: ModuleType) -> dict[str, dict[str, str]]:
+    """Return the docstring of each field of each class in a module."""
     found: dict[str, dict[str, str]] = {}
-    for node in ast.parse(Path(events.__file__).read_text("utf-8")).body:
+    for node in ast.parse(Path(module.__file__ or "").read_text("utf-8")).body:
         if isinstance(node, ast.ClassDef):
             docs = found.setdefault(node.name, {})
             for field, text in zip(node.body, node.body[1:], strict=False):
@@ -114,7 +113,9 @@ def _schema_of(kind: str) -> dict[str, Any]:
 
 def events_schema() -> str:
     """Return the JSON schema of a line of ``--json``."""
-    described = _described()
+    from hdtf_async.core import events  # noqa: PLC0415
+
+    described = _described(events)
     kinds = []
     for kind in kinds_of_events():
         properties: dict[str, Any] = {"type": {"const": kind.type}}
@@ -143,7 +144,9 @@ def events_schema() -> str:
 
 def events_table() -> str:
     """Return the table of events."""
-    described = _described()
+    from hdtf_async.core import events  # noqa: PLC0415
+
+    described = _described(events)
     rows = ["| `type` | when | fields |", "|---|---|---|"]
     for kind in kinds_of_events():
         cells = []
@@ -177,6 +180,39 @@ def split_table() -> str:
         groups = len({split.group(clip.video.name) for clip in of})
         share, of_hours = len(of) / len(read.clips), hours[side] / sum(hours.values())
         rows.append(f"| {side} | {groups} | {len(of)} | {share:.1%} | {hours[side]:.2f} | {of_hours:.1%} |")
+    return "\n".join(rows)
+
+
+def datasets_table() -> str:
+    """Return the table of the datasets that are part of this program."""
+    from hdtf_async.dataset import datasets  # noqa: PLC0415
+
+    rows = [
+        "| `--dataset` | clips | hours | licence of the list | `--source` | crop window |",
+        "|" + "---|" * 6,
+    ]
+    for dataset in datasets.installed():
+        clips = "" if dataset.clips is None else f"{dataset.clips:,}"
+        hours = "" if dataset.hours is None else f"{dataset.hours:,.10g}"
+        window = f"refused: {dataset.refusal}" if dataset.refusal else dataset.rule
+        cells = f"`{dataset.name}`", clips, hours, dataset.licence, dataset.bring, window
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def columns_table() -> str:
+    """Return the table of the columns of a list of clips."""
+    from hdtf_async.dataset import clip_row  # noqa: PLC0415
+
+    described = _described(clip_row)["ClipRow"]
+    rows = ["| column | meaning | default |", "|---|---|---|"]
+    for column in fields(clip_row.ClipRow):
+        if column.name in clip_row.COLUMNS:
+            required = column.name in clip_row.REQUIRED
+            default = "" if column.default in {None, MISSING, ""} else f"`{column.default}`".lower()
+            rows.append(
+                f"| `{column.name}` | {described[column.name]} | {'required' if required else default} |"
+            )
     return "\n".join(rows)
 
 
@@ -232,6 +268,8 @@ TABLES = {
     "reasons": reasons_table,
     "events": events_table,
     "split": split_table,
+    "datasets": datasets_table,
+    "columns": columns_table,
     "recipes": recipes_table,
     "trees": trees,
 }

@@ -36,4 +36,5 @@ HDTF = _Hdtf(
 }""",
     clips=421,
     hours=16.35,
+    rule="the box as published",
 )
