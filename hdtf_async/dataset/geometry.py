@@ -21,9 +21,9 @@ frame by a fraction of a pixel or the frame's width is odd, both sides become 2 
 4. A box that exceeds the frame by more than one pixel of the source video is rejected, and never shifted.
 
 `place` places the region of a list of clips. It is scaled, clipped to the frame, enlarged and made square, in
-this order and before anything is rounded. Its reference size contains the width, so that x and y are scaled
-separately. Then each edge is rounded to the nearest even number. The side of a square is rounded down, and its
-offset to the nearest even number, so that it stays a square; the code of the datasets rounds it down, too.
+this order and before anything is rounded. Its reference size contains the width, so x and y are scaled
+separately. Then each edge is rounded to the nearest even number. The side of a square is rounded down, as the
+code of the datasets does, and its offset to the nearest even number, so that it stays a square.
 
 All arithmetic is exact: fractions, no floating point.
 """

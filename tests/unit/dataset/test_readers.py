@@ -231,7 +231,7 @@ def test_voxceleb1_boxes_are_placed_as_by_the_authors(size: tuple[int, int], tmp
     for clip, (bbox, reference) in zip(clips, rows, strict=True):
         expected = as_video_preprocessing(bbox, reference, size)
         # Edges are even here, and theirs are rounded down.
-        assert edges(clip, size) == pytest.approx(expected, abs=2)
+        assert edges(clip, size) == pytest.approx(expected, abs=1)
 
 
 def test_voxceleb1(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_the_box_of_voxceleb2_is_the_union_of_its_frames(size: tuple[int, int], 
     width, height = size
     boxes = [(x * width, y * height, (x + w) * width, (y + h) * height) for x, y, w, h in TRACK]
     union = tuple(pick(box[side] for box in boxes) for side, pick in enumerate((min, min, max, max)))
-    assert edges(clip, size) == pytest.approx(union, abs=2)
+    assert edges(clip, size) == pytest.approx(union, abs=1)
 
 
 def test_voxceleb2(tmp_path: Path) -> None:
@@ -387,7 +387,7 @@ def test_vfhq_boxes_are_placed_as_by_a_downloader(size: tuple[int, int], tmp_pat
     """With a scale of x and one of y, not square."""
     (tmp_path / "Clip+_-91nXXjrVo+P0+C0+F1537-1825.txt").write_text(CLIP)
     (clip,) = read("vfhq", tmp_path).clips
-    assert edges(clip, size) == pytest.approx(as_vfhq_downloader(size), abs=2)
+    assert edges(clip, size) == pytest.approx(as_vfhq_downloader(size), abs=1)
 
 
 def test_vfhq(tmp_path: Path) -> None:
