@@ -54,6 +54,13 @@ collect_ignore = [name for name, package in _NEEDED.items() if not find_spec(pac
 user who selects their tests gets none."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run all tests with a Dask cluster in one process: several clusters at a time would share the CPUs."""
+    for item in items:
+        if item.get_closest_marker("dask"):
+            item.add_marker(pytest.mark.xdist_group("dask"))
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """The program requires asyncio."""

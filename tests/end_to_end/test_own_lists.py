@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -66,7 +65,10 @@ def _rows() -> Iterator[ClipRow]:
         yield ClipRow(**{name: value for name, value in row.items() if name != "caption"}, extra=extra)
 
 
-async def test_a_list_becomes_the_same_clips_from_each_format(finished: Finished, tmp_path: Path) -> None:
+@pytest.mark.parametrize("parquet", [False, pytest.param(True, marks=pytest.mark.datasets)])
+async def test_a_list_becomes_the_same_clips_from_each_format(
+    finished: Finished, tmp_path: Path, *, parquet: bool
+) -> None:
     """Downloaded once through the mock server; the other formats find every clip there already."""
     out = tmp_path / "clips"
     options = replace(finished.options, source=None, **QUICK)
@@ -93,7 +95,7 @@ async def test_a_list_becomes_the_same_clips_from_each_format(finished: Finished
 
     _write_json_lines(tmp_path / "list.jsonl")
     lists: list[dict[str, Any]] = [{"options": replace(options, clips=tmp_path / "list.jsonl")}]
-    if find_spec("pyarrow") is not None:
+    if parquet:
         _write_parquet(tmp_path / "list.parquet")
         lists.append({"options": replace(options, clips=tmp_path / "list.parquet")})
     lists += [{"options": options, "clips": clips} for clips in (ROWS, _rows())]

@@ -31,7 +31,7 @@ RUN_ELSEWHERE = {
     **dict.fromkeys(readme.command("test").splitlines(), "it is what runs this"),
     **{
         line: ".ci/run"
-        for name in ("slow", "test-newest", "datasets", "browser", "test-face", "test-bucket", "test-dask")
+        for name in ("slow", "test-newest", "browser", "test-extras")
         for line in readme.command(name).splitlines()
     },
     "pip install 'hdtf-async[dask]'": ".ci/run, as part of the extra for the tests",

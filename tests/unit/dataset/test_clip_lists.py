@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,7 +47,7 @@ def test_all_formats_contain_the_same_clip(tmp_path: Path, name: str, text: str)
     assert tables.source.title == name
 
 
-@pytest.mark.skipif(find_spec("pyarrow") is None, reason="requires the extra parquet")
+@pytest.mark.datasets
 def test_a_parquet_file_contains_the_same_clips(tmp_path: Path) -> None:
     """Numbers and missing values as that format has them."""
     import pyarrow as pa  # noqa: PLC0415 - an optional dependency
