@@ -141,6 +141,7 @@ def records(out: Path) -> Iterator[dict[str, Any]]:
     return map(json.loads, (out / "_journal.jsonl").read_text().splitlines())
 
 
+@pytest.mark.slow
 async def test_the_original_opus_track_of_a_dubbed_video_gets_into_the_clip(
     place: Place, tmp_path: Path
 ) -> None:
@@ -174,6 +175,7 @@ async def test_the_original_opus_track_of_a_dubbed_video_gets_into_the_clip(
     assert audio_fields(older) == {"audio_language": None, "audio_original": None}
 
 
+@pytest.mark.slow
 async def test_a_guess_is_recorded(place: Place, tmp_path: Path) -> None:
     """Several languages, none marked as the original: the default is used, and the metadata say so."""
     metadata, (chosen,) = await place.run(tmp_path / "clips", UNMARKED)

@@ -73,6 +73,7 @@ async def test_a_block_without_a_reason_loses_no_clip(
     assert (second.exit_code, len(first.done) + len(second.done)) == (ExitCode.DONE, 10)
 
 
+@pytest.mark.slow
 async def test_a_video_is_given_up_by_a_second_run_twelve_hours_later(
     footage: Path, demo_tables: Path, tmp_path: Path
 ) -> None:
@@ -94,6 +95,7 @@ async def test_a_video_is_given_up_by_a_second_run_twelve_hours_later(
     assert [bool(each) for each in asked] == [True, True, True, False]
 
 
+@pytest.mark.slow
 async def test_without_a_network_the_cause_is_named(demo_tables: Path, tmp_path: Path) -> None:
     """The run ends after a few probes, with the exit code for temporary failures."""
     report = await hdtf_async.download(

@@ -72,7 +72,7 @@ async def since(mock: demo.FullMock, before: int) -> list[dict[str, Any]]:
     return (await mock.requests())[before:]
 
 
-@both
+@both_slowly
 @pytest.mark.parametrize("signed_in", [False, True], ids=["guest", "account"])
 async def test_clients_and_chunk_size_are_the_recorded_ones(
     mock: demo.FullMock, program: Path | None, tmp_path: Path, *, signed_in: bool
@@ -98,7 +98,7 @@ async def test_clients_and_chunk_size_are_the_recorded_ones(
     assert chunks == {RECORDED[version].chunk}
 
 
-@both
+@both_slowly
 @pytest.mark.parametrize(
     ("chosen", "pages"),
     [
@@ -261,6 +261,7 @@ async def test_a_blocked_ip_address_is_blocked_on_the_watch_page_too(
     assert {one["ordered"] for one in requests if one["video"]} == {"refused"}
 
 
+@pytest.mark.slow
 async def test_the_log_has_every_request_of_an_extraction(mock: demo.FullMock) -> None:
     """With the User-Agent of the requesting client."""
     before = len(await mock.requests())

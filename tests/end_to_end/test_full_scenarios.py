@@ -10,7 +10,7 @@ import full_mock_client
 import pytest
 from full_mock_client import CHUNK, FILM
 from scenarios import MIDDLE, Scenario, play, says, status
-from shared import VERSIONS, VERSIONS_SLOWLY, exported
+from shared import VERSIONS_SLOWLY, exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
@@ -114,7 +114,7 @@ async def unexpected(
     return {outcome.scenario.name: outcome.wrong for outcome in outcomes if outcome.wrong}
 
 
-@pytest.mark.parametrize("program", VERSIONS, indirect=True)
+@pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
 async def test_the_whole_path_ends_in_clips(footage: Path, tmp_path: Path, program: Path | None) -> None:
     """Over https and over HLS."""
     assert await unexpected([one for one in SCENARIOS if one.ordinary], footage, tmp_path, program) == {}

@@ -80,6 +80,7 @@ def test_a_run_on_a_finished_directory_loads_no_lane_and_no_tool(tmp_path: Path)
     assert loaded.isdisjoint({"lanes.toolchain", "lanes.pipeline", "lanes.encoder", "report.page"})
 
 
+@pytest.mark.slow
 def test_planning_keeps_little_per_row(tmp_path: Path) -> None:
     """Planning 100,000 rows takes less than 250 MB: 30 MB are the program, a fifth is overhead."""
     source, rows = tmp_path / "tables", 10_000

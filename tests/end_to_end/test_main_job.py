@@ -198,6 +198,7 @@ async def test_different_settings_in_one_directory_are_rejected(finished: Finish
         )
 
 
+@pytest.mark.slow
 async def test_other_settings_are_encoded_from_the_kept_videos(small: Finished, tmp_path: Path) -> None:
     """With --recut, and without the network."""
     out, options = tmp_path / "clips", replace(small.options, videos=("Radio2", "Guest2"))
@@ -254,6 +255,7 @@ async def test_a_broken_user_video_is_not_replaced_by_a_download(
     assert (mine / "RD_Radio1.mp4").stat().st_size == len(whole) // 2
 
 
+@pytest.mark.slow
 async def test_without_keep_raw_only_the_clips_remain(finished: Finished, tmp_path: Path) -> None:
     """The source video is deleted after its last clip, and a finished directory is still recognised."""
     options = replace(finished.options, keep_raw=False, videos=("Speaker2", "Speaker3"), **QUICK)
@@ -280,6 +282,7 @@ async def test_a_video_that_a_killed_run_should_have_deleted_is_deleted_by_the_n
     }
 
 
+@pytest.mark.slow
 async def test_an_unavailable_video_is_listed_and_not_tried_again(
     footage: Path, demo_tables: Path, tmp_path: Path
 ) -> None:
@@ -332,6 +335,7 @@ async def test_untried_clips_stay_listed_during_runs_of_other_subsets(
     assert await told(subsets=("WDA",), source=other) == [pair for pair in both if "Radio2" not in pair[0]]
 
 
+@pytest.mark.slow
 async def test_a_block_ends_the_run_and_marks_no_video_as_unavailable(
     footage: Path, demo_tables: Path, tmp_path: Path
 ) -> None:

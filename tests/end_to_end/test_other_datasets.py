@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 from shared import QUICK, lines
 
 import hdtf_async
@@ -27,6 +28,7 @@ def utterance(video: str, first: int, frames: int) -> str:
     return head + "ASD Conf  : \t2.765\n\nFRAME \tX \tY \tW \tH \n" + "".join(rows)
 
 
+@pytest.mark.slow
 async def test_voxceleb2_has_the_track_beside_the_clip(finished: Finished, tmp_path: Path) -> None:
     """The clip shows the union of the boxes; a second run has nothing to do, and a check no finding."""
     txt, out = tmp_path / "txt", tmp_path / "clips"

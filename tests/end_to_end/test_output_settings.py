@@ -88,6 +88,7 @@ async def test_audio_that_is_requested_later_is_downloaded_alone(
         assert [stream.type for stream in clip.streams] == ["video"]
 
 
+@pytest.mark.slow
 async def test_video_and_audio_are_downloaded_together(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:

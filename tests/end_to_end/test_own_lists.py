@@ -104,6 +104,7 @@ async def test_a_list_becomes_the_same_clips_from_each_format(
         assert (report.there, report.done, report.failed) == (19, [], {})
 
 
+@pytest.mark.slow
 async def test_numbered_frames_of_a_normalised_box_are_cut_exactly(
     finished: Finished, tmp_path: Path
 ) -> None:

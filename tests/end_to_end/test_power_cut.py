@@ -57,6 +57,7 @@ async def test_a_power_cut_is_recovered(place: Path, runs: Sequence[Run]) -> Non
     assert cuts.reruns >= 5
 
 
+@pytest.mark.slow
 async def test_a_run_makes_the_files_of_a_killed_one_durable(place: Path) -> None:
     """Data that was written but not synced before the kill is used and made durable by the next run."""
     await Cuts(place, seed=2, most=4, again=0.02).of_killed_runs(TWO_FORMS, kills=4)
@@ -115,6 +116,7 @@ def _next_sync_fails() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "torn_by", slow_unless(("a kill", "a full disk", "a full disk that cannot be synced"), {"a full disk"})
 )

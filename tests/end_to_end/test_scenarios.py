@@ -40,6 +40,7 @@ async def unexpected(chosen: Sequence[Scenario], footage: Path, directory: Path)
     return {outcome.scenario.name: outcome.wrong for outcome in outcomes if outcome.wrong}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", slow_unless(range(PARTS), [0]))
 async def test_common_scenarios_have_their_expected_outcome(part: int, footage: Path, tmp_path: Path) -> None:
     """The basic ones: removed, not available here, other formats, broken on the way."""

@@ -244,6 +244,7 @@ async def test_the_pending_bytes_of_running_downloads_count(
         assert (len(report.done), most) == (2, together)
 
 
+@pytest.mark.slow
 async def test_a_path_can_have_any_characters(small: Finished, tmp_path: Path) -> None:
     """By the real tools too, which expand patterns and options in paths where they can."""
     out = tmp_path / "-a 'b' \"c\" %(id)s $HOME ~ {x}\n gr\u00fcn \u4e2d" / "clips"

@@ -6,6 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
+import pytest
 from shared import QUICK, exported
 
 import hdtf_async
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.slow
 async def test_a_stretched_video_is_downloaded_once_and_its_ratio_is_recorded(
     footage: Path, demo_tables: Path, tmp_path: Path
 ) -> None:

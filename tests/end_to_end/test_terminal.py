@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shared import Finished
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"),
     slow_unless([(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], [(signal.SIGINT, 130)]),
@@ -58,6 +59,7 @@ async def test_a_signal_ends_the_run_and_no_process_or_file_is_left(
     assert again.returncode == 0
 
 
+@pytest.mark.slow
 async def test_the_first_interrupt_lets_running_encodes_finish(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def grown(size: int) -> float:
     return int(ran.stdout) * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
+@pytest.mark.slow
 def test_floods_do_not_make_the_supervisor_grow() -> None:
     """Zeros without a line end, noise, and lines without end: 15 MB of each."""
     assert grown(15_000_000) < 8

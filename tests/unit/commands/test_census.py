@@ -40,6 +40,7 @@ def table(out: Path) -> dict[str, dict[str, str]]:
         return {row["name"]: row for row in csv.DictReader(text)}
 
 
+@pytest.mark.slow
 async def test_a_census_records_the_availability_of_every_video(
     footage: Path, demo_tables: Path, tmp_path: Path
 ) -> None:

@@ -131,6 +131,7 @@ def test_a_video_that_waits_for_the_pace_holds_no_token() -> None:
     assert virtual_time.run(beside) == [True, True]
 
 
+@pytest.mark.slow
 def test_live_work_is_bounded_however_long_the_table() -> None:
     """Of 100,000 waiting videos, those in slots are tasks, and so are their clips; the others are none."""
     plots = [Plot(fetch=5, cut=5, existing=None if number % 2 else True) for number in range(100_000)]

@@ -243,6 +243,7 @@ def _journals() -> st.SearchStrategy[bytes]:
     return st.lists(records | st.binary(max_size=30), max_size=6).map(b"\n".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(content=_journals())
 def test_no_journal_crashes_the_program(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:

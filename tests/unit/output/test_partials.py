@@ -179,6 +179,7 @@ def kill_in(directory: Path) -> int:
     return found
 
 
+@pytest.mark.slow
 async def test_an_interrupted_run_resumes_with_the_same_bytes(
     finished: Finished, footage: Path, tmp_path: Path
 ) -> None:

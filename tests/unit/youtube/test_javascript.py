@@ -146,6 +146,7 @@ def test_with_too_little_address_space_nothing_starts(
     assert "download_started" not in output
 
 
+@pytest.mark.slow
 async def test_a_run_stops_unless_javascript_works_or_is_disabled(
     site: demo.StandIn, demo_tables: Path, tmp_path: Path
 ) -> None:

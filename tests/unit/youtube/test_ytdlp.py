@@ -289,6 +289,7 @@ open("raw.mp4", "w").write("0123456789"); print('FILE x')"""
     assert "stretched" not in (private / "said.json").read_text()
 
 
+@pytest.mark.slow
 async def test_the_wait_before_a_download_does_not_count_as_stalled(tmp_path: Path, private: Path) -> None:
     """yt-dlp waits until the end of an advertisement; a time in the far future is ignored."""
     body = "import time; time.sleep(2); open('raw.mp4', 'w').write('0123456789'); print('FILE x')"

@@ -70,6 +70,7 @@ def test_all_regions_of_a_face_are_merged() -> None:
     assert (merged.kept, merged.people) == (100, 1)
 
 
+@pytest.mark.slow
 def test_a_few_outliers_do_not_move_the_window() -> None:
     """In up to one frame in seven, of random position and size, in place of the face: in 99 draws of 100.
 
