@@ -247,7 +247,7 @@ MAIN = Command(
     line="",
     description="\n".join(
         [
-            "Download HDTF videos and cut them into talking-head clips.",
+            "Build talking-head datasets (HDTF, others, own lists) from YouTube videos.",
             "",
             *(f"  hdtf-async {example:<35} {line}" for example, line in _EXAMPLES),
             *(f"  hdtf-async {command.example:<20} {command.line}" for command in COMMANDS),
