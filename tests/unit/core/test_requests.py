@@ -94,6 +94,8 @@ def test_requests_of_older_versions_have_an_unknown_number_of_clips() -> None:
     assert outstanding([*old, part(0, 1, OLD_VERSION, time=2)]) == Outstanding()
     assert outstanding([*old, part(1, 2, ALL, time=2)]) == Outstanding(), "it is the other half"
     assert outstanding([part(0, 1, OLD_VERSION, ended=False), part(0, 2, RD)]).unended == (Shard(0, 1),)
+    mixed = [part(0, 3, OLD_VERSION), part(1, 3, ALL, time=2)]
+    assert outstanding(mixed) == Outstanding((Shard(2, 3),), (), None)
 
 
 def test_shards_that_have_started_and_not_ended_are_listed() -> None:
@@ -116,7 +118,7 @@ def test_a_request_is_equal_for_all_shards_and_depends_on_tables_and_settings() 
     tables = Tables((VIDEO,), (CLIP,), ())
     request = requested(tables, Options(), 1)
     assert (request.subsets, request.videos, request.limit, request.clips) == ((), (), None, 1)
-    assert len(request.digest) == 32
+    assert request.digest == "2dcbd50f6d03fd24628086eb9b3c573c", "existing directories contain it"
     assert requested(tables, Options(shard=Shard(1, 2), pace=1), 1) == request
     chosen = requested(tables, Options(subsets=("WDA", "RD"), videos=("b", "a"), limit=3), 7)
     assert (chosen.subsets, chosen.videos, chosen.limit) == (("RD", "WDA"), ("a", "b"), 3)
