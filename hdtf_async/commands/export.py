@@ -26,9 +26,9 @@ from hdtf_async.core.job import require_asyncio
 from hdtf_async.core.jsonlines import line, records
 from hdtf_async.core.options import Options
 from hdtf_async.core.recipes import RECIPES, How
-from hdtf_async.core.splits import Split
+from hdtf_async.core.splits import NameList, Split
 from hdtf_async.core.text import printable, shown
-from hdtf_async.dataset import reading
+from hdtf_async.dataset import name_checks, reading
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.media import stills
 from hdtf_async.media.ffmpeg import find_ffmpeg
@@ -149,6 +149,11 @@ def _divided(index: JournalIndex, clips: Mapping[str, ClipRecord], options: Opti
     if index.split is not None:
         split = replace(split, same=index.split.same)
     read = reading.read(options)
+    if isinstance(options.split, NameList):
+        recorded = {*clips, *index.failures, *(clip.whole_stem for clip in clips.values())}
+        recorded |= {clip.youtube_id or "" for clip in clips.values()}
+        recorded |= {f"{record.get('youtube_id')}" for record in index.failures.values()}
+        name_checks.require_listed("--split", options.split, recorded | name_checks.names_of(read))
     if read.source is None:
         split = split.knowing(read.videos)
     return split.lists({stem: clip.member for stem, clip in clips.items()})

@@ -33,7 +33,7 @@ from hdtf_async.core.model import (
 from hdtf_async.core.option_fields import Accepts, normalise, option
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.shards import Shard
-from hdtf_async.core.splits import SEED, SHARES, Split
+from hdtf_async.core.splits import SEED, SHARES, NameList, Split
 from hdtf_async.core.system import usable_cpus
 from hdtf_async.core.text import shown
 
@@ -118,6 +118,10 @@ class Options:
     limit: Accepts[int | str | None, int | None] = option(
         "--limit", default=None, group=WHICH, metavar="N", unset="all",
         kind=validators.whole("a positive integer, such as 5", 1), help="only the first N videos",
+    )  # fmt: skip
+    only: Accepts[str | PathLike[str] | Iterable[str] | NameList | None, NameList | None] = option(
+        "--only", default=None, group=WHICH, metavar="FILE", kind=validators.ONLY,
+        help="only the clips on this list", unset="all",
     )  # fmt: skip
     corrections: Accepts[Corrections | str, Corrections] = option(
         "--corrections", default=Corrections.VERIFIED, group=WHICH, kind=validators.choice(Corrections),
@@ -285,10 +289,12 @@ class Options:
         "--pace-scope", default=PaceScope.WORKER, group=COPIES, kind=validators.choice(PaceScope),
         help="worker: each worker has its own public IP; cluster: all share one",
     )  # fmt: skip
-    split: Accepts[str | bool | Sequence[int] | None, tuple[int, int, int] | None] = option(
+    split: Accepts[
+        str | bool | PathLike[str] | Sequence[int] | NameList | None, tuple[int, int, int] | NameList | None
+    ] = option(
         "--split", default=None, group=DISK, metavar="90/5/5", kind=validators.SPLIT, bare=SHARES,
         unset="off",
-        help="write speaker-disjoint train/val/test lists",
+        help="train/val/test lists: speaker-disjoint ratios, or given ones: directory, test file, musetalk",
     )  # fmt: skip
     split_seed: Accepts[int | str, int] = option(
         "--split-seed", default=SEED, group=DISK, metavar="N",
@@ -372,6 +378,8 @@ class Options:
     @property
     def divided(self) -> Split | None:
         """How the clips are split, if requested."""
+        if isinstance(self.split, NameList):
+            return Split(given=self.split.sides, rest=self.split.rest)
         return None if self.split is None else Split(self.split, self.split_seed)
 
     @property

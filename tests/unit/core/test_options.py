@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hdtf_async.core import name_lists
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.model import (
     Audio,
@@ -28,7 +29,7 @@ from hdtf_async.core.option_fields import flag_of
 from hdtf_async.core.options import Options
 from hdtf_async.core.printing import Printing
 from hdtf_async.core.shards import Shard
-from hdtf_async.core.splits import SHARES
+from hdtf_async.core.splits import SHARES, Entry, NameList
 from hdtf_async.core.validators import size_in_bytes
 
 
@@ -155,6 +156,11 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
     "subsets": [("RD", ("RD",)), ("rd,WDA", ("RD", "WDA")), (["WRA"], ("WRA",)), ((), ())],
     "videos": [("Radio2", ("Radio2",)), (["a", "b"], ("a", "b")), ((each for each in "ab"), ("a", "b"))],
     "limit": [("5", 5), (5.0, 5), (Fraction(5), 5), (10**12, 10**12), (None, None)],
+    "only": [
+        ("musetalk", name_lists.read("musetalk")),
+        (["RD_Radio1_000"], NameList("list", (Entry("RD_Radio1_000", "entry 1", "test"),))),
+        (None, None),
+    ],
     "corrections": [("none", Corrections.NONE), ("Unverified", Corrections.UNVERIFIED)],
     "downloads": [("4", 4), (4.0, 4), (_Name("4"), 4), (Decimal(4), 4)],
     "pace": [("0.5", 0.5), (20, 20.0), (Decimal("1.5"), 1.5)],
@@ -197,7 +203,8 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
     "shard": [("0/2", Shard(0, 2)), ((1, 2), Shard(1, 2)), (Shard(0, 1), Shard(0, 1))],
     "dask": [("tcp://host:8786", "tcp://host:8786")],
     "pace_scope": [("cluster", PaceScope.CLUSTER)],
-    "split": [("80/10/10", (80, 10, 10)), ([80, 10, 10], (80, 10, 10)), (True, SHARES)],
+    "split": [("80/10/10", (80, 10, 10)), ([80, 10, 10], (80, 10, 10)), (True, SHARES),
+              ("musetalk", name_lists.read("musetalk"))],
     "split_seed": [("7", 7)],
     "ffmpeg": [("/usr/bin/ffmpeg", Path("/usr/bin/ffmpeg"))],
     "yt_dlp": [("yt-dlp", HERE / "yt-dlp")],
