@@ -224,6 +224,14 @@ class Options:
         "--fps", default=None, group=ENCODE, metavar="RATE", kind=validators.RATE,
         help="frame rate, such as 25 or 30000/1001", unset="unchanged",
     )  # fmt: skip
+    first: Accepts[float | str | None, float | None] = option(
+        "--first", default=None, group=ENCODE, metavar="SECONDS", kind=validators.CUT,
+        help="shorten each clip to its first seconds", unset="off",
+    )  # fmt: skip
+    middle: Accepts[float | str | None, float | None] = option(
+        "--middle", default=None, group=ENCODE, metavar="SECONDS", kind=validators.CUT,
+        help="shorten each clip to its middle seconds", unset="off",
+    )  # fmt: skip
     segment: Accepts[float | str | None, float | None] = option(
         "--segment", default=None, group=ENCODE, metavar="SECONDS",
         kind=validators.number("seconds from 1 to 3600, such as 10", 1, 3600),
@@ -322,6 +330,8 @@ class Options:
             raise OptionsError("--clips: omit --source and --dataset, which name another list")
         if self.fit is not Fit.KEEP and self.size is None:
             raise OptionsError(f"--fit {self.fit}: requires --size, such as --size 512")
+        if self.first is not None and self.middle is not None:
+            raise OptionsError("--first, --middle: expected one of them, which are different parts of a clip")
         if not self.resolution:  # it was not given
             best = self.crop is Crop.FACE
             object.__setattr__(self, "resolution", Resolution.BEST if best else Resolution.REFERENCE)
@@ -365,7 +375,7 @@ class Options:
         """The output settings of clips with these options."""
         return OutputSettings(
             crop=self.crop, resolution=str(self.resolution), size=self.size, fit=self.fit, fps=self.fps,
-            segment=self.segment, audio=self.audio, deinterlace=self.deinterlace, hdr=self.hdr,
+            first=self.first, middle=self.middle, segment=self.segment, audio=self.audio, deinterlace=self.deinterlace, hdr=self.hdr,
             codec=self.codec, crf=self.crf, preset=self.preset, face_rate=self.face_rate,
             face_margin=self.face_margin, face_fallback=self.face_fallback,
         )  # fmt: skip

@@ -93,6 +93,7 @@ def number(expected: str, least: float, most: float) -> Kind[float]:
     return Kind(expected, read, write="{:g}".format)
 
 
+CUT = number("seconds from 0.1 to 86400, such as 10", 0.1, 86400)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 
 

@@ -221,7 +221,7 @@ def select(tables: Tables, options: Options) -> tuple[Clip, ...]:
     videos = set(chosen(dict.fromkeys(clip.video for clip in steps(among)), options))
     if options.shard is not None:
         videos = {video for video in steps(videos) if options.shard.owns(video.youtube_id)}
-    clips = (clip for clip in steps(among) if clip.video in videos)
+    clips = (clip.shortened(options.first, options.middle) for clip in steps(among) if clip.video in videos)
     return tuple(piece for clip in clips for piece in clip.divided(options.segment))
 
 

@@ -226,6 +226,11 @@ def methods(found: ReportData) -> str:
         f"scaled to {made_with['size']} pixels on its shorter side" if made_with.get("size") else "",
         _rate(made_with, lines),
         _coding(made_with),
+        *(
+            f"shortened to its {part} {made_with[part]:g} s"
+            for part in ("first", "middle")
+            if isinstance(made_with.get(part), float)
+        ),
         f"split into segments of {made_with['segment']} s" if made_with.get("segment") else "",
     ]
     sentences = [

@@ -136,6 +136,12 @@ def test_face_options_are_output_settings_only_for_face_crops() -> None:
         assert replace(OutputSettings(), **change).to_json() == OutputSettings().to_json()
 
 
+def test_only_one_part_of_a_clip_is_cut() -> None:
+    """Both would be contradictory."""
+    with pytest.raises(OptionsError, match="--first, --middle: expected one of them"):
+        Options(first=5, middle=5)
+
+
 def test_every_option_has_help_and_a_unique_flag() -> None:
     """Also between `Options` and `Printing`."""
     flags = [flag_of(option) for what in (Options, Printing) for option in fields(what)]
@@ -187,6 +193,8 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
     "size": [("512", 512), (512.0, 512), (None, None)],
     "fps": [(25, Fraction(25)), (29.97, Fraction(2997, 100)), (30000 / 1001, Fraction(30000, 1001)),
             ("30000/1001", Fraction(30000, 1001)), (Decimal("23.976"), Fraction(2997, 125)), (None, None)],
+    "first": [("10", 10.0), (2, 2.0)],
+    "middle": [("2.5", 2.5), (2, 2.0)],
     "segment": [("10", 10.0), (2, 2.0)],
     "audio": [("aac", Audio.AAC), ("BOTH", Audio.BOTH)],
     "deinterlace": [("off", Deinterlace.OFF)],
