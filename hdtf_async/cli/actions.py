@@ -208,15 +208,20 @@ async def run_report(call: Call, _stopping: Stopping) -> int:
 async def run_export(call: Call, _stopping: Stopping) -> int:
     """Export the clips of a directory."""
     from hdtf_async.commands import export
-    from hdtf_async.core.recipes import RECIPES
+    from hdtf_async.core.recipes import LAYOUTS
 
     arguments = call.arguments
     announce = (lambda _: None) if arguments.quiet else say
     done = await export.export(
-        arguments.out, arguments.to, arguments.recipe, call.options, on_directory=announce
+        arguments.out,
+        arguments.to,
+        arguments.recipe,
+        call.options,
+        stills=arguments.frames,
+        on_directory=announce,
     )
     if not arguments.quiet:
-        say(f"{done.words}\n{RECIPES[done.recipe].use}")
+        say(f"{done.words}\n{LAYOUTS[done.recipe].use}")
     return ExitCode.DONE
 
 

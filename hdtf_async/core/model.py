@@ -156,12 +156,15 @@ class Clip:
     def shortened(self, first: float | None, middle: float | None) -> Clip:
         """Return this clip with only its first or its middle seconds; a shorter clip is kept whole."""
         seconds = first if middle is None else middle
+        if seconds is None:
+            return self
         start, end = Fraction(str(self.interval.start)), Fraction(str(self.interval.end))
-        left = 0 if seconds is None else end - start - Fraction(str(seconds))
+        length = Fraction(str(seconds))
+        left = end - start - length
         if left <= 0:
             return self
-        start += 0 if middle is None else left / 2
-        length = Fraction(str(seconds))
+        if middle is not None:
+            start += left / 2
         return replace(self, interval=Interval(float(start), float(start + length), self.interval.rate))
 
     def divided(self, seconds: float | None) -> tuple[Clip, ...]:

@@ -375,7 +375,8 @@ class Options:
         """The output settings of clips with these options."""
         return OutputSettings(
             crop=self.crop, resolution=str(self.resolution), size=self.size, fit=self.fit, fps=self.fps,
-            first=self.first, middle=self.middle, segment=self.segment, audio=self.audio, deinterlace=self.deinterlace, hdr=self.hdr,
+            first=self.first, middle=self.middle, segment=self.segment,
+            audio=self.audio, deinterlace=self.deinterlace, hdr=self.hdr,
             codec=self.codec, crf=self.crf, preset=self.preset, face_rate=self.face_rate,
             face_margin=self.face_margin, face_fallback=self.face_fallback,
         )  # fmt: skip

@@ -15,12 +15,15 @@ from hdtf_async.core.model import Audio
 from hdtf_async.core.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from hdtf_async.core.clip_record import ClipRecord
 
 _RATE = 25
 _NEAR = 1e-3
+STILLS = 10
+"""Default number of frames of each clip that become PNGs."""
 
 
 class How(StrEnum):
@@ -33,6 +36,12 @@ class How(StrEnum):
     link."""
     FRAMES = "folders of frames"
     """A directory with one JPEG per frame."""
+    STILLS = "folders of stills"
+    """A directory with a PNG of some frames."""
+    SHARD = "shards"
+    """A tar archive with several clips."""
+    TABLE = "tables"
+    """A file about all clips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,10 @@ class Item:
     frames: int = 0
     beside: Mapping[str, str] = field(default_factory=dict)
     """Files that are copied into the directory of frames: name there to name in the output directory."""
+    only: tuple[int, ...] = ()
+    """Numbers of the frames that become PNGs; empty for all frames as JPEGs."""
+    write: Callable[[Path, Path], None] | None = None
+    """Writes the file, from the output directory to a path; None for links, copies and frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +70,9 @@ class Recipe:
     """What to do with the export."""
     size: int | None
     """Pixels of the shorter side; None for unchanged."""
-    audio: Audio
-    fps: Fraction = Fraction(_RATE)
+    audio: Audio = Audio.NONE
+    fps: Fraction | None = Fraction(_RATE)
+    """Frames per second; None for any."""
     square: bool = False
     """Whether only a square of that size is accepted."""
     clip: str = ""
@@ -67,6 +81,8 @@ class Recipe:
     """Path of the audio; with frames, its name in their directory."""
     frames: str = ""
     """The directory of its frames."""
+    stills: str = ""
+    """The directory of some of its frames."""
     lists: str = "{side}.txt"
     line: str = "{stem}"
     """A line of a list."""
@@ -81,7 +97,7 @@ class Recipe:
     def flaws(self, clip: ClipRecord) -> Iterator[str]:
         """Yield how a clip differs from what the code base expects."""
         columns = clip.to_json()  # it may have anything in place of a number
-        if abs(float(clip.fps or 0) - self.fps) > _NEAR:
+        if self.fps is not None and abs(float(clip.fps or 0) - self.fps) > _NEAR:
             yield f"{shown(columns.get('fps'))} fps, not {self.fps}"
         sides = columns.get("width"), columns.get("height")
         if self.square and sides != (self.size, self.size):
@@ -91,7 +107,7 @@ class Recipe:
         if self.audio in {Audio.WAV, Audio.BOTH} and clip.wav is None:
             yield "no WAV file"
 
-    def items(self, stem: str, clip: ClipRecord) -> Iterator[tuple[str, Item]]:
+    def items(self, stem: str, clip: ClipRecord, stills: int = STILLS) -> Iterator[tuple[str, Item]]:
         """Yield the files of one clip in the layout, each with its path there."""
         video, wav = f"{stem}.mp4", f"{stem}.wav"
         digest, wav_digest = clip.sha256 or "", clip.wav_sha256 or ""
@@ -100,18 +116,31 @@ class Recipe:
         if self.frames:
             item = Item(How.FRAMES, video, f"{digest} {wav_digest}", clip.frames or 0, {self.wav: wav})
             yield self.frames.format(stem=stem), item
+        elif self.stills:
+            only = tuple(spread(clip.frames or 0, stills))
+            item = Item(How.STILLS, video, f"{digest} {len(only)}", clip.frames or 0, only=only)
+            yield self.stills.format(stem=stem), item
         elif self.wav:
             yield self.wav.format(stem=stem), Item(How.COPY, wav, wav_digest)
 
     def lists_of(self, stems: Mapping[str, Sequence[str]], to: str) -> dict[str, str]:
         """Return the lists of an export to `to`, by their paths, from the stems of each split."""
         head = [self.head] if self.head else []
+        if not self.lists:
+            return {}
         return {
             self.lists.format(side=side): "".join(
                 f"{each}\n" for each in (*head, *(self.line.format(stem=stem, to=to) for stem in several))
             )
             for side, several in stems.items()
         }
+
+
+def spread(frames: int, number: int) -> list[int]:
+    """Return the numbers of evenly spaced frames: the middle of each of `number` equal parts."""
+    if number >= frames:
+        return list(range(frames))
+    return [(2 * place + 1) * frames // (2 * number) for place in range(number)]
 
 
 RECIPES = {
@@ -146,3 +175,23 @@ RECIPES = {
         512, Audio.BOTH, square=True, clip="video/{stem}.mp4", wav="audio/{stem}.wav",
     ),
 }  # fmt: skip
+
+FORMATS = {
+    "frames": Recipe(
+        "Compare generated videos with the same frames: the number of a file is that of the frame, from 0.",
+        None, fps=None, stills="frames/{stem}",
+    ),
+    "webdataset": Recipe(
+        "Load the shards of a split with webdataset.WebDataset('train-{000000..000009}.tar', shardshuffle=9)."
+        " Each sample has mp4, wav if there is one, and json.",
+        None, fps=None, lists="",
+    ),
+    "tables": Recipe(
+        "One row per clip with the keys of metadata.jsonl and its split. metadata.parquet requires an extra:"
+        " pip install 'hdtf-async[parquet]'.",
+        None, fps=None, lists="",
+    ),
+}  # fmt: skip
+"""Layouts of no code base: they accept clips with any settings, and the main command has no preset."""
+LAYOUTS = RECIPES | FORMATS
+"""Everything that ``export`` accepts."""

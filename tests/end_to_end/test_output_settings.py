@@ -131,8 +131,8 @@ async def test_clips_are_shortened(finished: Finished, tmp_path: Path, part: str
     out = tmp_path / "clips"
     copy_raws(finished, out, "RD_Radio1")
     options = replace(
-        finished.options, videos=("Radio1",), yt_dlp_args=("--never-asked",), **QUICK, **{part: 2}
-    )  # fmt: skip
+        finished.options, videos=("Radio1",), yt_dlp_args=("--never-asked",), **QUICK | {part: 2}
+    )
     report = await hdtf_async.download(out, options)
     assert report.exit_code == ExitCode.DONE
     line = next(line for line in lines(out / "metadata.jsonl") if line["index"] == 1)
