@@ -220,11 +220,13 @@ def recipes_table() -> str:
     """Return the table of recipes."""
     from hdtf_async.core.recipes import FORMATS, RECIPES  # noqa: PLC0415
 
-    rows = ["| recipe | options | how to use the export |", "|---|---|---|"]
+    rows = ["| recipe | options | how to use the export | read at |", "|---|---|---|---|"]
     for name, recipe in RECIPES.items():
         preset = " ".join(f"--{key} {value}" for key, value in recipe.preset.items() if value is not None)
-        rows.append(f"| `{name}` | `{preset}` | {recipe.use} |")
-    rows += [f"| `{name}` | any | {recipe.use} |" for name, recipe in FORMATS.items()]
+        repository, _, commit = recipe.commit.partition("@")
+        link = f"[`{commit[:7]}`](https://github.com/{repository}/tree/{commit})"
+        rows.append(f"| `{name}` | `{preset}` | {recipe.use} | {link} |")
+    rows += [f"| `{name}` | any | {recipe.use} | |" for name, recipe in FORMATS.items()]
     return "\n".join(rows)
 
 

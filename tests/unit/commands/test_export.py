@@ -29,7 +29,7 @@ from hdtf_async.commands.export import MANIFEST, export
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import BusyError
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.recipes import LAYOUTS, RECIPES, How
+from hdtf_async.core.recipes import CAPTION, LAYOUTS, RECIPES, How
 from hdtf_async.core.splits import Split
 from hdtf_async.output.directory import read_known
 
@@ -120,15 +120,35 @@ async def test_musetalk_finds_clip_and_audio_in_one_directory(formed: Formed, tm
             assert (audio.getframerate(), audio.getnchannels(), audio.getsampwidth()) == (16000, 1, 2)
 
 
-async def test_hallo_may_overwrite_its_audio(formed: Formed, tmp_path: Path) -> None:
-    """Its first step does, under the same name, which must not change the WAV file of the clip."""
-    await export(formed.out, tmp_path, "hallo", formed.options)
+async def test_musetalk_may_overwrite_its_audio(formed: Formed, tmp_path: Path) -> None:
+    """Its preprocessing does, under the same name, which must not change the WAV file of the clip."""
+    await export(formed.out, tmp_path, "musetalk", formed.options)
     for stem in readme.EXPORTED:
-        audio, ours = tmp_path / "audios" / f"{stem}.wav", formed.out / f"{stem}.wav"
+        audio, ours = tmp_path / "video_audio_clip_root" / f"{stem}.wav", formed.out / f"{stem}.wav"
         assert audio.read_bytes() == ours.read_bytes()
         assert not audio.samefile(ours)
-        assert (tmp_path / "videos" / f"{stem}.mp4").samefile(formed.out / f"{stem}.mp4")
-    assert (tmp_path / "val.txt").read_text().split() == [STEMS["val"]]
+
+
+async def test_hallo_extracts_audio_from_its_clips(formed: Formed, tmp_path: Path) -> None:
+    """There are only clips and lists; its successors use the same layout, the last one with captions."""
+    for name in ("hallo", "hallo2", "hallo3"):
+        to = tmp_path / name
+        await export(formed.out, to, name, formed.options)
+        for side, stem in STEMS.items():
+            assert (to / "videos" / f"{stem}.mp4").samefile(formed.out / f"{stem}.mp4")
+            assert (to / f"{side}.txt").read_text().split() == [stem]
+        assert not (to / "audios").exists()
+    assert [path.read_text() for path in (to / "caption").iterdir()] == [CAPTION] * 3
+
+
+async def test_keysync_replaces_the_names_of_its_directories(formed: Formed, tmp_path: Path) -> None:
+    """The paths of its lists become those of the audio, as in its loader."""
+    await export(formed.out, tmp_path / "tree", "keysync", formed.options)
+    (line,) = (tmp_path / "tree" / "val.txt").read_text().splitlines()
+    assert Path(line).samefile(formed.out / f"{STEMS['val']}.mp4")
+    audio = tmp_path / "tree" / line.removeprefix(f"{tmp_path / 'tree'}/").replace("video_crop", "audio")
+    with wave.open(str(audio.with_suffix(".wav")), "rb") as file:
+        assert file.getframerate() == 16000
 
 
 async def test_latentsync_finds_its_clips_from_any_working_directory(
@@ -257,7 +277,7 @@ def test_differences_from_a_recipe_are_reported(change: dict[str, Any], messages
     assert [*RECIPES["real3dportrait"].flaws(ClipRecord(metadata | change))] == [messages]
 
 
-@pytest.mark.parametrize("place", ["videos/RD_Radio2_000.mp4", "audios/WRA_Guest1_000.wav", "train.txt"])
+@pytest.mark.parametrize("place", ["video/RD_Radio2_000.mp4", "audio/WRA_Guest1_000.wav", "train.txt"])
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
 async def test_files_of_others_are_not_touched(formed: Formed, tmp_path: Path, place: str, kind: str) -> None:
     """The export fails first, for a file, a directory or a broken link."""
@@ -271,7 +291,7 @@ async def test_files_of_others_are_not_touched(formed: Formed, tmp_path: Path, p
         (to / place).symlink_to("nowhere")
     before = (to / place).lstat().st_ino
     with pytest.raises(StoreError, match="move it away or choose another --to"):
-        await export(formed.out, to, "hallo", formed.options)
+        await export(formed.out, to, "real3dportrait", formed.options)
     assert (to / place).lstat().st_ino == before
     assert kind != "file" or (to / place).read_text() == "mine"
     assert {path.name for path in to.rglob("*") if not path.is_dir()} - {MANIFEST} <= {Path(place).name}
@@ -279,11 +299,11 @@ async def test_files_of_others_are_not_touched(formed: Formed, tmp_path: Path, p
 
 async def test_modified_files_are_not_touched(formed: Formed, tmp_path: Path) -> None:
     """Audio that preprocessing has rewritten, or frames that a user has cropped."""
-    await export(formed.out, tmp_path / "hallo", "hallo", formed.options)
-    (tmp_path / "hallo/audios/RD_Radio2_000.wav").write_bytes(b"anew")
+    await export(formed.out, tmp_path / "tree", "real3dportrait", formed.options)
+    (tmp_path / "tree/audio/RD_Radio2_000.wav").write_bytes(b"anew")
     with pytest.raises(StoreError, match=r"RD_Radio2_000\.wav was modified"):
-        await export(formed.out, tmp_path / "hallo", "hallo", formed.options)
-    assert (tmp_path / "hallo/audios/RD_Radio2_000.wav").read_bytes() == b"anew"
+        await export(formed.out, tmp_path / "tree", "real3dportrait", formed.options)
+    assert (tmp_path / "tree/audio/RD_Radio2_000.wav").read_bytes() == b"anew"
     await export(formed.out, tmp_path / "wav2lip", "wav2lip", formed.options)
     (tmp_path / "wav2lip/preprocessed/RD_Radio2_000/7.jpg").write_bytes(b"cropped")
     with pytest.raises(StoreError, match="preprocessed/RD_Radio2_000 was modified"):
@@ -296,15 +316,15 @@ async def test_another_export_adds_missing_files_and_removes_obsolete_ones(
     """Clips that are added, removed or change their split; files of others stay."""
     out, to = tmp_path / "clips", tmp_path / "tree"
     shutil.copytree(formed.out, out)
-    await export(out, to, "hallo", formed.options)
-    (to / "videos" / "mine.mp4").write_text("mine")
-    (to / "videos" / "RD_Radio2_000.mp4").unlink()
+    await export(out, to, "real3dportrait", formed.options)
+    (to / "video" / "mine.mp4").write_text("mine")
+    (to / "video" / "RD_Radio2_000.mp4").unlink()
     (out / "WRA_Guest1_000.mp4").unlink()
     everybody = replace(formed.options, split=(0, 0, 100))
-    done = await export(out, to, "hallo", everybody)
+    done = await export(out, to, "real3dportrait", everybody)
     assert (done.new, done.removed) == (1, 2)
-    assert (to / "videos" / "RD_Radio2_000.mp4").samefile(out / "RD_Radio2_000.mp4")
-    assert (to / "videos" / "mine.mp4").read_text() == "mine"
+    assert (to / "video" / "RD_Radio2_000.mp4").samefile(out / "RD_Radio2_000.mp4")
+    assert (to / "video" / "mine.mp4").read_text() == "mine"
     assert not list(to.rglob("WRA_*"))
     assert (to / "test.txt").read_text().split() == ["RD_Radio2_000", "WDA_Speaker1_000"]
     assert (to / "train.txt").read_text() == ""
@@ -366,11 +386,11 @@ async def test_files_are_copied_if_links_are_not_supported(
 
 async def test_an_export_has_one_recipe_and_is_outside_the_directory(formed: Formed, tmp_path: Path) -> None:
     """Inside the directory, users and loaders would mistake it for clips."""
-    await export(formed.out, tmp_path, "hallo", formed.options)
+    await export(formed.out, tmp_path, "real3dportrait", formed.options)
     with pytest.raises(StoreError, match="another recipe"):
-        await export(formed.out, tmp_path, "real3dportrait", formed.options)
+        await export(formed.out, tmp_path, "hallo", formed.options)
     with pytest.raises(StoreError, match="choose another --to"):
-        await export(formed.out, formed.out / "tree", "hallo", formed.options)
+        await export(formed.out, formed.out / "tree", "real3dportrait", formed.options)
     assert not (formed.out / "tree").exists()
 
 
@@ -381,7 +401,7 @@ async def test_two_simultaneous_exports_to_one_directory_are_rejected(formed: Fo
     with (tmp_path / MANIFEST).open("ab") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(BusyError, match="another export"):
-            await export(formed.out, tmp_path, "hallo", formed.options)
+            await export(formed.out, tmp_path, "real3dportrait", formed.options)
 
 
 async def test_a_damaged_clip_leaves_no_directory(formed: Formed, tmp_path: Path) -> None:
@@ -403,9 +423,9 @@ async def test_an_export_uses_the_split_of_the_directory(formed: Formed, tmp_pat
     plain = replace(formed.options, split=None)
     for side, stem in STEMS.items():
         assert (formed.out / f"{side}.txt").read_text().split() == [stem]
-    done = await export(formed.out, tmp_path, "hallo", plain)
+    done = await export(formed.out, tmp_path, "real3dportrait", plain)
     assert done.sides == {"train": 1, "val": 1, "test": 1}
-    result = await export(formed.out, tmp_path, "hallo", replace(plain, split=(100, 0, 0)))
+    result = await export(formed.out, tmp_path, "real3dportrait", replace(plain, split=(100, 0, 0)))
     assert result.sides == {"train": 3, "val": 0, "test": 0}
 
 
@@ -432,10 +452,10 @@ def test_explicit_options_override_the_recipe(
         return flags.made(Options, parser.read(arguments)).output_settings.to_json()
 
     preset = settings("--recipe", "hallo")
-    assert (preset["size"], preset["fps"], preset["audio"]) == (512, "25", "both")
+    assert (preset["size"], preset["fps"], preset["audio"]) == (512, "25", "aac")
     chosen = settings("--recipe", "hallo", "--size", "256", "--audio", "none")
     assert (chosen["size"], chosen["fps"], chosen["audio"]) == (256, "25", "none")
-    assert settings("--size", "512", "--fps", "25", "--audio", "both") == preset
+    assert settings("--size", "512", "--fps", "25", "--audio", "aac") == preset
     monkeypatch.setenv("HDTF_ASYNC_SIZE", "128")
     assert settings("--recipe", "hallo")["size"] == 128
     with pytest.raises(SystemExit):
@@ -471,14 +491,14 @@ async def test_links_of_other_users_do_not_redirect_an_export(formed: Formed, tm
     file.write_bytes(b"somebody's")
     (to / MANIFEST).symlink_to(file)
     with pytest.raises(Failure, match="symbolic link"):
-        await export(formed.out, to, "hallo", formed.options)
+        await export(formed.out, to, "real3dportrait", formed.options)
     (to / MANIFEST).unlink()
-    await export(formed.out, to, "hallo", formed.options)
+    await export(formed.out, to, "real3dportrait", formed.options)
     place = next(to.rglob("*.wav"))
     place.unlink()
     place.symlink_to(file)
     with pytest.raises(StoreError, match="was modified, or not created by this program"):
-        await export(formed.out, to, "hallo", formed.options)
+        await export(formed.out, to, "real3dportrait", formed.options)
     assert file.read_bytes() == b"somebody's"
 
 
@@ -488,13 +508,13 @@ async def test_an_export_does_not_follow_directory_links_of_other_users(
 ) -> None:
     """A directory of the export may be a link that this user has created."""
     to, large = tmp_path / "tree", tmp_path / "large"
-    await export(formed.out, to, "hallo", formed.options)
-    (to / "videos").rename(large)
-    (to / "videos").symlink_to(large)
+    await export(formed.out, to, "real3dportrait", formed.options)
+    (to / "video").rename(large)
+    (to / "video").symlink_to(large)
     next(large.iterdir()).unlink()
-    done = await export(formed.out, to, "hallo", formed.options)
+    done = await export(formed.out, to, "real3dportrait", formed.options)
     assert done.new == 1
-    os.lchown(to / "videos", 12345, 12345)
+    os.lchown(to / "video", 12345, 12345)
     next(large.iterdir()).unlink()
     with pytest.raises(Failure, match="of other users"):
-        await export(formed.out, to, "hallo", formed.options)
+        await export(formed.out, to, "real3dportrait", formed.options)

@@ -280,7 +280,10 @@ def test_invalid_input_raises_an_error_with_the_name_of_the_option(name: str) ->
         ({"split": "90/5"}, "percentages of training, validation and test that add up to 100, such as"),
         ({"audio": "mp3"}, "none, aac, wav or both (got mp3)"),
         ({"keep_raw": "perhaps"}, "true or false (got perhaps)"),
-        ({"recipe": ["hallo"]}, "musetalk, hallo, latentsync, wav2lip or real3dportrait"),
+        (
+            {"recipe": ["hallo"]},
+            "musetalk, hallo, hallo2, hallo3, latentsync, keysync, wav2lip or real3dportrait",
+        ),
     ],
 )  # fmt: skip
 def test_an_error_describes_the_accepted_values(bad: dict[str, object], message: str) -> None:
@@ -305,7 +308,7 @@ def test_a_shown_default_is_the_real_one() -> None:
 def test_explicit_options_override_a_recipe() -> None:
     """Even with the default value; and a recipe is an error where it would have no effect."""
     options = Options(recipe="hallo")
-    assert (options.size, options.fps, options.audio) == (512, Fraction(25), Audio.BOTH)
+    assert (options.size, options.fps, options.audio) == (512, Fraction(25), Audio.AAC)
     assert Options(recipe="hallo", size=None, audio="none").output_settings == Options(fps=25).output_settings
     with pytest.raises(OptionsError, match="recipe"):
         replace(Options(), recipe="hallo")
