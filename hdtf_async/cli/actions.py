@@ -208,16 +208,18 @@ async def run_report(call: Call, _stopping: Stopping) -> int:
 async def run_export(call: Call, _stopping: Stopping) -> int:
     """Export the clips of a directory."""
     from hdtf_async.commands import export
-    from hdtf_async.core.recipes import LAYOUTS
+    from hdtf_async.core.recipes import LAYOUTS, STILLS
 
     arguments = call.arguments
+    if arguments.frames is not None and arguments.recipe != "frames":
+        raise OptionsError(f"--frames: omit it with --recipe {arguments.recipe}")
     announce = (lambda _: None) if arguments.quiet else say
     done = await export.export(
         arguments.out,
         arguments.to,
         arguments.recipe,
         call.options,
-        stills=arguments.frames,
+        stills=arguments.frames or STILLS,
         on_directory=announce,
     )
     if not arguments.quiet:

@@ -107,7 +107,6 @@ def _export_options(parser: Parser) -> None:
         "--frames",
         metavar="N",
         type=frames,
-        default=STILLS,
         help=f"stills of each clip, for frames ({STILLS})",
     )
     _add_out_of_a_run(parser)

@@ -15,8 +15,8 @@ from hdtf_async.core import os_errors
 from hdtf_async.core.splits import SIDES, Entry, NameList
 from hdtf_async.core.text import shown
 
-LARGEST = 8 * 2**20
-"""Maximum bytes of the files of one list: the journal has it on one line."""
+LARGEST = 64 * 2**20
+"""Maximum bytes of a file."""
 HELD_OUT = "test"
 """The split of the clips in a single file; all other clips are for training."""
 LONGEST_PATH = 4096

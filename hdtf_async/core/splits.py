@@ -34,6 +34,10 @@ SHARED = "speaker_in_several_splits"
 """Code of a finding about a speaker who is on several given lists."""
 SHARES = (90, 5, 5)
 """In percent, in the order of `SIDES`."""
+MOST_RECORDED = 12 * 2**20
+"""Maximum bytes of given lists in the journal, whose lines are limited."""
+_QUOTED = 16
+"""Bytes of an entry in the journal besides its name."""
 SEED = 36
 """The seed from 0 to 99 with which clips and hours of the published tables come nearest to `SHARES`."""
 
@@ -62,6 +66,11 @@ class NameList:
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def is_recordable(self) -> bool:
+        """Whether the journal can contain all entries, which are one line there."""
+        return sum(len(entry.name) + _QUOTED for entry in self.entries) <= MOST_RECORDED
 
     @property
     def sides(self) -> dict[str, str]:
@@ -103,8 +112,8 @@ class Split:
         match record:
             case {"shares": [int(train), int(val), int(test)], "seed": int(seed), "same": dict(same)}:
                 given, rest = record.get("given"), record.get("rest")
-                sides = given if isinstance(given, dict) and {*given.values()} <= {*SIDES} else {}
-                return cls((train, val, test), seed, same, sides, rest if rest in SIDES else None)
+                sides = given if isinstance(given, dict) and all(map(_is_side, given.values())) else {}
+                return cls((train, val, test), seed, same, sides, rest if _is_side(rest) else None)
         return None
 
     def to_json(self) -> dict[str, Any]:
@@ -174,6 +183,10 @@ class Split:
 
     def _group(self, member: Member) -> str:
         return self.group(member.name) if member.speaker is None else member.speaker
+
+
+def _is_side(value: object) -> bool:
+    return isinstance(value, str) and value in SIDES
 
 
 def shares_of(text: str) -> tuple[int, int, int]:

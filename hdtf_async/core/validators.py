@@ -20,7 +20,7 @@ from typing import Generic, NoReturn, TypeVar
 
 from hdtf_async.core import name_lists, os_errors, ytdlp_args
 from hdtf_async.core.shards import Shard
-from hdtf_async.core.splits import SHARES, NameList, shares_of
+from hdtf_async.core.splits import MOST_RECORDED, SHARES, NameList, shares_of
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -316,7 +316,10 @@ def _split(value: object) -> tuple[int, int, int] | NameList:
     if value is True:
         return SHARES
     if isinstance(value, NameList | os.PathLike) or (isinstance(value, str) and not _SHARES.fullmatch(value)):
-        return _name_list(value)
+        listed = _name_list(value)
+        if not listed.is_recordable:
+            raise RefusedError(f"{listed}: cannot record lists of more than {MOST_RECORDED >> 20} MiB")
+        return listed
     parts = shares_of(value) if isinstance(value, str) else value
     if not isinstance(parts, tuple | list):
         _refuse(value)

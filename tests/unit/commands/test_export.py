@@ -437,6 +437,17 @@ def test_the_export_command(formed: Formed, tmp_path: Path, capsys: pytest.Captu
     assert output.startswith("3 clips (1 train, 1 val, 1 test): 3 linked; 3 new, 0 removed\n")
     assert RECIPES["latentsync"].use in output
     assert main([*arguments, str(formed.out / "tree")]) == 4
+    assert main([*arguments, str(tmp_path / "tree"), "--frames", "5"]) == 2
+    assert "--frames: omit it with --recipe latentsync" in capsys.readouterr().err
+    stills = ["export", "--recipe", "frames", "--out", str(formed.out), "--to", str(tmp_path / "stills")]
+    assert main([*stills, "--frames", "2"]) == 0
+    assert len(list((tmp_path / "stills").rglob("*.png"))) == 6
+    for number in ("0", "1001", "many", "1e2"):
+        with pytest.raises(SystemExit):
+            main([*stills, "--frames", number])
+        assert f"--frames: expected an integer from 1 to 1000, such as 20 (got {number})" in (
+            capsys.readouterr().err
+        )
     assert main(["export", "--recipe", "hallo", "--out", str(tmp_path), "--to", str(tmp_path / "x")]) == 2
 
 

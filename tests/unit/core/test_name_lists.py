@@ -51,7 +51,7 @@ def test_a_directory_has_one_list_per_split(tmp_path: Path, files: tuple[str, ..
         ({"val.txt": b"# nothing\n"}, r"contains no names of clips"),
         ({"val.txt": b"A\nB\n", "test.txt": b"\nB\n"}, r"lists/test.txt:2: B is also in lists/val.txt:2"),
         ({"val.txt": b"\xff\xfe"}, r"lists/val.txt: not a text file in UTF-8"),
-        ({"val.txt": b"a" * (LARGEST + 1)}, r"lists/val.txt: larger than 8388608 bytes"),
+        ({"val.txt": b"a" * (LARGEST + 1)}, r"lists/val.txt: larger than 67108864 bytes"),
     ],
 )
 def test_an_invalid_list_is_an_error_that_names_the_file(
@@ -66,6 +66,14 @@ def test_an_invalid_list_is_an_error_that_names_the_file(
         name_lists.read(directory)
     with pytest.raises(OptionsError, match=rf"^--split .*{message}"):
         Options(split=directory)
+
+
+def test_lists_that_do_not_fit_into_the_journal_are_rejected(tmp_path: Path) -> None:
+    """A line of the journal is limited; a selection is not recorded."""
+    (tmp_path / "test.txt").write_text("".join(f"{number:011}\n" for number in range(480_000)))
+    assert Options(only=tmp_path).only is not None
+    with pytest.raises(OptionsError, match="cannot record lists of more than 12 MiB"):
+        Options(split=tmp_path)
 
 
 def test_a_missing_file_is_named() -> None:
