@@ -55,6 +55,11 @@ def test_a_run_without_shards_is_the_only_part() -> None:
         (FIVE, FIVE, True),
         (FIVE, replace(FIVE, limit=4), True),
         (FIVE, replace(FIVE, limit=6), False),
+        (ALL, replace(ALL, only="a list"), True),
+        (replace(ALL, only="a list"), ALL, False),
+        (replace(ALL, only="a list"), replace(RD, only="a list"), True),
+        (replace(ALL, only="a list"), replace(ALL, only="another list"), False),
+        (replace(FIVE, only="a list"), replace(FIVE, limit=4), False),
         (FIVE, replace(RD, limit=4), False),
         (replace(RD, limit=5), replace(RD, limit=5), True),
         (replace(ONE, limit=5), replace(ONE, limit=5, digest="other tables"), True),
@@ -146,3 +151,15 @@ def test_invalid_request_records_are_ignored(request_: Request) -> None:
     )
     for name in record:
         assert part_of(record | {name: 1.5}, Shard(0, 2), "now") is None
+
+
+def test_a_list_of_clips_is_part_of_the_request() -> None:
+    """By its names, in any order; a run without one is recorded as before."""
+    tables = Tables((VIDEO,), (CLIP,), ())
+    one, other = (requested(tables, Options(only=names), 1) for names in (["a", "b"], ["b", "a"]))
+    assert one == other
+    record = record_of(one, 1, ended=True)
+    part = part_of(record, WHOLE, "time")
+    assert part is not None
+    assert part.request == one
+    assert "only" not in record_of(requested(tables, Options(), 1), 1, ended=True)

@@ -504,6 +504,21 @@ def test_a_hundred_thousand_rows_can_be_planned() -> None:
     assert len(decided.work) == 99_999
 
 
+@pytest.mark.parametrize("part", ["first", "middle"])
+def test_a_shortened_clip_is_another_one(part: str) -> None:
+    """Also if its interval stays the same, because the clip is shorter; segments are of what is left."""
+    clip, options = _clip(_video("A")), Options(**{part: 10})  # type: ignore[arg-type]
+    (short,) = select(_tables([clip]), options)
+    assert short.interval.seconds == 10
+    assert fingerprint(short, options.output_settings) != fingerprint(short, DEFAULT.output_settings)
+    whole = replace(options, **{part: 99})  # type: ignore[arg-type]
+    assert select(_tables([clip]), whole) == (clip,)
+    (difference,) = _make([clip], options, existing=[_made(clip)]).different
+    assert f"{part} unchanged -> 10" in difference.words
+    pieces = select(_tables([clip]), replace(options, segment=5))
+    assert [piece.interval.seconds for piece in pieces] == [5, 5]
+
+
 def test_the_fingerprints_of_hdtf_do_not_change() -> None:
     """An existing directory stays valid: only a higher version of the cutting rules changes all of them."""
     options = Options()
