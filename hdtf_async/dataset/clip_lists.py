@@ -113,6 +113,10 @@ def _check_header(file: str, line: int, header: Sequence[str], findings: Finding
     twice = [name for name, number in Counter(header).items() if number > 1]
     if twice:
         raise TableError(file, line, f"the header contains {quoted(twice[0])} twice")
+    if len(header) == 1 and any(each in header[0] for each in ";\t|"):
+        raise TableError(
+            file, line, f"the header is {quoted(header[0])}; expected commas between the columns"
+        )
     for column in REQUIRED:
         if column not in header:
             near = get_close_matches(column, header, n=1)

@@ -31,6 +31,8 @@ BITS_PER_LINE = 500
 Only suitable for a lower bound of the bytes to download."""
 
 
+_FEW = 10
+"""Number of subsets that a message lists."""
 _ONE_IN = 4
 """One in this many videos is among those that are processed shortest first."""
 
@@ -152,7 +154,13 @@ def fingerprint(clip: Clip, settings: OutputSettings) -> str:
 
 
 def require_known(tables: Tables, options: Options) -> None:
-    """Raise `UnknownVideoError` for a video in the options that is not in the tables."""
+    """Raise `UnknownVideoError` for a video or subset in the options that is not in the tables."""
+    if options.subsets and tables.source is not None:  # those of HDTF are checked with the options
+        existing = {video.subset for video in steps(tables.videos)}
+        for subset in options.subsets:
+            if subset not in existing:
+                listed = ", ".join(sorted(existing - {""})[:_FEW]) or "none"
+                raise UnknownVideoError(f"--subset {subset!r}: no such subset in the list (it has {listed})")
     if options.videos:
         names = {
             name for video in steps(tables.videos) for name in (video.name, video.stem, video.youtube_id)

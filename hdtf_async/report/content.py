@@ -223,7 +223,7 @@ def methods(found: ReportData) -> str:
     crops = {"table": "cropped to its published box", "face": "cropped around the detected face"}
     steps = [
         crops.get(f"{made_with.get('crop', 'table')}", "kept as the whole frame"),
-        f"scaled to {made_with['size']} pixels on its shorter side" if made_with.get("size") else "",
+        _size(made_with),
         _rate(made_with, lines),
         _coding(made_with),
         *(
@@ -248,6 +248,19 @@ def methods(found: ReportData) -> str:
     lists = given_lists.compared(found.split, found.clips, found.missing)
     sentences += [each.sentence for each in lists]
     return " ".join(sentences)
+
+
+def _size(made_with: Record) -> str:
+    """Describe the size of the clips, if they were scaled."""
+    size = made_with.get("size")
+    square = {
+        "squeeze": "distorted",
+        "pad": "scaled and padded with black bars",
+        "crop": "cropped and scaled",
+    }
+    if size and (how := square.get(f"{made_with.get('fit')}")):
+        return f"{how} to {size}x{size} pixels"
+    return f"scaled to {size} pixels on its shorter side" if size else ""
 
 
 def dataset(found: ReportData) -> str:

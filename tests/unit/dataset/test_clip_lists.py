@@ -71,6 +71,11 @@ def test_a_parquet_file_contains_the_same_clips(tmp_path: Path) -> None:
             "video,strt,end\n",
             "the header has no column start; required are video, start, end; did you",
         ),
+        (
+            "a.csv",
+            "video;start;end\n",
+            "the header is 'video;start;end'; expected commas between the columns",
+        ),
         ("a.csv", "video,start,end,end\n", "the header contains 'end' twice"),
         ("a.csv", f"video,start,end\n{ID},1\n", "a.csv:2: 2 cells, but the header has 3 columns"),
         ("a.csv", f'video,start,end\n{ID},1,2\n{ID},"1,2\n', "a.csv:3: invalid CSV"),

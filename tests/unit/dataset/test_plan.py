@@ -33,6 +33,7 @@ from hdtf_async.core.model import (
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan, reading
 from hdtf_async.dataset.plan import fingerprint, row, select
+from hdtf_async.dataset.rows import assemble
 from hdtf_async.output.manifests import failure_record
 
 if TYPE_CHECKING:
@@ -559,3 +560,14 @@ def test_skipped_rows_are_those_of_the_selected_subsets() -> None:
     found = {(row.file, row.line): row.words for row in plan.refused(tables, Options(subsets="RD"))}
     assert found == {("RD_crop_wh.txt", 1): "First. Second.", ("corrections.csv", 3): "No correction."}
     assert len(plan.refused(tables, Options())) == 3
+
+
+def test_an_unknown_subset_of_a_list_is_an_error() -> None:
+    """With those that it has; a list without subsets has none."""
+    options = Options(clips="a.csv", subsets="s1")
+    rows = [{"video": "CPCoMyuBRM0", "start": 1, "end": 2, "subset": subset} for subset in ("s1", "s2", "")]
+    plan.require_known(assemble(rows), options)
+    with pytest.raises(UnknownVideoError, match=r"--subset 's1': no such subset in the list \(it has s2\)"):
+        plan.require_known(assemble(rows[1:]), options)
+    with pytest.raises(UnknownVideoError, match=r"it has none"):
+        plan.require_known(assemble(rows[2:]), options)

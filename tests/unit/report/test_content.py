@@ -349,3 +349,19 @@ def test_one_subset_needs_no_table() -> None:
     """And a list without subsets has none to filter by."""
     values = content.of(ReportData(clips=records_of(line(1, subset=""), line(2, subset=""))))
     assert (values["by_subset"], values["subsets"], values["unshown"]) == ([], [], 0)
+
+
+@pytest.mark.parametrize(
+    ("fit", "words"),
+    [
+        ("keep", "scaled to 64 pixels on its shorter side"),
+        (None, "scaled to 64 pixels on its shorter side"),
+        ("squeeze", "distorted to 64x64 pixels"),
+        ("pad", "scaled and padded with black bars to 64x64 pixels"),
+        ("crop", "cropped and scaled to 64x64 pixels"),
+    ],
+)
+def test_the_methods_say_how_the_size_was_reached(fit: str | None, words: str) -> None:
+    """Also for a directory of a version without --fit."""
+    made = Run({"form": {"size": 64} | ({"fit": fit} if fit else {})}, NOON, NOON)
+    assert words in content.methods(ReportData(clips=records_of(line(1)), runs=[made]))
