@@ -56,7 +56,8 @@ def _write_parquet(path: Path) -> None:
     import pyarrow as pa  # noqa: PLC0415 - an optional dependency
     from pyarrow import parquet  # noqa: PLC0415
 
-    parquet.write_table(pa.Table.from_pylist(ROWS), path)
+    table = pa.Table.from_pylist([{name: row.get(name) for name in COLUMNS} for row in ROWS])
+    parquet.write_table(table, path)
 
 
 def _rows() -> Iterator[ClipRow]:

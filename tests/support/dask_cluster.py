@@ -17,7 +17,7 @@ from distributed import Client
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Timeout of waits, in seconds."""
 
 
