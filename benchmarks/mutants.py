@@ -429,6 +429,12 @@ class Copy:
     def measure(self, path: str) -> dict[str, Any]:
         """Run the tests of a file on the unchanged package; return what is known of them."""
         code, measured = self.run(Watch(self.root), [path], 3600)
+        if not measured["tests"] and code in {
+            pytest.ExitCode.NO_TESTS_COLLECTED,
+            pytest.ExitCode.INTERRUPTED,
+        }:
+            print(f"left out   {path}: its tests are slow, or need an extra", flush=True)
+            return measured
         if code not in {0, 1} or not measured["tests"]:
             raise SystemExit(f"{path}: its tests cannot be run, or all fail (exit code {code})")
         return measured

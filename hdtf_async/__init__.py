@@ -1,4 +1,4 @@
-"""Download HDTF videos and cut them into talking-head clips.
+"""Build talking-head datasets (HDTF, others, own lists) from YouTube videos.
 
 The command line is ``python -m hdtf_async --out DIR``. In a program:
 

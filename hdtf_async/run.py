@@ -6,7 +6,7 @@ Nothing here prints, sets a signal handler or changes global state: that is done
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +23,7 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
 from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
-from hdtf_async.dataset import plan, reading
+from hdtf_async.dataset import name_checks, plan, reading
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.user_videos import find_user_videos
@@ -300,8 +300,7 @@ def read_tables(options: Options, clips: Iterable[object] | None = None) -> Tabl
     Raises `TableError`, `OptionsError` and `UnknownVideoError`.
     """
     read = reading.read(options, clips)
-    plan.require_known(read, options)
-    return read
+    return name_checks.checked(read, options)
 
 
 def _decide(read: Tables, options: Options, directory: OutputDirectory) -> plan.Plan:
@@ -332,7 +331,7 @@ async def _divide(read: Tables, options: Options, directory: OutputDirectory) ->
         if read.source is None:  # the names of HDTF's videos contain the speaker
             split = await run_sync(split.knowing, read.videos)
         if split != before:
-            await directory.append({"type": "split", **asdict(split)})
+            await directory.append({"type": "split", **split.to_json()})
 
 
 async def _record_impossible(decided: plan.Plan, directory: OutputDirectory, events: EventBus) -> None:

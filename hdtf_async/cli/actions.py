@@ -76,6 +76,8 @@ async def _run(out: Path | str, call: Call, stopping: Stopping) -> int:
     from hdtf_async.run import running
 
     report = await _watched(running(out, call.options), call.printing, stopping)
+    for message in () if call.printing.quiet else report.warnings_of_lists:
+        complain(message)
     if call.has_summary:
         say(summaries.summary(report, out))
     else:
@@ -90,14 +92,14 @@ async def run_plan(call: Call, _stopping: Stopping) -> int:
     from anyio.to_thread import run_sync
 
     from hdtf_async.commands.plan import plan_summary, plan_to_json
-    from hdtf_async.dataset import plan, reading
+    from hdtf_async.dataset import name_checks, plan, reading
     from hdtf_async.lanes import user_videos
     from hdtf_async.output.directory import read_known
     from hdtf_async.output.journal import JournalIndex
 
     arguments, options = call.arguments, call.options
     read = await run_sync(reading.read, options)
-    plan.require_known(read, options)
+    read = await run_sync(name_checks.checked, read, options)
     index = JournalIndex(Path()) if arguments.out is None else await run_sync(read_known, arguments.out)
     decided = await run_sync(
         partial(plan.make, read, options, there=index.all_there(), failed=index.failures)
@@ -206,15 +208,22 @@ async def run_report(call: Call, _stopping: Stopping) -> int:
 async def run_export(call: Call, _stopping: Stopping) -> int:
     """Export the clips of a directory."""
     from hdtf_async.commands import export
-    from hdtf_async.core.recipes import RECIPES
+    from hdtf_async.core.recipes import LAYOUTS, STILLS
 
     arguments = call.arguments
+    if arguments.frames is not None and arguments.recipe != "frames":
+        raise OptionsError(f"--frames: omit it with --recipe {arguments.recipe}")
     announce = (lambda _: None) if arguments.quiet else say
     done = await export.export(
-        arguments.out, arguments.to, arguments.recipe, call.options, on_directory=announce
+        arguments.out,
+        arguments.to,
+        arguments.recipe,
+        call.options,
+        stills=arguments.frames or STILLS,
+        on_directory=announce,
     )
     if not arguments.quiet:
-        say(f"{done.words}\n{RECIPES[done.recipe].use}")
+        say(f"{done.words}\n{LAYOUTS[done.recipe].use}")
     return ExitCode.DONE
 
 

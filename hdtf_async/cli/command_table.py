@@ -14,11 +14,12 @@ from hdtf_async.cli.parser import (
     add_recipe,
     anywhere,
     days,
+    frames,
 )
 from hdtf_async.commands import constants
 from hdtf_async.core.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options
 from hdtf_async.core.printing import Printing
-from hdtf_async.core.recipes import RECIPES
+from hdtf_async.core.recipes import LAYOUTS, STILLS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -100,7 +101,13 @@ def _report_options(parser: Parser) -> None:
 
 def _export_options(parser: Parser) -> None:
     parser.add_argument(
-        "--recipe", metavar="NAME", choices=RECIPES, required=True, help=f"one of {', '.join(RECIPES)}"
+        "--recipe", metavar="NAME", choices=LAYOUTS, required=True, help=f"one of {', '.join(LAYOUTS)}"
+    )
+    parser.add_argument(
+        "--frames",
+        metavar="N",
+        type=frames,
+        help=f"stills of each clip, for frames ({STILLS})",
     )
     _add_out_of_a_run(parser)
     parser.add_argument("--to", metavar="DIR2", type=Path, required=True, help="export directory (required)")
@@ -201,7 +208,8 @@ COMMANDS = (
         example="export --help",
         line="layouts for MuseTalk, Hallo, ...",
         description="Export the clips of DIR to DIR2 in the directory layout that a code base expects: hard"
-        " links (or copies), lists and frames. Never overwrites or removes files that it did not create.",
+        " links (or copies), lists and frames; or as WebDataset shards, tables or still frames. Never"
+        " overwrites or removes files that it did not create.",
         usage="--recipe NAME --out DIR --to DIR2 [options]",
         options=_export_options,
         run=actions.run_export,
@@ -247,7 +255,7 @@ MAIN = Command(
     line="",
     description="\n".join(
         [
-            "Download HDTF videos and cut them into talking-head clips.",
+            "Build talking-head datasets (HDTF, others, own lists) from YouTube videos.",
             "",
             *(f"  hdtf-async {example:<35} {line}" for example, line in _EXAMPLES),
             *(f"  hdtf-async {command.example:<20} {command.line}" for command in COMMANDS),

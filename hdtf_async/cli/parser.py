@@ -39,6 +39,8 @@ _WIDE = 25
 """Columns for an option and its metavar, before its help."""
 _FEW = 5
 """Maximum number of choices that are listed in the help."""
+MOST_STILLS = 1000
+"""Maximum number of still frames of each clip."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -151,6 +153,14 @@ def days(text: str) -> timedelta:
     raise argparse.ArgumentTypeError(f"--fresh: expected days from 0 to 36500, such as 7 (got {shown(text)})")
 
 
+def frames(text: str) -> int:
+    """Read a number of still frames."""
+    if text.isdecimal() and text.isascii() and 1 <= int(text[:5]) <= MOST_STILLS:
+        return int(text[:5])
+    message = f"--frames: expected an integer from 1 to {MOST_STILLS}, such as 20 (got {shown(text)})"
+    raise argparse.ArgumentTypeError(message)
+
+
 def add(
     parser: Parser,
     what: type[Options | Printing],
@@ -243,7 +253,8 @@ def add_recipe(parser: Parser) -> None:
 
 def preset(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the options of the recipe, if one was given."""
-    return RECIPES[arguments.recipe].preset if getattr(arguments, "recipe", None) else {}
+    recipe = RECIPES.get(getattr(arguments, "recipe", None) or "")
+    return {} if recipe is None else recipe.preset
 
 
 def origins(arguments: argparse.Namespace) -> dict[str, str]:

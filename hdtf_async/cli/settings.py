@@ -121,7 +121,8 @@ def _value(key: str, value: object, origin: str, base: Path | None) -> object:
     if base is not None and flag.is_switch and not isinstance(value, bool):  # TOML has booleans
         raise OptionsError(f"{origin}: expected {flag.kind.expected} (got {shown(value)})")
     try:
-        return flag.read(_placed(value, base) if flag.kind.is_path and base is not None else value)
+        is_path = flag.kind.is_path and not (isinstance(value, str) and flag.kind.is_word(value))
+        return flag.read(_placed(value, base) if is_path and base is not None else value)
     except OptionsError as error:
         raise OptionsError(f"{origin}: {error}") from None
 

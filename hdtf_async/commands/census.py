@@ -135,7 +135,7 @@ async def _take(
     begun = anyio.current_time()
     read = await run_sync(read_tables, options)
     async with open_directory(out) as directory:
-        videos = await run_sync(plan.chosen, read.videos, options)
+        videos = await run_sync(plan.chosen, plan.listed_videos(read, options), options)
         works = await run_sync(_unanswered, videos, directory.known.asked, datetime.now(UTC) - fresh)
         run = RunContext(options, directory, Lanes.of(options), events, finish=finish)
         events.emit(

@@ -24,7 +24,7 @@ from hdtf_async.core import os_errors, preflight
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop
 from hdtf_async.core.preflight import CheckResult, Status
-from hdtf_async.dataset import plan, reading
+from hdtf_async.dataset import name_checks, plan, reading
 from hdtf_async.lanes import user_videos
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face import finder, model_file
@@ -214,8 +214,7 @@ async def _own_files(options: Options, out: Path | None) -> list[CheckResult]:
 
 def _remaining(options: Options, out: Path | None) -> tuple[tuple[VideoJob, ...], JournalIndex]:
     """Return the remaining videos, and the index of the directory."""
-    read = reading.read(options)
-    plan.require_known(read, options)
+    read = name_checks.checked(reading.read(options), options)
     index = JournalIndex(Path()) if out is None else read_known(out)
     return plan.make(read, options, there=index.all_there(), failed=index.failures).work, index
 

@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.commands import export_shards, export_tables
 from hdtf_async.core import descriptors
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import BusyError, FormError, OptionsError, StoreError, unwrap_exception_group
 from hdtf_async.core.job import require_asyncio
 from hdtf_async.core.jsonlines import line, records
 from hdtf_async.core.options import Options
-from hdtf_async.core.recipes import RECIPES, How
-from hdtf_async.core.splits import Split
+from hdtf_async.core.recipes import FORMATS, LAYOUTS, STILLS, How
+from hdtf_async.core.splits import NameList, Split
 from hdtf_async.core.text import printable, shown
-from hdtf_async.dataset import reading
+from hdtf_async.dataset import name_checks, reading
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.media import stills
 from hdtf_async.media.ffmpeg import find_ffmpeg
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from hdtf_async.process.guard import Guard
 
 MANIFEST = "_export.jsonl"
+OF_ALL_CLIPS = {"webdataset": export_shards.items, "tables": export_tables.items}
+"""Recipes whose files contain several clips, and what returns these files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +82,24 @@ async def export(  # noqa: PLR0913 - the options of the command
     recipe: str,
     options: Options | None = None,
     *,
+    stills: int = STILLS,
     lanes: Lanes | None = None,
     on_directory: Callable[[str], None] = lambda _: None,
 ) -> Exported:
     """Export the clips of the directory `out` to `to`, in the layout of a recipe.
 
-    The recipes are ``musetalk``, ``hallo``, ``latentsync``, ``wav2lip`` and ``real3dportrait``. Only the
-    options in `constants.USED_BY_EXPORT` are used; without a split, that of `out` is used, otherwise the
-    default. `on_directory` is called with each directory of frames that was created.
+    The recipes are those of code bases (see `core.recipes`), and ``frames``, ``webdataset`` and ``tables``.
+    Only the options in `constants.USED_BY_EXPORT` are used; without a split, that of `out` is used, otherwise
+    the default. `stills` is the number of frames of each clip, for ``frames``. `on_directory` is called with
+    each directory of frames that was created.
 
     Raises `FormError` if the settings of the clips do not fit the recipe, `StoreError` if another file is in
     the way, `TableError`, `OptionsError`, and `Failure` for a local error.
     """
     require_asyncio()
-    if recipe not in RECIPES:
-        raise OptionsError(f"--recipe: expected {', '.join(RECIPES)} (got {shown(recipe)})")
-    layout, options = RECIPES[recipe], options or Options()
+    if recipe not in LAYOUTS:
+        raise OptionsError(f"--recipe: expected {', '.join(LAYOUTS)} (got {shown(recipe)})")
+    layout, options = LAYOUTS[recipe], options or Options()
     out, to = await run_sync(_absolute, local_directory(out), local_directory(to))
     index = await run_sync(directory.read_known, out)
     existing = sorted(index.all_there().items())
@@ -103,7 +108,11 @@ async def export(  # noqa: PLR0913 - the options of the command
     if to.is_relative_to(out):
         raise StoreError(f"{to} is inside {out}: choose another --to")
     stems = await run_sync(_divided, index, clips, options)
-    expected = {place: item for stem, clip in clips.items() for place, item in layout.items(stem, clip)}
+    expected = {
+        place: item for stem, clip in clips.items() for place, item in layout.items(stem, clip, stills)
+    }
+    if recipe in OF_ALL_CLIPS:
+        expected |= await run_sync(OF_ALL_CLIPS[recipe], clips, stems)
     lists = layout.lists_of(stems, str(to))
     async with _opened(to, recipe) as tree:
         with os_errors_as_failures(to):
@@ -132,7 +141,7 @@ def _is_name(stem: str) -> bool:
 
 def _require_settings(name: str, recipe: Recipe, clips: Mapping[str, ClipRecord], out: Path) -> None:
     """Raise `FormError` unless there are clips, all with the settings that a recipe requires."""
-    remedy = f"python -m hdtf_async --out {out} --recipe {name}"
+    remedy = f"python -m hdtf_async --out {out}" + ("" if name in FORMATS else f" --recipe {name}")
     if not clips:
         raise FormError(f"{out} contains no clips; to create them: {remedy}")
     wrong = {stem: flaws for stem, clip in clips.items() if (flaws := [*recipe.flaws(clip)])}
@@ -149,6 +158,11 @@ def _divided(index: JournalIndex, clips: Mapping[str, ClipRecord], options: Opti
     if index.split is not None:
         split = replace(split, same=index.split.same)
     read = reading.read(options)
+    if isinstance(options.split, NameList):
+        recorded = {*clips, *index.failures, *(clip.whole_stem for clip in clips.values())}
+        recorded |= {clip.youtube_id or "" for clip in clips.values()}
+        recorded |= {f"{record.get('youtube_id')}" for record in index.failures.values()}
+        name_checks.require_listed("--split", options.split, recorded | name_checks.names_of(read))
     if read.source is None:
         split = split.knowing(read.videos)
     return split.lists({stem: clip.member for stem, clip in clips.items()})
@@ -168,7 +182,7 @@ class _Making:
         """Create the missing files."""
         folders = []
         for place, item in left.items():
-            if item.how is How.FRAMES:
+            if item.how in {How.FRAMES, How.STILLS}:
                 folders.append((place, item))
                 continue
             with os_errors_as_failures(self.tree.to / place):
@@ -259,7 +273,9 @@ class _Tree:
     def put(self, place: str, item: Item, out: Path) -> None:
         """Link or copy one file."""
         with self._made(place, item.sha256) as new:
-            if item.how is How.LINK:
+            if item.write is not None:
+                item.write(out, new)
+            elif item.how is How.LINK:
                 atomic.link(out / item.source, new)
             else:
                 atomic.copy(out / item.source, new)
@@ -268,7 +284,8 @@ class _Tree:
         """Create one directory of frames, including its audio."""
         with os_errors_as_failures(self.to / place), self._made(place, item.sha256) as new:
             await anyio.Path(new).mkdir()
-            await stills.write(tool, out / item.source, new, frames=item.frames, guard=guard)
+            clip = out / item.source
+            await stills.write(tool, clip, new, frames=item.frames, only=item.only, guard=guard)
             for name, source in item.beside.items():
                 await run_sync(atomic.copy, out / source, new / name)
 

@@ -21,7 +21,7 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.exceptions import unwrap_exception_group
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.preflight import CheckResult, Status
-from hdtf_async.dataset import plan, reading
+from hdtf_async.dataset import name_checks, plan, reading
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.process.guard import guarding
 from hdtf_async.process.meter import Cost, Meter, measuring
@@ -178,10 +178,9 @@ async def examine(
 
 def _videos(options: Options) -> dict[str, str]:
     """Return the YouTube ids that may be queried, each with the name of its first row."""
-    read = reading.read(options)
-    plan.require_known(read, options)
+    read = name_checks.checked(reading.read(options), options)
     names: dict[str, str] = {}
-    for video in plan.chosen(read.videos, options):
+    for video in plan.chosen(plan.listed_videos(read, options), options):
         names.setdefault(video.youtube_id, video.stem)
     return dict(list(names.items())[:_MOST])
 

@@ -270,7 +270,14 @@ class ClipRecord:
             self.youtube_id, self.youtube_id.removeprefix("id"),
         }  # fmt: skip
         side = self.split if self.split in SIDES else None
-        return Member(f"{self.name}", self.speaker or (self.youtube_id if of_list else None), side)
+        speaker = self.speaker or (self.youtube_id if of_list else None)
+        return Member(f"{self.name}", speaker, side, self.youtube_id or "", self.whole_stem)
+
+    @property
+    def whole_stem(self) -> str:
+        """Stem of the clip without the number of its segment."""
+        piece = "" if self.segment is None else f"_s{self.segment:03d}"
+        return f"{self.file_name}".removesuffix(".mp4").removesuffix(piece)
 
     def to_json(self) -> Record:
         """Return all columns, as they are written."""

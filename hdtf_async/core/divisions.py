@@ -41,12 +41,15 @@ class Request:
     limit: int | None
     clips: int
     """Clips in all shards."""
+    only: str = ""
+    """Hash of the names of the selected clips; empty for all."""
 
     def covers(self, other: Request) -> bool:
         """Whether this request includes all clips of the other one, whose tables may differ."""
-        same = (self.subsets, self.videos) == (other.subsets, other.videos)
+        same = (self.subsets, self.videos, self.only) == (other.subsets, other.videos, other.only)
         return (
-            _contains(self.subsets, other.subsets)
+            self.only in {"", other.only}
+            and _contains(self.subsets, other.subsets)
             and _contains(self.videos, other.videos)
             and (self.limit is None or (same and other.limit is not None and other.limit <= self.limit))
         )
@@ -99,7 +102,12 @@ def requested(tables: Tables, options: Options, clips: int) -> Request:
         videos=tuple(sorted(options.videos)),
         limit=options.limit,
         clips=clips,
+        only="" if options.only is None else _digest(sorted(options.only.sides)),
     )
+
+
+def _digest(names: list[str]) -> str:
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:32]
 
 
 def record_of(request: Request, clips: int, *, ended: bool) -> dict[str, Any]:
@@ -113,6 +121,7 @@ def record_of(request: Request, clips: int, *, ended: bool) -> dict[str, Any]:
         "videos": list(request.videos),
         "limit": request.limit,
         "wanted": request.digest,
+        **({"only": request.only} if request.only else {}),
     }
 
 
@@ -130,7 +139,8 @@ def part_of(record: Mapping[str, Any], shard: Shard, time: str) -> Part | None:
             "wanted": str(digest),
         }:
             names = tuple(map(str, subsets)), tuple(map(str, videos))
-            return Part(shard, Request(digest, *names, limit, of_clips), clips, time, ended)
+            request = Request(digest, *names, limit, of_clips, f"{record.get('only') or ''}")
+            return Part(shard, request, clips, time, ended)
     return None
 
 

@@ -153,6 +153,20 @@ class Clip:
         """The crop window of a list of clips, if it has one."""
         return None if self.annotation is None else self.annotation.region
 
+    def shortened(self, first: float | None, middle: float | None) -> Clip:
+        """Return this clip with only its first or its middle seconds; a shorter clip is kept whole."""
+        seconds = first if middle is None else middle
+        if seconds is None:
+            return self
+        start, end = Fraction(str(self.interval.start)), Fraction(str(self.interval.end))
+        length = Fraction(str(seconds))
+        left = end - start - length
+        if left <= 0:
+            return self
+        if middle is not None:
+            start += left / 2
+        return replace(self, interval=Interval(float(start), float(start + length), self.interval.rate))
+
     def divided(self, seconds: float | None) -> tuple[Clip, ...]:
         """Return the segments of `seconds` seconds into which this clip is split.
 
@@ -253,7 +267,7 @@ class PaceScope(StrEnum):
     """All of them share one."""
 
 
-UNRECORDED = {"fit": Fit.KEEP.value}
+UNRECORDED: dict[str, object] = {"fit": Fit.KEEP.value, "first": None, "middle": None}
 """Output settings that are not recorded with this value: directories of older versions stay valid."""
 
 
@@ -268,6 +282,10 @@ class OutputSettings:
     fit: Fit = Fit.KEEP
     fps: Fraction | None = None
     """Frames per second; None for unchanged."""
+    first: float | None = None
+    """Seconds to which clips are shortened, from their start; None for whole clips."""
+    middle: float | None = None
+    """The same, around their middle."""
     segment: float | None = None
     """Seconds of the segments into which clips are split; None for whole clips."""
     audio: Audio = Audio.NONE
@@ -299,10 +317,11 @@ class OutputSettings:
 
     def to_json(self) -> dict[str, str | float | None]:
         """Return the settings as JSON values, without those of face detection if it is not used."""
+        durations = {"first": self.first, "middle": self.middle, "segment": self.segment}
         values = asdict(self) | {
             "fps": None if self.fps is None else str(self.fps),
             # 2 and 2.0 are the same duration, but different texts.
-            "segment": None if self.segment is None else float(self.segment),
+            **{name: None if value is None else float(value) for name, value in durations.items()},
         }
         del values["hdr"]
         finds_faces = self.crop is Crop.FACE

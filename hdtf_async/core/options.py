@@ -33,7 +33,7 @@ from hdtf_async.core.model import (
 from hdtf_async.core.option_fields import Accepts, normalise, option
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.shards import Shard
-from hdtf_async.core.splits import SEED, SHARES, Split
+from hdtf_async.core.splits import SEED, SHARES, NameList, Split
 from hdtf_async.core.system import usable_cpus
 from hdtf_async.core.text import shown
 
@@ -118,6 +118,10 @@ class Options:
     limit: Accepts[int | str | None, int | None] = option(
         "--limit", default=None, group=WHICH, metavar="N", unset="all",
         kind=validators.whole("a positive integer, such as 5", 1), help="only the first N videos",
+    )  # fmt: skip
+    only: Accepts[str | PathLike[str] | Iterable[str] | NameList | None, NameList | None] = option(
+        "--only", default=None, group=WHICH, metavar="FILE", kind=validators.ONLY,
+        help="only the clips on this list", unset="all",
     )  # fmt: skip
     corrections: Accepts[Corrections | str, Corrections] = option(
         "--corrections", default=Corrections.VERIFIED, group=WHICH, kind=validators.choice(Corrections),
@@ -220,6 +224,14 @@ class Options:
         "--fps", default=None, group=ENCODE, metavar="RATE", kind=validators.RATE,
         help="frame rate, such as 25 or 30000/1001", unset="unchanged",
     )  # fmt: skip
+    first: Accepts[float | str | None, float | None] = option(
+        "--first", default=None, group=ENCODE, metavar="SECONDS", kind=validators.CUT,
+        help="shorten each clip to its first seconds", unset="off",
+    )  # fmt: skip
+    middle: Accepts[float | str | None, float | None] = option(
+        "--middle", default=None, group=ENCODE, metavar="SECONDS", kind=validators.CUT,
+        help="shorten each clip to its middle seconds", unset="off",
+    )  # fmt: skip
     segment: Accepts[float | str | None, float | None] = option(
         "--segment", default=None, group=ENCODE, metavar="SECONDS",
         kind=validators.number("seconds from 1 to 3600, such as 10", 1, 3600),
@@ -285,10 +297,12 @@ class Options:
         "--pace-scope", default=PaceScope.WORKER, group=COPIES, kind=validators.choice(PaceScope),
         help="worker: each worker has its own public IP; cluster: all share one",
     )  # fmt: skip
-    split: Accepts[str | bool | Sequence[int] | None, tuple[int, int, int] | None] = option(
+    split: Accepts[
+        str | bool | PathLike[str] | Sequence[int] | NameList | None, tuple[int, int, int] | NameList | None
+    ] = option(
         "--split", default=None, group=DISK, metavar="90/5/5", kind=validators.SPLIT, bare=SHARES,
         unset="off",
-        help="write speaker-disjoint train/val/test lists",
+        help="train/val/test lists: speaker-disjoint ratios, or given ones: directory, test file, musetalk",
     )  # fmt: skip
     split_seed: Accepts[int | str, int] = option(
         "--split-seed", default=SEED, group=DISK, metavar="N",
@@ -316,6 +330,8 @@ class Options:
             raise OptionsError("--clips: omit --source and --dataset, which name another list")
         if self.fit is not Fit.KEEP and self.size is None:
             raise OptionsError(f"--fit {self.fit}: requires --size, such as --size 512")
+        if self.first is not None and self.middle is not None:
+            raise OptionsError("--first, --middle: expected one of them, which are different parts of a clip")
         if not self.resolution:  # it was not given
             best = self.crop is Crop.FACE
             object.__setattr__(self, "resolution", Resolution.BEST if best else Resolution.REFERENCE)
@@ -359,7 +375,8 @@ class Options:
         """The output settings of clips with these options."""
         return OutputSettings(
             crop=self.crop, resolution=str(self.resolution), size=self.size, fit=self.fit, fps=self.fps,
-            segment=self.segment, audio=self.audio, deinterlace=self.deinterlace, hdr=self.hdr,
+            first=self.first, middle=self.middle, segment=self.segment,
+            audio=self.audio, deinterlace=self.deinterlace, hdr=self.hdr,
             codec=self.codec, crf=self.crf, preset=self.preset, face_rate=self.face_rate,
             face_margin=self.face_margin, face_fallback=self.face_fallback,
         )  # fmt: skip
@@ -372,6 +389,8 @@ class Options:
     @property
     def divided(self) -> Split | None:
         """How the clips are split, if requested."""
+        if isinstance(self.split, NameList):
+            return Split(given=self.split.sides, rest=self.split.rest)
         return None if self.split is None else Split(self.split, self.split_seed)
 
     @property

@@ -18,9 +18,9 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
 
-from hdtf_async.core import os_errors, ytdlp_args
+from hdtf_async.core import name_lists, os_errors, ytdlp_args
 from hdtf_async.core.shards import Shard
-from hdtf_async.core.splits import SHARES, shares_of
+from hdtf_async.core.splits import MOST_RECORDED, SHARES, NameList, shares_of
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -44,6 +44,8 @@ class Kind(Generic[T]):
     """The accepted values, if these are a list of words."""
     is_path: bool = False
     """Whether it is a path, which may be relative."""
+    is_word: Callable[[str], bool] = lambda _text: False
+    """Whether a text is no path, although others are."""
 
 
 def _refuse(_value: object) -> NoReturn:
@@ -91,6 +93,7 @@ def number(expected: str, least: float, most: float) -> Kind[float]:
     return Kind(expected, read, write="{:g}".format)
 
 
+CUT = number("seconds from 0.1 to 86400, such as 10", 0.1, 86400)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 
 
@@ -179,14 +182,10 @@ def names(expected: str) -> Kind[tuple[str, ...]]:
     return many(expected, _name)
 
 
-_LONGEST_PATH = 4096
-"""Maximum characters of a path on Linux."""
-
-
 def _path(value: object) -> Path:
     named = os.fspath(value) if isinstance(value, os.PathLike) else value
     found = _name(named)
-    if len(found) >= _LONGEST_PATH:
+    if len(found) >= name_lists.LONGEST_PATH:
         _refuse(value)
     try:
         return Path(found).absolute()  # the host program may change its working directory
@@ -292,9 +291,35 @@ def _shard(value: object) -> Shard:
 SHARD = Kind("I/N with 0 <= I < N, such as 0/4 for the first of four shards", _shard)
 
 
-def _split(value: object) -> tuple[int, int, int]:
+def _name_list(value: object) -> NameList:
+    try:
+        return name_lists.of(value)
+    except name_lists.NameListError as error:
+        raise RefusedError(str(error)) from None
+
+
+def _is_published(text: str) -> bool:
+    return text in name_lists.published()
+
+
+ONLY = Kind(
+    f"a file of clip names or YouTube ids, or {' or '.join(name_lists.published())}",
+    _name_list,
+    is_path=True,
+    is_word=_is_published,
+)
+_SHARES = re.compile(r"\s*-?\d*\s*(/\s*-?\d*\s*)*")
+"""Matches valid and invalid ratios, which are not the path of a list."""
+
+
+def _split(value: object) -> tuple[int, int, int] | NameList:
     if value is True:
         return SHARES
+    if isinstance(value, NameList | os.PathLike) or (isinstance(value, str) and not _SHARES.fullmatch(value)):
+        listed = _name_list(value)
+        if not listed.is_recordable:
+            raise RefusedError(f"{listed}: cannot record lists of more than {MOST_RECORDED >> 20} MiB")
+        return listed
     parts = shares_of(value) if isinstance(value, str) else value
     if not isinstance(parts, tuple | list):
         _refuse(value)
@@ -303,9 +328,12 @@ def _split(value: object) -> tuple[int, int, int]:
 
 
 SPLIT = Kind(
-    "percentages of training, validation and test that add up to 100, such as 90/5/5",
+    "percentages of training, validation and test that add up to 100, such as 90/5/5, or lists of clips:"
+    f" {', '.join(name_lists.published())}, a file, or a directory",
     _split,
-    write=lambda shares: "/".join(map(str, shares)),
+    write=lambda split: f"{split}" if isinstance(split, NameList) else "/".join(map(str, split)),
+    is_path=True,
+    is_word=lambda text: _is_published(text) or _SHARES.fullmatch(text) is not None,
 )
 
 

@@ -199,19 +199,35 @@ def chosen(videos: Iterable[Video], options: Options) -> list[Video]:
     return found if options.limit is None else found[: options.limit]
 
 
+def listed(tables: Tables, options: Options) -> Iterable[Clip]:
+    """Return the clips on the list of ``--only``; without it, all."""
+    if options.only is None:
+        return tables.clips
+    names = options.only.sides
+    return [clip for clip in steps(tables.clips) if clip.stem in names or clip.video.youtube_id in names]
+
+
+def listed_videos(tables: Tables, options: Options) -> Iterable[Video]:
+    """Return the videos with clips on the list of ``--only``; without it, all, in table order."""
+    if options.only is None:
+        return tables.videos
+    return dict.fromkeys(clip.video for clip in listed(tables, options))
+
+
 def select(tables: Tables, options: Options) -> tuple[Clip, ...]:
     """Return the selected clips, in table order, split into segments if requested."""
+    among = listed(tables, options)
     # Only videos with clips count, so that --limit 5 does not select none.
-    videos = set(chosen(dict.fromkeys(clip.video for clip in steps(tables.clips)), options))
+    videos = set(chosen(dict.fromkeys(clip.video for clip in steps(among)), options))
     if options.shard is not None:
         videos = {video for video in steps(videos) if options.shard.owns(video.youtube_id)}
-    clips = (clip for clip in steps(tables.clips) if clip.video in videos)
+    clips = (clip.shortened(options.first, options.middle) for clip in steps(among) if clip.video in videos)
     return tuple(piece for clip in clips for piece in clip.divided(options.segment))
 
 
 def others(tables: Tables, options: Options) -> set[str]:
     """Return the stems of the clips outside the selection."""
-    whole = replace(options, subsets=(), videos=(), limit=None)
+    whole = replace(options, subsets=(), videos=(), limit=None, only=None)
     if options == whole:
         return set()
     chosen = {clip.stem for clip in steps(select(tables, options))}

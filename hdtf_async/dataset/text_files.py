@@ -38,7 +38,10 @@ def lines(
     Raises `TableError`, with `file` as the name, if it is no regular file, cannot be read, is not UTF-8, or
     exceeds the limits (in characters).
     """
-    if not stat.S_ISREG(mode_of(path, file) or 0):
+    mode = mode_of(path, file)
+    if mode is None:
+        raise TableError(file, 0, "no such file; check the path")
+    if not stat.S_ISREG(mode):
         raise TableError(file, 0, "not a regular file; replace it by the table")
     line = length = 0
     try:

@@ -170,8 +170,8 @@ class JournalIndex:
             case {"type": "asked", "youtube_id": str(youtube_id), "time": str()} if _is_answer(record):
                 self.asked[youtube_id] = record
                 self._take_availability(record)
-            case {"type": "split", "shares": [int(), int(), int()], "seed": int(), "same": dict()}:
-                self.split = Split(tuple(record["shares"]), record["seed"], record["same"])
+            case {"type": "split"}:
+                self.split = Split.from_json(record) or self.split
             case {"type": "refused", "rows": list(rows)}:
                 self.refused = [row for row in rows if isinstance(row, dict)]
             case {"type": "run"}:

@@ -16,13 +16,14 @@ from hdtf_async.core.failures import Reason
 from hdtf_async.core.shards import absent_message
 from hdtf_async.core.tally import Outcome
 from hdtf_async.core.text import count
-from hdtf_async.report import charts, history
+from hdtf_async.report import charts, given_lists, history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from hdtf_async.core.clip_record import ClipRecord
     from hdtf_async.core.shards import Shard
+    from hdtf_async.core.splits import Split
 
 Record = dict[str, Any]
 T = TypeVar("T")
@@ -60,6 +61,8 @@ class ReportData:
     """The failure of each missing clip."""
     refused: list[Record] = field(default_factory=list)
     """Skipped rows of the tables."""
+    split: Split | None = None
+    """How the clips are split, if that was ever requested."""
     absent: tuple[Shard, ...] = ()
     """Shards that have not started, though others of the same run have."""
     fetched: int = 0
@@ -101,6 +104,7 @@ def of(found: ReportData) -> Record:
         "missing": [_missing(record) for record in spread(found.missing, MOST_MISSING)],
         "unshown": len(lines) + len(found.missing) - len(sample) - min(len(found.missing), MOST_MISSING),
         "reasons": _reasons([*found.missing, *map(_row, found.refused)]),
+        "lists": given_lists.compared(found.split, found.clips, found.missing),
         "subsets": sorted({f"{subset}" for subset in _both("subset", found)} - {""}),
         "by_subset": _by_subset(found),
         "speakers": sorted({speaker(name) for name in _both("name", found)})[:MOST_SPEAKERS],
@@ -222,6 +226,11 @@ def methods(found: ReportData) -> str:
         f"scaled to {made_with['size']} pixels on its shorter side" if made_with.get("size") else "",
         _rate(made_with, lines),
         _coding(made_with),
+        *(
+            f"shortened to its {part} {made_with[part]:g} s"
+            for part in ("first", "middle")
+            if isinstance(made_with.get(part), float)
+        ),
         f"split into segments of {made_with['segment']} s" if made_with.get("segment") else "",
     ]
     sentences = [
@@ -236,6 +245,8 @@ def methods(found: ReportData) -> str:
     if lost:
         reasons = ", ".join(f"{several} {reason}" for reason, several in lost.most_common())
         sentences.append(f"{lost.total()} clips were unavailable ({reasons}).")
+    lists = given_lists.compared(found.split, found.clips, found.missing)
+    sentences += [each.sentence for each in lists]
     return " ".join(sentences)
 
 

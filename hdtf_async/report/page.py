@@ -99,6 +99,7 @@ def find(out: Path) -> ReportData:
         clips=clips,
         missing=[failed[stem] for stem in sorted(failed)],
         refused=index.refused,
+        split=index.split,
         absent=manifests.outstanding_in(out).absent,
         fetched=sum(sizes.values()),
         runs=sorted(runs, key=lambda run: run.begun),

@@ -11,6 +11,7 @@ import anyio
 from hdtf_async.core.events import RunEnded
 from hdtf_async.core.failures import Action, ExitCode, Failure, Reason, exit_code
 from hdtf_async.core.shards import absent_message
+from hdtf_async.core.splits import SHARED
 from hdtf_async.core.tally import Tally
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class Report:
     """Path of `report.html`; None if it was not written."""
     tally: Tally = field(default_factory=Tally, repr=False)
     """The counts of this run's events."""
+
+    @property
+    def warnings_of_lists(self) -> list[str]:
+        """Who is on several of the lists of ``--split``, one sentence for each speaker."""
+        return [found.words for found in self.findings if found.code == SHARED]
 
     @property
     def done(self) -> list[str]:

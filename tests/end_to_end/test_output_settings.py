@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from shared import QUICK, copy_raws, lines
 
 import hdtf_async
-from hdtf_async import ExitCode, demo
+from hdtf_async import ExitCode, FormError, demo
 from hdtf_async.core.model import Audio, Box, Clip, Codec, Deinterlace, Interval, Video
 
 if TYPE_CHECKING:
@@ -124,6 +124,25 @@ async def test_clips_are_divided_into_pieces(finished: Finished, tmp_path: Path)
     )
     assert sum(line["frames"] for line in pieces) == whole["frames"]
     assert (await hdtf_async.download(out, options)).there == report.asked
+
+
+@pytest.mark.parametrize(("part", "start"), [("first", 7), ("middle", 9)])
+async def test_clips_are_shortened(finished: Finished, tmp_path: Path, part: str, start: float) -> None:
+    """The frames are those of the source in this part of the interval; another run finds the clips."""
+    out = tmp_path / "clips"
+    copy_raws(finished, out, "RD_Radio1")
+    options = replace(
+        finished.options, videos=("Radio1",), yt_dlp_args=("--never-asked",), **QUICK | {part: 2}
+    )
+    report = await hdtf_async.download(out, options)
+    assert report.exit_code == ExitCode.DONE
+    line = next(line for line in lines(out / "metadata.jsonl") if line["index"] == 1)
+    assert (line["file_name"], line["start"], line["end"]) == ("RD_Radio1_001.mp4", start, start + 2)
+    raw = media.Decoded(out / "_videos_raw" / "RD_Radio1.mp4").within(start, start + 2)
+    assert line["frames"] == len(raw) == len(media.Decoded(out / "RD_Radio1_001.mp4").frames)
+    assert (await hdtf_async.download(out, options)).there == report.asked
+    with pytest.raises(FormError, match=f"{part} "):
+        await hdtf_async.download(out, replace(options, **{part: 3}))  # type: ignore[arg-type]
 
 
 async def test_a_lossless_clip_has_every_sample_of_its_source(finished: Finished, tmp_path: Path) -> None:

@@ -218,30 +218,39 @@ def columns_table() -> str:
 
 def recipes_table() -> str:
     """Return the table of recipes."""
-    from hdtf_async.core.recipes import RECIPES  # noqa: PLC0415
+    from hdtf_async.core.recipes import FORMATS, RECIPES  # noqa: PLC0415
 
-    rows = ["| recipe | options | how to use the export |", "|---|---|---|"]
+    rows = ["| recipe | options | how to use the export | read at |", "|---|---|---|---|"]
     for name, recipe in RECIPES.items():
         preset = " ".join(f"--{key} {value}" for key, value in recipe.preset.items() if value is not None)
-        rows.append(f"| `{name}` | `{preset}` | {recipe.use} |")
+        repository, _, commit = recipe.commit.partition("@")
+        link = f"[`{commit[:7]}`](https://github.com/{repository}/tree/{commit})"
+        rows.append(f"| `{name}` | `{preset}` | {recipe.use} | {link} |")
+    rows += [f"| `{name}` | any | {recipe.use} | |" for name, recipe in FORMATS.items()]
     return "\n".join(rows)
 
 
 def trees() -> str:
     """Return the trees of all recipes for three clips of the demo, one below the other."""
-    from hdtf_async.commands.export import MANIFEST  # noqa: PLC0415
+    from hdtf_async.commands.export import MANIFEST, OF_ALL_CLIPS  # noqa: PLC0415
     from hdtf_async.core.clip_record import ClipRecord  # noqa: PLC0415
-    from hdtf_async.core.recipes import RECIPES, How  # noqa: PLC0415
+    from hdtf_async.core.recipes import LAYOUTS, How  # noqa: PLC0415
 
     trees_of = []
-    for name, recipe in RECIPES.items():
-        sides: dict[str, list[str]] = {side: [] for side in EXPORTED.values()}
+    clips = {stem: ClipRecord({"frames": FRAMES[stem]}) for stem in EXPORTED}
+    for name, recipe in LAYOUTS.items():
+        sides = {side: [stem] for stem, side in EXPORTED.items()}
         places = [MANIFEST, *recipe.lists_of(sides, "")]
-        for stem in EXPORTED:
-            for place, item in recipe.items(stem, ClipRecord({"frames": FRAMES[stem]})):
+        for stem, clip in clips.items():
+            for place, item in recipe.items(stem, clip):
                 frames = [f"{place}/{number}.jpg" for number in range(item.frames)]
                 beside = [f"{place}/{other}" for other in item.beside]
-                places += [*frames, *beside] if item.how is How.FRAMES else [place]
+                stills = [f"{place}/{number:06d}.png" for number in item.only]
+                places += [*frames, *beside] if item.how is How.FRAMES else stills or [place]
+        if name in OF_ALL_CLIPS:
+            places += OF_ALL_CLIPS[name](clips, sides)
+        if name == "tables":  # whether pyarrow is installed or not
+            places = sorted({*places, "metadata.parquet"})
         trees_of.append("\n".join([f"{name}/", *tree(places)]))
     return "```\n" + "\n\n".join(trees_of) + "\n```"
 
@@ -253,7 +262,10 @@ def tree(places: Iterable[str], before: str = "") -> Iterator[str]:
         first, _, rest = place.partition("/")
         below.setdefault(first, []).extend([rest] if rest else [])
     numbers = sorted(int(name.removesuffix(".jpg")) for name in below if name.endswith(".jpg"))
-    shown = {name: inside for name, inside in below.items() if not name.endswith(".jpg")}
+    stills = [name for name in below if name.endswith(".png")]
+    shown = {name: inside for name, inside in below.items() if not name.endswith((".jpg", ".png"))}
+    if stills:
+        shown = {f"{stills[0]} ... {stills[-1]}": []} | shown
     if numbers:
         assert numbers == [*range(len(numbers))]
         shown = {f"0.jpg ... {numbers[-1]}.jpg": []} | shown

@@ -29,7 +29,7 @@ from hdtf_async.commands.export import MANIFEST, export
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import BusyError
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.recipes import RECIPES
+from hdtf_async.core.recipes import CAPTION, LAYOUTS, RECIPES, How
 from hdtf_async.core.splits import Split
 from hdtf_async.output.directory import read_known
 
@@ -86,7 +86,7 @@ def contents(to: Path) -> dict[str, tuple[bytes, int]]:
     return {place: ((to / place).read_bytes(), (to / place).stat().st_mtime_ns) for place in places(to)}
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if name != "tables"])
 async def test_the_layout_is_the_one_in_the_docs(formed: Formed, tmp_path: Path, name: str) -> None:
     """File by file, and a second export changes nothing."""
     to = tmp_path / name
@@ -120,15 +120,35 @@ async def test_musetalk_finds_clip_and_audio_in_one_directory(formed: Formed, tm
             assert (audio.getframerate(), audio.getnchannels(), audio.getsampwidth()) == (16000, 1, 2)
 
 
-async def test_hallo_may_overwrite_its_audio(formed: Formed, tmp_path: Path) -> None:
-    """Its first step does, under the same name, which must not change the WAV file of the clip."""
-    await export(formed.out, tmp_path, "hallo", formed.options)
+async def test_musetalk_may_overwrite_its_audio(formed: Formed, tmp_path: Path) -> None:
+    """Its preprocessing does, under the same name, which must not change the WAV file of the clip."""
+    await export(formed.out, tmp_path, "musetalk", formed.options)
     for stem in readme.EXPORTED:
-        audio, ours = tmp_path / "audios" / f"{stem}.wav", formed.out / f"{stem}.wav"
+        audio, ours = tmp_path / "video_audio_clip_root" / f"{stem}.wav", formed.out / f"{stem}.wav"
         assert audio.read_bytes() == ours.read_bytes()
         assert not audio.samefile(ours)
-        assert (tmp_path / "videos" / f"{stem}.mp4").samefile(formed.out / f"{stem}.mp4")
-    assert (tmp_path / "val.txt").read_text().split() == [STEMS["val"]]
+
+
+async def test_hallo_extracts_audio_from_its_clips(formed: Formed, tmp_path: Path) -> None:
+    """There are only clips and lists; its successors use the same layout, the last one with captions."""
+    for name in ("hallo", "hallo2", "hallo3"):
+        to = tmp_path / name
+        await export(formed.out, to, name, formed.options)
+        for side, stem in STEMS.items():
+            assert (to / "videos" / f"{stem}.mp4").samefile(formed.out / f"{stem}.mp4")
+            assert (to / f"{side}.txt").read_text().split() == [stem]
+        assert not (to / "audios").exists()
+    assert [path.read_text() for path in (to / "caption").iterdir()] == [CAPTION] * 3
+
+
+async def test_keysync_replaces_the_names_of_its_directories(formed: Formed, tmp_path: Path) -> None:
+    """The paths of its lists become those of the audio, as in its loader."""
+    await export(formed.out, tmp_path / "tree", "keysync", formed.options)
+    (line,) = (tmp_path / "tree" / "val.txt").read_text().splitlines()
+    assert Path(line).samefile(formed.out / f"{STEMS['val']}.mp4")
+    audio = tmp_path / "tree" / line.removeprefix(f"{tmp_path / 'tree'}/").replace("video_crop", "audio")
+    with wave.open(str(audio.with_suffix(".wav")), "rb") as file:
+        assert file.getframerate() == 16000
 
 
 async def test_latentsync_finds_its_clips_from_any_working_directory(
@@ -160,6 +180,64 @@ async def test_wav2lip_counts_frames_from_zero(formed: Formed, tmp_path: Path) -
         off = [fmean(map(abs, map(sub, frame, seen))) for frame in frames]
         assert off.index(min(off)) == number
         assert min(off) < 2
+
+
+async def test_stills_are_evenly_spaced_frames_of_each_clip(finished: Finished, tmp_path: Path) -> None:
+    """Of clips with any settings; the number of a file is that of its frame; another number replaces all."""
+    options = replace(finished.options, encodes=2)
+    done = await export(finished.out, tmp_path, "frames", options, stills=4)
+    stem = "RD_Radio1_000"
+    folder, clip = tmp_path / "frames" / stem, Decoded(finished.out / f"{stem}.mp4")
+    number = len(clip.frames)
+    files = sorted(path.name for path in folder.iterdir())
+    assert files == [f"{(2 * place + 1) * number // 8:06d}.png" for place in range(4)]
+    assert done.items == {How.STILLS: sum(done.sides.values())}
+    frames = [brightness(frame) for frame in clip.frames]
+    for file in files:
+        with av.open(str(folder / file)) as image:
+            still = next(image.decode(video=0)).reformat(format="rgb24")
+        plane, step = bytes(still.planes[0]), still.planes[0].line_size
+        greens = [
+            plane[row * step + 1 : row * step + 3 * still.width : 24] for row in range(0, still.height, 8)
+        ]
+        seen = [value * 219 / 255 + 16 for row in greens for value in row]
+        off = [fmean(map(abs, map(sub, frame, seen))) for frame in frames]
+        assert off.index(min(off)) == int(file.removesuffix(".png"))
+    assert (await export(finished.out, tmp_path, "frames", options, stills=4)).new == 0
+    assert (await export(finished.out, tmp_path, "frames", options, stills=5)).new == sum(done.sides.values())
+    assert len(list(folder.iterdir())) == 5
+
+
+async def test_shards_are_only_written_again_if_their_clips_change(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """A damaged clip fails, and leaves no shard."""
+    out, to = tmp_path / "clips", tmp_path / "to"
+    shutil.copytree(finished.out, out)
+    first = await export(out, to, "webdataset", finished.options)
+    before = contents(to)
+    assert first.new == len(list(to.glob("*.tar"))) > 0
+    assert (await export(out, to, "webdataset", finished.options)).new == 0
+    assert contents(to) == before
+    (to / "train-000000.tar").unlink()
+    assert (await export(out, to, "webdataset", finished.options)).new == 1
+    assert {place: content for place, (content, _) in contents(to).items() if place.endswith(".tar")} == {
+        place: content for place, (content, _) in before.items() if place.endswith(".tar")
+    }
+    clip = next(path for path in out.glob("RD_*.mp4"))
+    clip.write_bytes(bytes(clip.stat().st_size))
+    shutil.rmtree(to)
+    with pytest.raises(Failure, match=clip.name):
+        await export(out, to, "webdataset", finished.options)
+    assert not [path for path in to.rglob("*") if clip.name in path.name or path.name.startswith(".")]
+
+
+async def test_tables_have_one_row_per_clip(finished: Finished, tmp_path: Path) -> None:
+    """In CSV, without any extra."""
+    await export(finished.out, tmp_path, "tables", finished.options)
+    rows = (tmp_path / "metadata.csv").read_text().splitlines()
+    assert len(rows) == 1 + len(list(finished.out.glob("*.mp4")))
+    assert rows[0].startswith("file_name,subset,name,index,")
 
 
 async def test_real3dportrait_requires_its_square(formed: Formed, tmp_path: Path) -> None:
@@ -199,7 +277,7 @@ def test_differences_from_a_recipe_are_reported(change: dict[str, Any], messages
     assert [*RECIPES["real3dportrait"].flaws(ClipRecord(metadata | change))] == [messages]
 
 
-@pytest.mark.parametrize("place", ["videos/RD_Radio2_000.mp4", "audios/WRA_Guest1_000.wav", "train.txt"])
+@pytest.mark.parametrize("place", ["video/RD_Radio2_000.mp4", "audio/WRA_Guest1_000.wav", "train.txt"])
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
 async def test_files_of_others_are_not_touched(formed: Formed, tmp_path: Path, place: str, kind: str) -> None:
     """The export fails first, for a file, a directory or a broken link."""
@@ -213,7 +291,7 @@ async def test_files_of_others_are_not_touched(formed: Formed, tmp_path: Path, p
         (to / place).symlink_to("nowhere")
     before = (to / place).lstat().st_ino
     with pytest.raises(StoreError, match="move it away or choose another --to"):
-        await export(formed.out, to, "hallo", formed.options)
+        await export(formed.out, to, "real3dportrait", formed.options)
     assert (to / place).lstat().st_ino == before
     assert kind != "file" or (to / place).read_text() == "mine"
     assert {path.name for path in to.rglob("*") if not path.is_dir()} - {MANIFEST} <= {Path(place).name}
@@ -221,11 +299,11 @@ async def test_files_of_others_are_not_touched(formed: Formed, tmp_path: Path, p
 
 async def test_modified_files_are_not_touched(formed: Formed, tmp_path: Path) -> None:
     """Audio that preprocessing has rewritten, or frames that a user has cropped."""
-    await export(formed.out, tmp_path / "hallo", "hallo", formed.options)
-    (tmp_path / "hallo/audios/RD_Radio2_000.wav").write_bytes(b"anew")
+    await export(formed.out, tmp_path / "tree", "real3dportrait", formed.options)
+    (tmp_path / "tree/audio/RD_Radio2_000.wav").write_bytes(b"anew")
     with pytest.raises(StoreError, match=r"RD_Radio2_000\.wav was modified"):
-        await export(formed.out, tmp_path / "hallo", "hallo", formed.options)
-    assert (tmp_path / "hallo/audios/RD_Radio2_000.wav").read_bytes() == b"anew"
+        await export(formed.out, tmp_path / "tree", "real3dportrait", formed.options)
+    assert (tmp_path / "tree/audio/RD_Radio2_000.wav").read_bytes() == b"anew"
     await export(formed.out, tmp_path / "wav2lip", "wav2lip", formed.options)
     (tmp_path / "wav2lip/preprocessed/RD_Radio2_000/7.jpg").write_bytes(b"cropped")
     with pytest.raises(StoreError, match="preprocessed/RD_Radio2_000 was modified"):
@@ -238,15 +316,15 @@ async def test_another_export_adds_missing_files_and_removes_obsolete_ones(
     """Clips that are added, removed or change their split; files of others stay."""
     out, to = tmp_path / "clips", tmp_path / "tree"
     shutil.copytree(formed.out, out)
-    await export(out, to, "hallo", formed.options)
-    (to / "videos" / "mine.mp4").write_text("mine")
-    (to / "videos" / "RD_Radio2_000.mp4").unlink()
+    await export(out, to, "real3dportrait", formed.options)
+    (to / "video" / "mine.mp4").write_text("mine")
+    (to / "video" / "RD_Radio2_000.mp4").unlink()
     (out / "WRA_Guest1_000.mp4").unlink()
     everybody = replace(formed.options, split=(0, 0, 100))
-    done = await export(out, to, "hallo", everybody)
+    done = await export(out, to, "real3dportrait", everybody)
     assert (done.new, done.removed) == (1, 2)
-    assert (to / "videos" / "RD_Radio2_000.mp4").samefile(out / "RD_Radio2_000.mp4")
-    assert (to / "videos" / "mine.mp4").read_text() == "mine"
+    assert (to / "video" / "RD_Radio2_000.mp4").samefile(out / "RD_Radio2_000.mp4")
+    assert (to / "video" / "mine.mp4").read_text() == "mine"
     assert not list(to.rglob("WRA_*"))
     assert (to / "test.txt").read_text().split() == ["RD_Radio2_000", "WDA_Speaker1_000"]
     assert (to / "train.txt").read_text() == ""
@@ -308,11 +386,11 @@ async def test_files_are_copied_if_links_are_not_supported(
 
 async def test_an_export_has_one_recipe_and_is_outside_the_directory(formed: Formed, tmp_path: Path) -> None:
     """Inside the directory, users and loaders would mistake it for clips."""
-    await export(formed.out, tmp_path, "hallo", formed.options)
+    await export(formed.out, tmp_path, "real3dportrait", formed.options)
     with pytest.raises(StoreError, match="another recipe"):
-        await export(formed.out, tmp_path, "real3dportrait", formed.options)
+        await export(formed.out, tmp_path, "hallo", formed.options)
     with pytest.raises(StoreError, match="choose another --to"):
-        await export(formed.out, formed.out / "tree", "hallo", formed.options)
+        await export(formed.out, formed.out / "tree", "real3dportrait", formed.options)
     assert not (formed.out / "tree").exists()
 
 
@@ -323,7 +401,7 @@ async def test_two_simultaneous_exports_to_one_directory_are_rejected(formed: Fo
     with (tmp_path / MANIFEST).open("ab") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(BusyError, match="another export"):
-            await export(formed.out, tmp_path, "hallo", formed.options)
+            await export(formed.out, tmp_path, "real3dportrait", formed.options)
 
 
 async def test_a_damaged_clip_leaves_no_directory(formed: Formed, tmp_path: Path) -> None:
@@ -345,9 +423,9 @@ async def test_an_export_uses_the_split_of_the_directory(formed: Formed, tmp_pat
     plain = replace(formed.options, split=None)
     for side, stem in STEMS.items():
         assert (formed.out / f"{side}.txt").read_text().split() == [stem]
-    done = await export(formed.out, tmp_path, "hallo", plain)
+    done = await export(formed.out, tmp_path, "real3dportrait", plain)
     assert done.sides == {"train": 1, "val": 1, "test": 1}
-    result = await export(formed.out, tmp_path, "hallo", replace(plain, split=(100, 0, 0)))
+    result = await export(formed.out, tmp_path, "real3dportrait", replace(plain, split=(100, 0, 0)))
     assert result.sides == {"train": 3, "val": 0, "test": 0}
 
 
@@ -359,6 +437,17 @@ def test_the_export_command(formed: Formed, tmp_path: Path, capsys: pytest.Captu
     assert output.startswith("3 clips (1 train, 1 val, 1 test): 3 linked; 3 new, 0 removed\n")
     assert RECIPES["latentsync"].use in output
     assert main([*arguments, str(formed.out / "tree")]) == 4
+    assert main([*arguments, str(tmp_path / "tree"), "--frames", "5"]) == 2
+    assert "--frames: omit it with --recipe latentsync" in capsys.readouterr().err
+    stills = ["export", "--recipe", "frames", "--out", str(formed.out), "--to", str(tmp_path / "stills")]
+    assert main([*stills, "--frames", "2"]) == 0
+    assert len(list((tmp_path / "stills").rglob("*.png"))) == 6
+    for number in ("0", "1001", "many", "1e2"):
+        with pytest.raises(SystemExit):
+            main([*stills, "--frames", number])
+        assert f"--frames: expected an integer from 1 to 1000, such as 20 (got {number})" in (
+            capsys.readouterr().err
+        )
     assert main(["export", "--recipe", "hallo", "--out", str(tmp_path), "--to", str(tmp_path / "x")]) == 2
 
 
@@ -374,10 +463,10 @@ def test_explicit_options_override_the_recipe(
         return flags.made(Options, parser.read(arguments)).output_settings.to_json()
 
     preset = settings("--recipe", "hallo")
-    assert (preset["size"], preset["fps"], preset["audio"]) == (512, "25", "both")
+    assert (preset["size"], preset["fps"], preset["audio"]) == (512, "25", "aac")
     chosen = settings("--recipe", "hallo", "--size", "256", "--audio", "none")
     assert (chosen["size"], chosen["fps"], chosen["audio"]) == (256, "25", "none")
-    assert settings("--size", "512", "--fps", "25", "--audio", "both") == preset
+    assert settings("--size", "512", "--fps", "25", "--audio", "aac") == preset
     monkeypatch.setenv("HDTF_ASYNC_SIZE", "128")
     assert settings("--recipe", "hallo")["size"] == 128
     with pytest.raises(SystemExit):
@@ -413,14 +502,14 @@ async def test_links_of_other_users_do_not_redirect_an_export(formed: Formed, tm
     file.write_bytes(b"somebody's")
     (to / MANIFEST).symlink_to(file)
     with pytest.raises(Failure, match="symbolic link"):
-        await export(formed.out, to, "hallo", formed.options)
+        await export(formed.out, to, "real3dportrait", formed.options)
     (to / MANIFEST).unlink()
-    await export(formed.out, to, "hallo", formed.options)
+    await export(formed.out, to, "real3dportrait", formed.options)
     place = next(to.rglob("*.wav"))
     place.unlink()
     place.symlink_to(file)
     with pytest.raises(StoreError, match="was modified, or not created by this program"):
-        await export(formed.out, to, "hallo", formed.options)
+        await export(formed.out, to, "real3dportrait", formed.options)
     assert file.read_bytes() == b"somebody's"
 
 
@@ -430,13 +519,13 @@ async def test_an_export_does_not_follow_directory_links_of_other_users(
 ) -> None:
     """A directory of the export may be a link that this user has created."""
     to, large = tmp_path / "tree", tmp_path / "large"
-    await export(formed.out, to, "hallo", formed.options)
-    (to / "videos").rename(large)
-    (to / "videos").symlink_to(large)
+    await export(formed.out, to, "real3dportrait", formed.options)
+    (to / "video").rename(large)
+    (to / "video").symlink_to(large)
     next(large.iterdir()).unlink()
-    done = await export(formed.out, to, "hallo", formed.options)
+    done = await export(formed.out, to, "real3dportrait", formed.options)
     assert done.new == 1
-    os.lchown(to / "videos", 12345, 12345)
+    os.lchown(to / "video", 12345, 12345)
     next(large.iterdir()).unlink()
     with pytest.raises(Failure, match="of other users"):
-        await export(formed.out, to, "hallo", formed.options)
+        await export(formed.out, to, "real3dportrait", formed.options)

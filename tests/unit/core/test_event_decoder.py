@@ -46,6 +46,8 @@ def test_every_public_event_can_be_decoded() -> None:
         WorkersChanged(1, 2, 3, 4.0).to_json() | {"workers": "1"},
         WorkersChanged(1, 2, 3, 4.0).to_json() | {"workers": True},
         WorkersChanged(1, 2, 3, 4.0).to_json() | {"workers": None},
+        WorkersChanged(1, 2, 3, 4.0).to_json() | {"workers": []},
+        next(each.to_json() | {"absent": "0/2"} for each in ONE_OF_EACH if "absent" in each.to_json()),
         DownloadProgress("RD_a", 1, None, None).to_json() | {"speed": "fast"},
         {"type": "clip_failed", "clip": "RD_a_000", "reason": "bored", "words": "", "with_video": False},
     ],

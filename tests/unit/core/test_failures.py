@@ -244,3 +244,13 @@ def test_a_password_in_an_address_is_not_kept() -> None:
     )
     assert "s3cret" not in kept
     assert "https://www.youtube.com/watch" in kept
+
+
+def test_only_temporary_failures_are_tried_again_in_one_run() -> None:
+    """As often as docs and messages say; all others once."""
+    tries = {reason.value: reason.advice.tries for reason in Reason if reason.advice.tries != 1}
+    usual = (
+        "network", "player_forbidden", "worker_lost", "timed_out", "stalled", "encode_stalled",
+        "raw_truncated", "raw_unreadable", "unknown",
+    )  # fmt: skip
+    assert tries == dict.fromkeys(usual, 3) | {"forbidden": 4, "range_refused": 2}

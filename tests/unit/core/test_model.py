@@ -55,6 +55,29 @@ def test_a_clip_is_divided_without_tiny_pieces_and_gaps(length: float, bounds: l
 
 
 @pytest.mark.parametrize(
+    ("first", "middle", "bounds"),
+    [
+        (None, None, (10, 30)),
+        (5.0, None, (10, 15)),
+        (0.1, None, (10, 10.1)),
+        (None, 5.0, (17.5, 22.5)),
+        (None, 0.1, (19.95, 20.05)),
+        (20.0, None, (10, 30)),
+        (None, 20.0, (10, 30)),
+        (99.0, None, (10, 30)),
+        (None, 99.0, (10, 30)),
+    ],
+)
+def test_a_clip_is_shortened_to_its_first_or_middle_seconds(
+    first: float | None, middle: float | None, bounds: tuple[float, float]
+) -> None:
+    """A shorter one is kept whole; name and box do not change."""
+    short = CLIP.shortened(first, middle)
+    assert short.interval == Interval(*bounds)
+    assert replace(short, interval=CLIP.interval) == CLIP
+
+
+@pytest.mark.parametrize(
     ("audio", "inside", "beside"),
     [
         (Audio.NONE, False, False),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hdtf_async.core import name_lists
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.model import (
     Audio,
@@ -28,7 +29,7 @@ from hdtf_async.core.option_fields import flag_of
 from hdtf_async.core.options import Options
 from hdtf_async.core.printing import Printing
 from hdtf_async.core.shards import Shard
-from hdtf_async.core.splits import SHARES
+from hdtf_async.core.splits import SHARES, Entry, NameList
 from hdtf_async.core.validators import size_in_bytes
 
 
@@ -135,6 +136,12 @@ def test_face_options_are_output_settings_only_for_face_crops() -> None:
         assert replace(OutputSettings(), **change).to_json() == OutputSettings().to_json()
 
 
+def test_only_one_part_of_a_clip_is_cut() -> None:
+    """Both would be contradictory."""
+    with pytest.raises(OptionsError, match="--first, --middle: expected one of them"):
+        Options(first=5, middle=5)
+
+
 def test_every_option_has_help_and_a_unique_flag() -> None:
     """Also between `Options` and `Printing`."""
     flags = [flag_of(option) for what in (Options, Printing) for option in fields(what)]
@@ -155,6 +162,11 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
     "subsets": [("RD", ("RD",)), ("rd,WDA", ("RD", "WDA")), (["WRA"], ("WRA",)), ((), ())],
     "videos": [("Radio2", ("Radio2",)), (["a", "b"], ("a", "b")), ((each for each in "ab"), ("a", "b"))],
     "limit": [("5", 5), (5.0, 5), (Fraction(5), 5), (10**12, 10**12), (None, None)],
+    "only": [
+        ("musetalk", name_lists.read("musetalk")),
+        (["RD_Radio1_000"], NameList("list", (Entry("RD_Radio1_000", "entry 1", "test"),))),
+        (None, None),
+    ],
     "corrections": [("none", Corrections.NONE), ("Unverified", Corrections.UNVERIFIED)],
     "downloads": [("4", 4), (4.0, 4), (_Name("4"), 4), (Decimal(4), 4)],
     "pace": [("0.5", 0.5), (20, 20.0), (Decimal("1.5"), 1.5)],
@@ -181,6 +193,8 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
     "size": [("512", 512), (512.0, 512), (None, None)],
     "fps": [(25, Fraction(25)), (29.97, Fraction(2997, 100)), (30000 / 1001, Fraction(30000, 1001)),
             ("30000/1001", Fraction(30000, 1001)), (Decimal("23.976"), Fraction(2997, 125)), (None, None)],
+    "first": [("10", 10.0), (2, 2.0)],
+    "middle": [("2.5", 2.5), (2, 2.0)],
     "segment": [("10", 10.0), (2, 2.0)],
     "audio": [("aac", Audio.AAC), ("BOTH", Audio.BOTH)],
     "deinterlace": [("off", Deinterlace.OFF)],
@@ -197,7 +211,8 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
     "shard": [("0/2", Shard(0, 2)), ((1, 2), Shard(1, 2)), (Shard(0, 1), Shard(0, 1))],
     "dask": [("tcp://host:8786", "tcp://host:8786")],
     "pace_scope": [("cluster", PaceScope.CLUSTER)],
-    "split": [("80/10/10", (80, 10, 10)), ([80, 10, 10], (80, 10, 10)), (True, SHARES)],
+    "split": [("80/10/10", (80, 10, 10)), ([80, 10, 10], (80, 10, 10)), (True, SHARES),
+              ("musetalk", name_lists.read("musetalk"))],
     "split_seed": [("7", 7)],
     "ffmpeg": [("/usr/bin/ffmpeg", Path("/usr/bin/ffmpeg"))],
     "yt_dlp": [("yt-dlp", HERE / "yt-dlp")],
@@ -265,7 +280,10 @@ def test_invalid_input_raises_an_error_with_the_name_of_the_option(name: str) ->
         ({"split": "90/5"}, "percentages of training, validation and test that add up to 100, such as"),
         ({"audio": "mp3"}, "none, aac, wav or both (got mp3)"),
         ({"keep_raw": "perhaps"}, "true or false (got perhaps)"),
-        ({"recipe": ["hallo"]}, "musetalk, hallo, latentsync, wav2lip or real3dportrait"),
+        (
+            {"recipe": ["hallo"]},
+            "musetalk, hallo, hallo2, hallo3, latentsync, keysync, wav2lip or real3dportrait",
+        ),
     ],
 )  # fmt: skip
 def test_an_error_describes_the_accepted_values(bad: dict[str, object], message: str) -> None:
@@ -290,7 +308,7 @@ def test_a_shown_default_is_the_real_one() -> None:
 def test_explicit_options_override_a_recipe() -> None:
     """Even with the default value; and a recipe is an error where it would have no effect."""
     options = Options(recipe="hallo")
-    assert (options.size, options.fps, options.audio) == (512, Fraction(25), Audio.BOTH)
+    assert (options.size, options.fps, options.audio) == (512, Fraction(25), Audio.AAC)
     assert Options(recipe="hallo", size=None, audio="none").output_settings == Options(fps=25).output_settings
     with pytest.raises(OptionsError, match="recipe"):
         replace(Options(), recipe="hallo")

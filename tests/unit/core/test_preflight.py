@@ -276,6 +276,11 @@ def test_cookies_are_judged_by_format_and_dates(text: str, verdict: Status, mess
     assert "secret-value" not in f"{sign}"
 
 
+def test_a_cookies_file_of_the_future_is_new() -> None:
+    """The clock of another machine may be ahead."""
+    assert "0 days old" in preflight.of_cookies(NETSCAPE + cookie(), written=NOW + DAY, now=NOW).words
+
+
 def test_face_detection_requires_recent_packages() -> None:
     """Otherwise the message names the extra; pooch is only needed if the model must be downloaded."""
     assert preflight.of_face_tools("1.2.3", pooch=True).verdict is Status.FINE

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
+from hdtf_async.core import recipes
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.model import Audio
-from hdtf_async.core.recipes import RECIPES, How, Item
+from hdtf_async.core.recipes import CAPTION, RECIPES, How, Item
 
 GOOD: dict[str, Any] = {
     "fps": 25.0, "width": 512, "height": 512, "sound_codec": "aac", "wav": "a.wav", "sha256": "one",
@@ -18,23 +20,29 @@ GOOD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "audio", "square"),
+    ("name", "size", "audio", "square", "commit"),
     [
-        ("musetalk", None, Audio.BOTH, False),
-        ("hallo", 512, Audio.BOTH, False),
-        ("latentsync", None, Audio.AAC, False),
-        ("wav2lip", 256, Audio.WAV, False),
-        ("real3dportrait", 512, Audio.BOTH, True),
+        ("musetalk", None, Audio.BOTH, False, "TMElyralab/MuseTalk@0a89dec"),
+        ("hallo", 512, Audio.AAC, False, "fudan-generative-vision/hallo@8fd7c57"),
+        ("hallo2", 512, Audio.AAC, False, "fudan-generative-vision/hallo2@58a9aa6"),
+        ("hallo3", 480, Audio.AAC, False, "fudan-generative-vision/hallo3@e342dce"),
+        ("latentsync", None, Audio.AAC, False, "bytedance/LatentSync@a229c39"),
+        ("keysync", 512, Audio.WAV, False, "antonibigata/keysync@cfff7cf"),
+        ("wav2lip", 256, Audio.WAV, False, "Rudrabha/Wav2Lip@5c90fa9"),
+        ("real3dportrait", 512, Audio.BOTH, True, "yerfor/Real3DPortrait@a9d70c7"),
     ],
 )
 def test_a_recipe_sets_size_rate_and_audio(
-    name: str, size: int | None, audio: Audio, *, square: bool
+    name: str, size: int | None, audio: Audio, commit: str, *, square: bool
 ) -> None:
-    """All of these code bases assume 25 frames per second."""
+    """All of these code bases assume 25 frames per second; each was read at one commit."""
     recipe = RECIPES[name]
-    assert recipe.preset == {"size": size, "fps": Fraction(25), "audio": audio}
+    segment = {"segment": 20} if name == "musetalk" else {}
+    assert recipe.preset == {"size": size, "fps": Fraction(25), "audio": audio} | segment
     assert recipe.square is square
-    assert len(RECIPES) == 5
+    assert recipe.commit.startswith(commit)
+    assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", recipe.commit)
+    assert len(RECIPES) == 8
 
 
 @pytest.mark.parametrize(
@@ -49,8 +57,11 @@ def test_a_recipe_sets_size_rate_and_audio(
         ("real3dportrait", {"width": "\x1b"}, [r"'\x1b'x512 pixels, not 512x512"]),
         ("hallo", {"height": 510}, []),
         ("hallo", {"sound_codec": ...}, ["no audio stream"]),
-        ("hallo", {"wav": ...}, ["no WAV file"]),
-        ("hallo", {"wav": ..., "fps": 30}, ["30 fps, not 25", "no WAV file"]),
+        ("hallo", {"wav": ...}, []),
+        ("musetalk", {"wav": ..., "fps": 30}, ["30 fps, not 25", "no WAV file"]),
+        ("musetalk", {"duration": 30.04}, []),
+        ("musetalk", {"duration": 31.5}, ["31.5 s long, not at most 30 s"]),
+        ("hallo3", {"duration": 31.5}, []),
         ("latentsync", {"wav": ...}, []),
         ("latentsync", {"sound_codec": ...}, ["no audio stream"]),
         ("wav2lip", {"sound_codec": ...}, []),
@@ -75,11 +86,20 @@ def test_a_clip_with_other_settings_is_recognized_by_its_metadata(
                 "video_audio_clip_root/RD_A_000.wav": Item(How.COPY, "RD_A_000.wav", "two"),
             },
         ),
+        ("hallo", {"videos/RD_A_000.mp4": Item(How.LINK, "RD_A_000.mp4", "one")}),
+        ("hallo2", {"videos/RD_A_000.mp4": Item(How.LINK, "RD_A_000.mp4", "one")}),
         (
-            "hallo",
+            "hallo3",
             {
                 "videos/RD_A_000.mp4": Item(How.LINK, "RD_A_000.mp4", "one"),
-                "audios/RD_A_000.wav": Item(How.COPY, "RD_A_000.wav", "two"),
+                "caption/RD_A_000.txt": Item(How.TEXT, "", CAPTION, write=recipes._write_caption),
+            },
+        ),
+        (
+            "keysync",
+            {
+                "video_crop/RD_A_000.mp4": Item(How.LINK, "RD_A_000.mp4", "one"),
+                "audio/RD_A_000.wav": Item(How.COPY, "RD_A_000.wav", "two"),
             },
         ),
         ("latentsync", {"videos/RD_A_000.mp4": Item(How.LINK, "RD_A_000.mp4", "one")}),
@@ -110,6 +130,7 @@ def test_each_file_has_the_path_that_the_code_expects(name: str, items: dict[str
     [
         ("musetalk", {"train.txt": "file\na.json\nb.json\n", "val.txt": "file\n"}),
         ("hallo", {"train.txt": "a\nb\n", "val.txt": ""}),
+        ("keysync", {"train.txt": "/to/video_crop/a.mp4\n/to/video_crop/b.mp4\n", "val.txt": ""}),
         ("latentsync", {"train.txt": "/to/videos/a.mp4\n/to/videos/b.mp4\n", "val.txt": ""}),
         ("wav2lip", {"filelists/train.txt": "a\nb\n", "filelists/val.txt": ""}),
     ],

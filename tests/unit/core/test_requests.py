@@ -55,6 +55,11 @@ def test_a_run_without_shards_is_the_only_part() -> None:
         (FIVE, FIVE, True),
         (FIVE, replace(FIVE, limit=4), True),
         (FIVE, replace(FIVE, limit=6), False),
+        (ALL, replace(ALL, only="a list"), True),
+        (replace(ALL, only="a list"), ALL, False),
+        (replace(ALL, only="a list"), replace(RD, only="a list"), True),
+        (replace(ALL, only="a list"), replace(ALL, only="another list"), False),
+        (replace(FIVE, only="a list"), replace(FIVE, limit=4), False),
         (FIVE, replace(RD, limit=4), False),
         (replace(RD, limit=5), replace(RD, limit=5), True),
         (replace(ONE, limit=5), replace(ONE, limit=5, digest="other tables"), True),
@@ -94,6 +99,8 @@ def test_requests_of_older_versions_have_an_unknown_number_of_clips() -> None:
     assert outstanding([*old, part(0, 1, OLD_VERSION, time=2)]) == Outstanding()
     assert outstanding([*old, part(1, 2, ALL, time=2)]) == Outstanding(), "it is the other half"
     assert outstanding([part(0, 1, OLD_VERSION, ended=False), part(0, 2, RD)]).unended == (Shard(0, 1),)
+    mixed = [part(0, 3, OLD_VERSION), part(1, 3, ALL, time=2)]
+    assert outstanding(mixed) == Outstanding((Shard(2, 3),), (), None)
 
 
 def test_shards_that_have_started_and_not_ended_are_listed() -> None:
@@ -116,7 +123,7 @@ def test_a_request_is_equal_for_all_shards_and_depends_on_tables_and_settings() 
     tables = Tables((VIDEO,), (CLIP,), ())
     request = requested(tables, Options(), 1)
     assert (request.subsets, request.videos, request.limit, request.clips) == ((), (), None, 1)
-    assert len(request.digest) == 32
+    assert request.digest == "2dcbd50f6d03fd24628086eb9b3c573c", "existing directories contain it"
     assert requested(tables, Options(shard=Shard(1, 2), pace=1), 1) == request
     chosen = requested(tables, Options(subsets=("WDA", "RD"), videos=("b", "a"), limit=3), 7)
     assert (chosen.subsets, chosen.videos, chosen.limit) == (("RD", "WDA"), ("a", "b"), 3)
@@ -144,3 +151,15 @@ def test_invalid_request_records_are_ignored(request_: Request) -> None:
     )
     for name in record:
         assert part_of(record | {name: 1.5}, Shard(0, 2), "now") is None
+
+
+def test_a_list_of_clips_is_part_of_the_request() -> None:
+    """By its names, in any order; a run without one is recorded as before."""
+    tables = Tables((VIDEO,), (CLIP,), ())
+    one, other = (requested(tables, Options(only=names), 1) for names in (["a", "b"], ["b", "a"]))
+    assert one == other
+    record = record_of(one, 1, ended=True)
+    part = part_of(record, WHOLE, "time")
+    assert part is not None
+    assert part.request == one
+    assert "only" not in record_of(requested(tables, Options(), 1), 1, ended=True)

@@ -145,6 +145,24 @@ def test_ratios_add_up_to_a_hundred(shares: tuple[int, int, int]) -> None:
         Options(split=shares)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{"a": "val", "b": "all"}, {"a": ["val"]}, ["a"], "a", None, {"a": None}],
+)
+def test_invalid_given_lists_in_a_journal_are_ignored(given: object) -> None:
+    """It may be from another user; a valid record is read as it was written."""
+    record = {"shares": [90, 5, 5], "seed": 1, "same": {}, "given": given, "rest": given}
+    assert Split.from_json(record) == Split(SHARES, 1)
+    assert Split.from_json({"shares": [1]}) is None
+    for split in (
+        Split(SHARES, 7, {"b": "a"}),
+        Split(given={"a": "val"}, rest="train"),
+        Split(given={"a": "test"}),
+    ):
+        assert Split.from_json(split.to_json()) == split
+    assert "given" not in Split().to_json()
+
+
 async def test_a_run_writes_the_lists_and_later_runs_keep_them(finished: Finished, tmp_path: Path) -> None:
     """Including runs without the option: a list without the newest clips would be worse than none."""
     out = tmp_path / "clips"

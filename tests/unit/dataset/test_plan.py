@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hdtf_async.core.exceptions import UnknownVideoError
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import (
     CUTTING_RULES,
@@ -21,9 +22,11 @@ from hdtf_async.core.model import (
     Codec,
     Crop,
     Deinterlace,
+    Finding,
     Interval,
     OutputSettings,
     Resolution,
+    Severity,
     Tables,
     Video,
 )
@@ -501,6 +504,21 @@ def test_a_hundred_thousand_rows_can_be_planned() -> None:
     assert len(decided.work) == 99_999
 
 
+@pytest.mark.parametrize("part", ["first", "middle"])
+def test_a_shortened_clip_is_another_one(part: str) -> None:
+    """Also if its interval stays the same, because the clip is shorter; segments are of what is left."""
+    clip, options = _clip(_video("A")), Options(**{part: 10})  # type: ignore[arg-type]
+    (short,) = select(_tables([clip]), options)
+    assert short.interval.seconds == 10
+    assert fingerprint(short, options.output_settings) != fingerprint(short, DEFAULT.output_settings)
+    whole = replace(options, **{part: 99})  # type: ignore[arg-type]
+    assert select(_tables([clip]), whole) == (clip,)
+    (difference,) = _make([clip], options, existing=[_made(clip)]).different
+    assert f"{part} unchanged -> 10" in difference.words
+    pieces = select(_tables([clip]), replace(options, segment=5))
+    assert [piece.interval.seconds for piece in pieces] == [5, 5]
+
+
 def test_the_fingerprints_of_hdtf_do_not_change() -> None:
     """An existing directory stays valid: only a higher version of the cutting rules changes all of them."""
     options = Options()
@@ -510,3 +528,34 @@ def test_the_fingerprints_of_hdtf_do_not_change() -> None:
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     assert CUTTING_RULES == 3
     assert digest == "e30c0a278180ab489c644fa8b18f4b3e34cf8f49b49a27298c660398565e1c68"
+
+
+def test_an_unknown_video_is_an_error_with_a_similar_name() -> None:
+    """A name, a stem and a YouTube id are known, however many there are."""
+    read = reading.read(Options())
+    for known in ("Radio1", "RD_Radio1", "CPCoMyuBRM0", ("Radio1", "Radio2")):
+        plan.require_known(read, Options(videos=known))
+    with pytest.raises(
+        UnknownVideoError, match=r"--video 'RD_Radio_1': no such video.*did you mean RD_Radio1\?"
+    ):
+        plan.require_known(read, Options(videos=("Radio1", "RD_Radio_1")))
+    with pytest.raises(UnknownVideoError, match=r"no such video in the tables$"):
+        plan.require_known(read, Options(videos="0123456789"))
+
+
+def test_skipped_rows_are_those_of_the_selected_subsets() -> None:
+    """One for each line, with everything that is wrong with it; corrections belong to all subsets."""
+    findings = tuple(
+        Finding(file, line, severity, "code", words)
+        for file, line, severity, words in (
+            ("RD_crop_wh.txt", 1, Severity.ERROR, "First."),
+            ("RD_crop_wh.txt", 1, Severity.ERROR, "Second."),
+            ("RD_crop_wh.txt", 2, Severity.WARNING, "Only odd."),
+            ("WDA_crop_wh.txt", 1, Severity.ERROR, "Another subset."),
+            ("corrections.csv", 3, Severity.ERROR, "No correction."),
+        )
+    )
+    tables = Tables((), (), findings)
+    found = {(row.file, row.line): row.words for row in plan.refused(tables, Options(subsets="RD"))}
+    assert found == {("RD_crop_wh.txt", 1): "First. Second.", ("corrections.csv", 3): "No correction."}
+    assert len(plan.refused(tables, Options())) == 3

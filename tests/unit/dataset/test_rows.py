@@ -52,7 +52,14 @@ def test_the_least_row_is_an_interval_of_the_whole_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    "video", [ID, f"https://youtu.be/{ID}", f"https://www.youtube.com/watch?v={ID}&t=3", f" {ID} "]
+    "video",
+    [
+        ID,
+        f" {ID} ",
+        f"https://youtu.be/{ID}",
+        f"https://www.youtube.com/watch?v={ID}&t=3",
+        *(f"https://m.youtube.com/{path}/{ID}" for path in ("shorts", "embed", "live")),
+    ],
 )
 def test_a_video_is_an_id_or_a_url(video: str) -> None:
     """All forms of YouTube URLs that the tables of HDTF may contain."""

@@ -1060,3 +1060,12 @@ def test_any_tables_only_raise_table_errors(
             assert published.get(clip.stem, clip).interval == clip.interval
     assert all(finding.words.isprintable() for finding in result.findings)
     assert all(one.index < two.index for one, two in pairwise(result.clips) if one.video == two.video)
+
+
+@pytest.mark.parametrize("height", [144, 240, 360, 480, 720, 1080, 1440, 2160, 4320])
+def test_the_heights_of_youtubes_formats_are_not_odd(tmp_path: Path, height: int) -> None:
+    """Those that it creates from a 16:9 video; one more or less is odd."""
+    for number, odd in ((height, 0), (height + 1, 1), (height - 1, 1)):
+        resolution = SMALL["resolution"].replace("720", f"{number}")
+        tables = read(write_tables(tmp_path, resolution=resolution))
+        assert len([row for row in found(tables, "odd_height") if f"height {number} " in row.words]) == odd

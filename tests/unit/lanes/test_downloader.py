@@ -370,3 +370,19 @@ async def test_three_videos_in_a_row_that_are_forbidden_name_the_clients(
     if last is Reason.UPDATE_NEEDED:
         assert "forbidden for 3 videos in a row" in failed.value.words
         assert "--extractor-args youtube:player_client=default,-ios'" in failed.value.words
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+async def test_a_download_that_leaves_too_little_space_does_not_start(tmp_path: Path, missing: int) -> None:
+    """Exactly the space to keep free may be left; the message says how much there is."""
+    async with fetching(tmp_path, {}) as (downloader, tool, attempt):
+        size = load_runs.BYTES
+        downloader._options = replace(downloader._options, min_free=1000)
+        downloader._store.free_bytes = lambda: size + 1000 - missing  # type: ignore[method-assign]
+        expected = (
+            pytest.raises(Failure, match=r"0\.0 GB free.*--min-free 1e-06G") if missing else nullcontext()
+        )
+        with expected as failed:
+            await attempt()
+        assert len(tool.fetched) == 1 - missing
+        assert failed is None or failed.value.reason is Reason.DISK_FULL

@@ -435,6 +435,7 @@ async def test_each_input_is_a_local_file_of_one_format(
         (finder.detection_command(tool, cut, (320, 180)), 1),
         (frames.decode_command(tool, clip), 1),
         (stills.stills_command(tool, clip), 1),
+        (stills.stills_command(tool, clip, [3, 7]), 1),
         (thumbnails.thumbnail_command(tool, clip, 0.5), 1),
     ):
         *opened, output = " ".join(arguments).split(" -i file:")

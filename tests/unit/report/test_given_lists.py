@@ -1,0 +1,45 @@
+"""What of given lists exists in a directory, and why the rest does not."""
+
+from __future__ import annotations
+
+from hdtf_async.core.clip_record import ClipRecord
+from hdtf_async.core.splits import Split
+from hdtf_async.report.given_lists import NOT_REQUESTED, GivenList, compared
+
+CLIPS = {
+    stem: ClipRecord({"file_name": f"{stem}.mp4", "youtube_id": youtube_id, "segment": segment})
+    for stem, youtube_id, segment in [
+        ("RD_A_000", "video_a", None),
+        ("RD_B_000_s000", "video_b", 0),
+        ("RD_C_000", "video_c", None),
+    ]
+}
+MISSING = [
+    {"clip": "RD_B_000_s001", "youtube_id": "video_b", "reason": "no_face"},
+    {"clip": "RD_D_000", "youtube_id": "video_d", "reason": "private"},
+]
+
+
+def test_each_list_has_its_missing_entries_with_reasons() -> None:
+    """An entry is available if all of its clips exist: segments of a clip, or clips of a YouTube id."""
+    given = {"RD_A_000": "val", "RD_B_000": "val", "video_c": "val", "video_d": "test", "RD_E_000": "test"}
+    val, test = compared(Split(given=given), CLIPS, MISSING)
+    assert val == GivenList("val", 3, (("RD_B_000", "no_face"),))
+    assert test == GivenList("test", 2, (("RD_E_000", NOT_REQUESTED), ("video_d", "private")))
+    assert (val.available, val.reasons) == (2, "1 no_face")
+    assert test.sentence == (
+        "0 of the 2 entries of the given test list were available;"
+        " missing: RD_E_000 (not requested), video_d (private)."
+    )
+
+
+def test_many_missing_entries_are_only_counted_in_the_methods_paragraph() -> None:
+    """The table of the report names them."""
+    lost = tuple((f"RD_{number}_000", "private") for number in range(21))
+    assert GivenList("val", 30, lost).sentence.endswith("missing: 21 private.")
+    assert GivenList("val", 30, ()).sentence == "30 of the 30 entries of the given val list were available."
+
+
+def test_without_given_lists_there_is_no_table() -> None:
+    """Neither for shares nor without a split."""
+    assert compared(None, CLIPS, MISSING) == compared(Split(), CLIPS, MISSING) == []
