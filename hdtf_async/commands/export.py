@@ -35,6 +35,7 @@ from hdtf_async.media import stills
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import atomic, directory
 from hdtf_async.output.atomic import os_errors_as_failures
+from hdtf_async.output.journal import SOURCE_VIDEOS
 from hdtf_async.output.location import local_directory
 from hdtf_async.process.guard import guarding
 
@@ -147,9 +148,17 @@ def _require_settings(name: str, recipe: Recipe, clips: Mapping[str, ClipRecord]
     wrong = {stem: flaws for stem, clip in clips.items() if (flaws := [*recipe.flaws(clip)])}
     if wrong:
         first = next(iter(wrong))
+        # Segments have other names, so they cannot replace the clips of a directory.
+        videos = out / SOURCE_VIDEOS
+        whole = recipe.segment is not None and all(clip.segment is None for clip in clips.values())
+        again = (
+            f"to create others: python -m hdtf_async --out NEW --recipe {name} --raw-dir {videos}"
+            if whole
+            else f"to re-encode them: {remedy} --recut"
+        )
         raise FormError(
             f"{len(wrong)} of the {len(clips)} clips in {out} were made with settings that do not fit {name}"
-            f" (e.g. {shown(first)}: {', '.join(wrong[first])}); to re-encode them: {remedy} --recut"
+            f" (e.g. {shown(first)}: {', '.join(wrong[first])}); {again}"
         )
 
 

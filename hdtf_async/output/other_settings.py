@@ -34,7 +34,7 @@ def refuse_other_settings(decided: Plan, options: Options, out: object) -> None:
         raise FormError(
             f"{out} already contains {len(decided.outside)} clips outside this selection that were made"
             f" with different settings (e.g. {shown(first.stem)}: {first.words}). Use another --out, delete"
-            " them, or re-encode them too: --recut without --subset, --video and --limit"
+            " them, or re-encode them too: --recut without --subset, --video, --only and --limit"
         )
     if decided.different and not options.recut:
         first = decided.different[0]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from html import escape
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 WIDTH = 1000
 """Of a timeline, in its own units."""
+MOST_BARS = 2000
+"""Number of bars above which neighbours with one outcome are joined, if they are closer than a unit."""
 _LABEL, _GAP, _AXIS = 18, 6, 20
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 """Seconds between two ticks of a time axis."""
@@ -60,6 +65,22 @@ def depth(spans: Iterable[Span]) -> list[tuple[float, int]]:
     return steps
 
 
+def joined(row: Iterable[Span], unit: float) -> list[Span]:
+    """Return the spans of a row; those with one outcome are joined if a gap is shorter than `unit` seconds.
+
+    A joined span has the number of its parts in place of a subject.
+    """
+    found: list[tuple[Span, int]] = []
+    for span in row:
+        before, number = found[-1] if found else (None, 0)
+        alike = before is not None and (before.outcome, before.reason) == (span.outcome, span.reason)
+        if before is not None and alike and span.begun - before.ended < unit:
+            found[-1] = (replace(before, ended=max(before.ended, span.ended)), number + 1)
+        else:
+            found.append((span, 1))
+    return [span if number == 1 else replace(span, subject=f"{number} in a row") for span, number in found]
+
+
 def timeline(run: Run) -> str:
     """Draw the two lanes of a run: a bar for each download and encode, and the clips that wait."""
     length = max(run.seconds, 0.1)
@@ -76,13 +97,19 @@ def timeline(run: Run) -> str:
         drawn += [_shade(span, across, top + _LABEL, bottom) for span in shaded]
         for number, row in enumerate(packed):
             y = top + _LABEL + number * (high + 2)
-            drawn += [_bar(span, across, y, high) for span in row]
+            shown = row if len(spans) <= MOST_BARS else joined(row, length / WIDTH)
+            drawn += [_bar(span, across, y, high) for span in shown]
         drawn.append("</g>")
         top = bottom + _GAP
-    most = max((number for _, number in depth(run.waits)), default=0)
+    steps = depth(run.waits)
+    most = max((number for _, number in steps), default=0)
     label = f"clips queued for encoding (max {most})"
     drawn.append(_text(0, top + 12, label, "name"))
-    drawn.append(_area(depth(run.waits), across, top + _LABEL, 24.0, most))
+    if len(steps) > MOST_BARS:  # the highest number in each unit
+        steps = [
+            max(each, key=itemgetter(1)) for _, each in groupby(steps, key=lambda one: int(across(one[0])))
+        ]
+    drawn.append(_area(steps, across, top + _LABEL, 24.0, most))
     top += _LABEL + 24 + _GAP
     longest = _STEPS[-1] * math.ceil(length / _STEPS[-1] / _MARKS)
     step = next((step for step in _STEPS if length / step <= _MARKS), longest)

@@ -81,11 +81,11 @@ def find(out: Path) -> ReportData:
     """
     index, runs, now = directory.read_known(out), list[history.Run](), None
     for path in journals(out):
-        records = list(read(path))
-        newest = history.runs(records)[-1:]
-        at_work = any(not run.end for run in newest) and is_locked(path)
-        now = time.time() if at_work else now
-        runs += history.runs(records, time.time() if at_work else None)
+        those = history.runs(read(path))
+        if any(not run.end for run in those[-1:]) and is_locked(path):
+            now = time.time()
+            those = history.runs(read(path), now)
+        runs += those
     if not (index.clips or index.failures or runs):
         raise StoreError(f"{out} has no journal: expected the output directory of a run")
     clips = {stem: ClipRecord.of(record) for stem, record in sorted(index.all_there().items())}

@@ -81,7 +81,7 @@ PURE = {
     "process.stderr": {"re"},
     "progress.estimate": set[str](),
     "progress.messages": {"textwrap"},
-    "report.charts": {"html"},
+    "report.charts": {"html", "operator"},
     "report.content": {"datetime", "re", "urllib"},
     "report.given_lists": {"re"},
     "report.history": {"datetime"},

@@ -17,6 +17,7 @@ import readme
 import yaml
 
 from hdtf_async import demo
+from hdtf_async.core.name_lists import PUBLISHED
 from hdtf_async.dataset import tables
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def test_wheel_and_archive_are_complete_and_the_wheel_runs_the_demo(
     films = {path.relative_to(demo.FOOTAGE).as_posix() for path in demo.FOOTAGE.glob("*/*")}
     assert {f"hdtf_async/demo/footage/{name}" for name in films} <= set(names)
     assert {f"hdtf_async/HDTF_dataset/{table.name}" for table in tables.shipped().iterdir()} <= set(names)
+    lists = {path.relative_to(PUBLISHED).as_posix() for path in PUBLISHED.glob("*/*")}
+    assert {f"hdtf_async/core/lists/{name}" for name in lists} <= set(names)
     assert not [name for name in names if not name.startswith(("hdtf_async/", "hdtf_async-"))]
     assert (fields["Name"], fields["Version"]) == ("hdtf-async", PROJECT["version"])
     assert fields["License-Expression"] == PROJECT["license"]

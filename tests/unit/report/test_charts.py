@@ -198,3 +198,26 @@ def test_a_histogram_is_as_high_as_its_highest_column() -> None:
     assert {shape[1:3] for shape in few if shape[0] == "count"} == {
         (f"{x:g}", "10") for x in (26.6667, 79.9667, 133.367, 186.667, 239.967, 293.367)
     }
+
+
+def test_neighbours_with_one_outcome_are_joined() -> None:
+    """If the gap is shorter than a unit of the drawing; others keep their own bar."""
+    row = [
+        Span("a", 0, 1), Span("b", 1.5, 2), Span("c", 2, 3, Outcome.FAILED, "gone"), Span("d", 3, 4),
+        Span("e", 5, 6),
+    ]  # fmt: skip
+    assert charts.joined(row, 1.0) == [
+        Span("2 in a row", 0, 2), Span("c", 2, 3, Outcome.FAILED, "gone"), Span("d", 3, 4), Span("e", 5, 6),
+    ]  # fmt: skip
+
+
+def test_the_timeline_of_a_long_run_has_few_bars() -> None:
+    """Twenty thousand encodes are no more bars than the drawing has units, in each row."""
+    run = Run({}, 0.0, 100_000.0)
+    for number in range(20_000):
+        run.encodes.append(Span(f"c{number}", 5.0 * number, 5.0 * number + 4))
+        run.waits.append(Span(f"c{number}", 5.0 * number, 5.0 * number + 2))
+    drawn = charts.timeline(run)
+    assert drawn.count("<rect") == 1
+    assert "20000 in a row" in drawn
+    assert len(drawn) < 50_000

@@ -104,7 +104,9 @@ def test_the_extra_is_only_imported_if_needed() -> None:
     assert "obstore" not in sys.modules or "moto" in sys.modules
 
 
-@pytest.mark.parametrize("command", [each.name for each in COMMANDS if each.name != "merge"])
+@pytest.mark.parametrize(
+    "command", [each.name for each in COMMANDS if each.name not in {"merge", "datasets"}]
+)
 def test_other_commands_require_a_directory(
     command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
