@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 LINES = {"network-bound": 2_500_000, "balanced": 7_000_000, "CPU-bound": 25_000_000}
 """Regime to total bandwidth in bytes per second."""
 CONNECTION = 4_000_000
+FRAME_RATE = 25
 SMALL_LINES: dict[str, tuple[int, int | None]] = {
     "total and connection": (12_500_000, 5_000_000),
     "total": (12_500_000, None),
@@ -137,18 +138,32 @@ def one_run(what: str, directory: Path) -> RunCost:
     )
 
 
+COPYING = """\
+#!{python} -SE
+import os, re, shutil, sys
+target = sys.argv[-1]
+if target == "-version":
+    os.execv({ffmpeg!r}, [{ffmpeg!r}, "-version"])
+if target != "-":
+    chain = sys.argv[sys.argv.index("-vf") + 1]
+    base = re.search("settb=1/([0-9]+)", chain)[1]
+    start = re.search("trim=start=([0-9.]+)", chain)
+    last = int(re.search("gte[(]n,([0-9]+)", chain)[1])
+    first = round(float(start[1]) * int(base)) if start else 0
+    for number in (0, last):
+        print(f"frame:{{number}} pts:{{first + number * int(base) // {rate}}} ")
+    print(f"frame={{last + 1}}")
+    shutil.copyfile(os.path.join({clips!r}, target.partition(".hdtf-")[2].partition("-")[2]), target.removeprefix("file:"))
+"""
+"""A program that imitates ffmpeg, and copies an existing clip instead of creating it."""
+
+
 def write_copying_ffmpeg(path: Path, clips: Path) -> None:
-    """Write a program that imitates ffmpeg, and copies an existing clip instead of creating it."""
-    frames = round(CLIP.seconds * 25)  # what it would print about a clip
-    real = shlex.quote(str(bundled_ffmpeg()))
-    path.write_text(
-        "#!/bin/sh\n"
-        "for target; do :; done\n"
-        f'case "$target" in -version) exec {real} -version;; *) echo frame={frames};; esac\n'
-        'case "$target" in -) exit 0;; esac\n'
-        f'exec cp {shlex.quote(str(clips))}/"${{target##*.hdtf-????????????????-}}" "${{target#file:}}"\n',
-        encoding="utf-8",
+    """Write `COPYING` for the clips of a directory, whose frames are regular."""
+    program = COPYING.format(
+        python=sys.executable, ffmpeg=str(bundled_ffmpeg()), clips=str(clips), rate=FRAME_RATE
     )
+    path.write_text(program, encoding="utf-8")
     path.chmod(0o755)
 
 
