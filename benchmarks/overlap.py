@@ -48,7 +48,7 @@ from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from benchmark_job import CLIP, cpu_seconds_of, prepare, write_tables
+from benchmark_job import cpu_seconds_of, prepare, write_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,7 +153,8 @@ if target != "-":
     for number in (0, last):
         print(f"frame:{{number}} pts:{{first + number * int(base) // {rate}}} ")
     print(f"frame={{last + 1}}")
-    shutil.copyfile(os.path.join({clips!r}, target.partition(".hdtf-")[2].partition("-")[2]), target.removeprefix("file:"))
+    clip = os.path.join({clips!r}, target.partition(".hdtf-")[2].partition("-")[2])
+    shutil.copyfile(clip, target.removeprefix("file:"))
 """
 """A program that imitates ffmpeg, and copies an existing clip instead of creating it."""
 

@@ -114,9 +114,7 @@ def _check_header(file: str, line: int, header: Sequence[str], findings: Finding
     if twice:
         raise TableError(file, line, f"the header contains {quoted(twice[0])} twice")
     if len(header) == 1 and any(each in header[0] for each in ";\t|"):
-        raise TableError(
-            file, line, f"the header is {quoted(header[0])}; expected commas between the columns"
-        )
+        raise TableError(file, line, f"the header is {quoted(header[0])}; separate columns by commas")
     for column in REQUIRED:
         if column not in header:
             near = get_close_matches(column, header, n=1)

@@ -255,7 +255,7 @@ def _size(made_with: Record) -> str:
     size = made_with.get("size")
     square = {
         "squeeze": "distorted",
-        "pad": "scaled and padded with black bars",
+        "pad": "scaled, with black bars,",
         "crop": "cropped and scaled",
     }
     if size and (how := square.get(f"{made_with.get('fit')}")):

@@ -74,7 +74,7 @@ def test_a_parquet_file_contains_the_same_clips(tmp_path: Path) -> None:
         (
             "a.csv",
             "video;start;end\n",
-            "the header is 'video;start;end'; expected commas between the columns",
+            "the header is 'video;start;end'; separate columns by commas",
         ),
         ("a.csv", "video,start,end,end\n", "the header contains 'end' twice"),
         ("a.csv", f"video,start,end\n{ID},1\n", "a.csv:2: 2 cells, but the header has 3 columns"),

@@ -357,7 +357,7 @@ def test_one_subset_needs_no_table() -> None:
         ("keep", "scaled to 64 pixels on its shorter side"),
         (None, "scaled to 64 pixels on its shorter side"),
         ("squeeze", "distorted to 64x64 pixels"),
-        ("pad", "scaled and padded with black bars to 64x64 pixels"),
+        ("pad", "scaled, with black bars, to 64x64 pixels"),
         ("crop", "cropped and scaled to 64x64 pixels"),
     ],
 )
