@@ -228,8 +228,8 @@ RECIPES = {
     ),
     # It counts frames from 0, appends the line of a list to --data_root, and expects lists in filelists/.
     "wav2lip": Recipe(
-        "Copy filelists/ into the repository and pass --data_root preprocessed/. The frames show the HDTF"
-        " boxes, which are wider than the face crops of the repository's preprocess.py.",
+        "Copy filelists/ into the repository and pass --data_root preprocessed/. The frames show the whole"
+        " clips, which are wider than the face crops of the repository's preprocess.py.",
         256, Audio.WAV, commit="Rudrabha/Wav2Lip@5c90fa9b4a2c2a37d0b4ebf7633ac41534eb9941",
         frames="preprocessed/{stem}", wav="audio.wav", lists="filelists/{side}.txt",
     ),

@@ -13,7 +13,7 @@ from hdtf_async.core.model import Finding, Severity, Source
 from hdtf_async.core.text import quoted
 from hdtf_async.dataset.clip_row import COLUMNS, REQUIRED
 from hdtf_async.dataset.fields import Findings
-from hdtf_async.dataset.rows import assemble
+from hdtf_async.dataset.rows import LINE, assemble
 from hdtf_async.dataset.text_files import lines
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _csv(path: Path, findings: Findings) -> Iterator[Mapping[str, Any]]:
                 message = f"{len(cells)} cells, but the header has {len(header)} columns"
                 raise TableError(path.name, line, message)
             else:
-                yield {**dict(zip(header, cells, strict=True)), "line": line}
+                yield {**dict(zip(header, cells, strict=True)), LINE: line}
             line = reader.line_num + 1
     except csv.Error as error:
         raise TableError(path.name, line, f"invalid CSV ({error}); check the quotes") from error
@@ -86,7 +86,7 @@ def _json_lines(path: Path, findings: Findings) -> Iterator[Mapping[str, Any]]:
         if new := [name for name in row if name not in seen]:
             seen.update(new)
             _note_similar(path.name, line, new, findings)
-        yield {**row, "line": line}
+        yield {**row, LINE: line}
 
 
 def _parquet(path: Path, findings: Findings) -> Iterator[Mapping[str, Any]]:
@@ -103,7 +103,7 @@ def _parquet(path: Path, findings: Findings) -> Iterator[Mapping[str, Any]]:
             for batch in file.iter_batches(batch_size=_BATCH):
                 for row in batch.to_pylist():
                     number += 1
-                    yield {**row, "line": number}
+                    yield {**row, LINE: number}
     except (ArrowException, OSError) as error:
         raise TableError(path.name, 0, f"cannot read ({error}); check the file") from error
 

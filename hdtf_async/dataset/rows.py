@@ -49,6 +49,8 @@ from hdtf_async.dataset.fields import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+LINE = "\0line"
+"""Key of a row's line number, which no column of a file has."""
 GREATEST_EXPANSION = 10.0
 LONGEST_TEXT = 200
 """Characters of a speaker's name."""
@@ -111,7 +113,7 @@ class _Assembly:
     def add(self, row: object, number: int) -> None:
         """Add a row, or a finding that says why it is skipped."""
         values = _values(row)
-        place = values.get("line")
+        place = values.get(LINE)
         line = place if isinstance(place, int) and place > 0 else number
         try:
             self._add(values, line)
@@ -183,15 +185,15 @@ def _values(row: object) -> Mapping[str, Any]:
     if isinstance(row, Mapping):
         return row
     if isinstance(row, ClipRow):
-        return {each: getattr(row, each) for each in _OF_A_ROW}
+        return {each: getattr(row, each) for each in _OF_A_ROW} | {LINE: row.line}
     as_dict: Callable[[], Mapping[str, Any]] | None = getattr(row, "_asdict", None)
     values = dict(as_dict()) if as_dict is not None else dict(getattr(row, "__dict__", {}))
     values.pop("Index", None)  # of a data frame's itertuples()
     return values
 
 
-_OF_A_ROW = tuple(each.name for each in fields(ClipRow))
-_KNOWN = frozenset(_OF_A_ROW)
+_OF_A_ROW = tuple(each.name for each in fields(ClipRow) if each.name != "line")
+_KNOWN = frozenset((*_OF_A_ROW, LINE))
 
 
 def _refuse(column: str, value: object, expected: str) -> NoReturn:
@@ -290,10 +292,16 @@ def _point(values: Mapping[str, Any]) -> tuple[float, float] | None:
     return None if x is None or y is None else (x, y)
 
 
+_RATE = re.compile(r"[0-9]{1,9}(/[0-9]{1,9}|\.[0-9]{0,20})?")
+
+
 def rate_of(value: object) -> Fraction:
     """Return a frame rate exactly: 29.97 is 30000/1001. Raises `ValueError`."""
+    text = f"{value}".strip()
+    if not _RATE.fullmatch(text):  # Fraction itself would compute a number of any length
+        raise ValueError(text)
     try:
-        rate = Fraction(f"{value}".strip()).limit_denominator(10**6)
+        rate = Fraction(text).limit_denominator(10**6)
     except ZeroDivisionError as error:
         raise ValueError(f"{value}") from error
     if not _RATES[0] <= rate <= _RATES[1]:
@@ -386,7 +394,7 @@ def _plain(value: Decimal) -> float:
 def _extra(values: Mapping[str, Any]) -> str | None:
     """Return the columns that are not those of `ClipRow`, as a JSON object; empty cells are left out."""
     given = values.get("extra")
-    columns = dict(given) if isinstance(given, Mapping) else {}
+    columns = dict(given) if isinstance(given, Mapping) else {"extra": given}
     columns |= {f"{name}": value for name, value in values.items() if name not in _KNOWN}
     kept = {f"{name}": value for name, value in columns.items() if not _is_empty(value)}
     if not kept:

@@ -139,3 +139,11 @@ def test_options_name_one_list_only(tmp_path: Path) -> None:
         OptionsError, match=r"--dataset: expected one of .*hdtf.*did you mean hdtf.*got hdtff"
     ):
         reading.read(Options(dataset="hdtff"))
+
+
+def test_columns_called_line_and_extra_are_recorded(tmp_path: Path) -> None:
+    """Any column that is not interpreted is."""
+    text = f"video,start,end,line,extra\n{ID},1,2,hello,kept\n"
+    (clip,) = read(_written(tmp_path, "a.csv", text)).clips
+    assert clip.annotation is not None
+    assert json.loads(clip.annotation.extra or "") == {"line": "hello", "extra": "kept"}

@@ -161,6 +161,8 @@ def test_other_columns_are_recorded_as_they_are() -> None:
         ({"unit": "frames"}, "column unit: expected s or frame (got frames)"),
         ({"unit": "frame"}, "column fps: expected frames per second from 1 to 240"),
         ({"unit": "frame", "fps": "25/0"}, "column fps"),
+        ({"unit": "frame", "fps": "1e99999999"}, "column fps"),
+        ({"unit": "frame", "fps": "9" * 9999}, "column fps"),
         ({"unit": "frame", "fps": 25, "start": 1.5}, "column start: expected the number of a frame"),
         ({"end_inclusive": True}, "column end_inclusive: expected false unless the unit is frame"),
         ({"end_inclusive": "maybe"}, "expected true or false (got maybe)"),
