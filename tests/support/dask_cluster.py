@@ -119,10 +119,10 @@ def descendants(pids: Sequence[int]) -> list[str]:
         with suppress(OSError, ValueError):
             state, parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
             if entry.name.isdigit() and state != "Z":
+                # A process that ends in between is in neither.
+                command_line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                 parents[int(entry.name)] = int(parent)
-                command_lines[int(entry.name)] = (
-                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                )
+                command_lines[int(entry.name)] = command_line
     below, found = set(pids), list[str]()
     for _ in range(6):
         new = {pid for pid, parent in parents.items() if parent in below} - below
