@@ -220,9 +220,8 @@ def methods(found: ReportData) -> str:
     is_hdtf = not _recorded(found, "dataset")
     corrections = _recorded(found, "settings").get("corrections", "none") if is_hdtf else "none"
     tools = ", ".join(f"{tool} {' and '.join(each)}" for tool, each in _versions(lines).items())
-    crops = {"table": "cropped to its published box", "face": "cropped around the detected face"}
     steps = [
-        crops.get(f"{made_with.get('crop', 'table')}", "kept as the whole frame"),
+        _crop(f"{made_with.get('crop', 'table')}", lines),
         _size(made_with),
         _rate(made_with, lines),
         _coding(made_with),
@@ -248,6 +247,17 @@ def methods(found: ReportData) -> str:
     lists = given_lists.compared(found.split, found.clips, found.missing)
     sentences += [each.sentence for each in lists]
     return " ".join(sentences)
+
+
+def _crop(crop: str, lines: Collection[ClipRecord]) -> str:
+    """Describe which part of the frame the clips show. A list may have clips without a box."""
+    without = sum(line.to_json().get("box", ...) is None for line in lines)
+    if crop == "face":
+        return "cropped around the detected face"
+    if crop != "table" or (lines and without == len(lines)):
+        return "kept as the whole frame"
+    some = f", except for {count(without, 'clip')} without a box" if without else ""
+    return f"cropped to its published box{some}"
 
 
 def _size(made_with: Record) -> str:

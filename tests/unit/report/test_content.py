@@ -365,3 +365,17 @@ def test_the_methods_say_how_the_size_was_reached(fit: str | None, words: str) -
     """Also for a directory of a version without --fit."""
     made = Run({"form": {"size": 64} | ({"fit": fit} if fit else {})}, NOON, NOON)
     assert words in content.methods(ReportData(clips=records_of(line(1)), runs=[made]))
+
+
+@pytest.mark.parametrize(
+    ("boxes", "words"),
+    [
+        ([[0, 0, 8, 8], [0, 0, 8, 8]], "was cropped to its published box, kept at"),
+        ([[0, 0, 8, 8], None], "was cropped to its published box, except for 1 clip without a box, kept at"),
+        ([None, None], "was kept as the whole frame, kept at"),
+    ],
+)
+def test_the_methods_do_not_claim_a_box_that_is_missing(boxes: list[object], words: str) -> None:
+    """A list may have clips without one."""
+    clips = records_of(*(line(number, box=box) for number, box in enumerate(boxes)))
+    assert words in content.methods(ReportData(clips=clips))
