@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.model import Source
+from hdtf_async.core.options import HDTF
 from hdtf_async.core.text import printable, shown
 from hdtf_async.dataset.fields import Findings
 from hdtf_async.dataset.rows import assemble
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 GROUP = "hdtf_async.datasets"
 """The group of entry points."""
-HDTF = "hdtf"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +82,14 @@ class Dataset:
 
 def find(name: str) -> Dataset:
     """Return the dataset of a name. Raises `OptionsError` if there is none, or it cannot be loaded."""
-    installed = {each.name: each for each in entry_points(group=GROUP)}
-    if name not in installed:
-        near = get_close_matches(name, installed, n=1)
+    entries = {each.name: each for each in entry_points(group=GROUP)}
+    if name not in entries:
+        near = get_close_matches(name, entries, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise OptionsError(
-            f"--dataset: expected one of {', '.join(sorted(installed))}{hint} (got {shown(name)})"
+            f"--dataset: expected one of {', '.join(sorted(entries))}{hint} (got {shown(name)})"
         )
-    return _load(installed[name])
+    return _load(entries[name])
 
 
 def installed() -> list[Dataset]:

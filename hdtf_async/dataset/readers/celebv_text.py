@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 def rows(source: Path, findings: Findings) -> Iterator[ClipRow]:
     """Yield the clips of ``celebvtext_info.json``. Raises `TableError`."""
-    told = False
+    reported = False
     for number, (key, entry) in enumerate(entries(source, source.name, under="clips"), start=1):
         members, duration, box = without(entry), part(entry, "duration"), part(entry, "bbox")
         in_pixels = any(isinstance(box.get(edge), int | float) and box[edge] > 1 for edge in EDGES)
         extra = without(entry, "ytb_id", "duration", "bbox")
         if in_pixels:
             extra["bbox_pixels"] = dict(box)
-            if not told:
+            if not reported:
                 message = (
                     "boxes are in pixels of videos whose size the list does not state: such clips are whole"
                     " frames; --crop face finds the face."
                 )
                 findings.append(Finding(source.name, number, Severity.NOTE, "box_without_size", message))
-                told = True
+                reported = True
         yield ClipRow(
             video=members.get("ytb_id", ""),
             start=duration.get("start_sec", ""),
