@@ -54,6 +54,7 @@ collect_ignore = [name for name, package in _NEEDED.items() if not find_spec(pac
 user who selects their tests gets none."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run all tests with a Dask cluster in one process: several clusters at a time would share the CPUs."""
     for item in items:

@@ -34,6 +34,7 @@ class Cluster:
     def need(self, number: int, *options: str) -> None:
         """Provide this many workers, whatever happened to the previous ones."""
         self.workers = [worker for worker in self.workers if worker.poll() is None]
+        self.end(self.workers[number:])
         while len(self.workers) < number:
             self.workers.append(self._start(*options))
         wait_for(lambda: self.known() == number)
@@ -63,13 +64,14 @@ class Cluster:
         self.scheduler.kill()
         self.scheduler.wait()
 
-    def end(self) -> None:
-        """End the workers."""
-        for worker in self.workers:
+    def end(self, workers: Sequence[subprocess.Popen[bytes]] | None = None) -> None:
+        """End these workers, or all of them."""
+        ended = [*self.workers] if workers is None else [*workers]
+        for worker in ended:
             worker.send_signal(signal.SIGKILL)
-        for worker in self.workers:
+        for worker in ended:
             worker.wait()
-        self.workers.clear()
+            self.workers.remove(worker)
 
 
 @contextmanager
