@@ -161,7 +161,7 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
     out, options, scheduler = request.out, request.options, request.scheduler
     own = await run_sync(find_user_videos, options.raw_dirs)
     read = await run_sync(read_tables, options, request.clips)
-    async with open_location(out, options, read.videos) as directory:
+    async with open_location(out, options, read) as directory:
         options = options_for(out, options)
         decided = await run_sync(_decide, read, options, directory)
         refuse_other_settings(decided, options, out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ def plan_to_json(
     # For these only the audio is downloaded.
     own_videos = {each["video"] for each in own if each["kind"] == "video"}
     clips: list[Clip] = [*decided.clips, *(clip for clip, _ in (*decided.impossible, *decided.given_up))]
+    videos = Counter(video.subset for video in {clip.video for clip in clips})
     return {
         "videos_listed": len(read.videos),
         "videos": len({clip.video for clip in clips}),
@@ -49,11 +51,8 @@ def plan_to_json(
         },
         "other_form": len(decided.different) + len(decided.outside),
         "subsets": {
-            subset: {
-                "videos": len({clip.video for clip in clips if clip.video.subset == subset}),
-                "clips": sum(clip.video.subset == subset for clip in clips),
-            }
-            for subset in sorted({clip.video.subset for clip in clips})
+            subset: {"videos": videos[subset], "clips": number}
+            for subset, number in sorted(Counter(clip.video.subset for clip in clips).items())
         },
         "findings": [asdict(finding) for finding in read.findings],
     }

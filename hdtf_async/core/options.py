@@ -99,7 +99,7 @@ class Options:
     source: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--source", "-s", "--source_dir", default=None, group=WHICH, metavar="PATH",
         kind=validators.path("a path, such as HDTF_dataset"),
-        help="its tables, as downloaded from the authors", unset="bundled",
+        help="its list, as downloaded from the authors", unset="HDTF: bundled",
     )  # fmt: skip
     clips: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--clips", default=None, group=WHICH, metavar="FILE",
@@ -107,7 +107,7 @@ class Options:
         help="own list: .csv, .tsv, .jsonl, .parquet",
     )  # fmt: skip
     subsets: Accepts[str | Iterable[str], tuple[str, ...]] = option(
-        "--subset", default=(), group=WHICH, metavar="RD,WDA,WRA", kind=validators.SUBSET, many=True,
+        "--subset", default=(), group=WHICH, metavar="RD,WDA,...", kind=validators.SUBSET, many=True,
         help="only these subsets", unset="all",
     )  # fmt: skip
     videos: Accepts[str | Iterable[str], tuple[str, ...]] = option(
@@ -125,7 +125,7 @@ class Options:
     )  # fmt: skip
     corrections: Accepts[Corrections | str, Corrections] = option(
         "--corrections", default=Corrections.VERIFIED, group=WHICH, kind=validators.choice(Corrections),
-        help="which table corrections to apply",
+        help="HDTF: which table corrections to apply",
     )  # fmt: skip
     downloads: Accepts[int | str, int] = option(
         "--downloads", "-w", "--num_workers", default=8, group=NETWORK, metavar="N",
@@ -328,6 +328,8 @@ class Options:
         self._require_known_subsets()
         if self.clips is not None and (self.source is not None or self.dataset != HDTF):
             raise OptionsError("--clips: omit --source and --dataset, which name another list")
+        if self.corrections is not Corrections.VERIFIED and not (self.is_hdtf and self.clips is None):
+            raise OptionsError("--corrections: omit it; only the tables of HDTF have corrections")
         if self.fit is not Fit.KEEP and self.size is None:
             raise OptionsError(f"--fit {self.fit}: requires --size, such as --size 512")
         if self.first is not None and self.middle is not None:

@@ -13,7 +13,8 @@ from hdtf_async.core.model import Finding, Severity, Source
 from hdtf_async.core.text import quoted
 from hdtf_async.dataset.clip_row import COLUMNS, REQUIRED
 from hdtf_async.dataset.fields import Findings
-from hdtf_async.dataset.rows import LINE, assemble
+from hdtf_async.dataset.row_values import LINE
+from hdtf_async.dataset.rows import assemble
 from hdtf_async.dataset.text_files import lines
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ LONGEST_LINE = 1024 * 1024
 """Maximum number of characters in a line of a list."""
 LARGEST_LIST = 4 * 1024**3
 """Maximum number of characters in a list."""
+_LONGEST_INTEGER = 30
+"""Digits of an integer in JSON; Python itself refuses to convert some thousands."""
 _BATCH = 1000
 """Rows of a Parquet file that are in memory at a time."""
 
@@ -44,7 +47,16 @@ def read(path: Path) -> Tables:
         message = f"--clips: expected a file named *{', *'.join(formats)} (got {quoted(path.name)})"
         raise OptionsError(message)
     findings = Findings()
-    return assemble(reader(path, findings), file=path.name, source=Source(path.name), findings=findings)
+    rows = _one_at_least(reader(path, findings), path.name)
+    return assemble(rows, file=path.name, source=Source(path.name), findings=findings)
+
+
+def _one_at_least(rows: Iterator[Mapping[str, Any]], file: str) -> Iterator[Mapping[str, Any]]:
+    number = 0
+    for number, row in enumerate(rows, start=1):  # noqa: B007 - used behind the loop
+        yield row
+    if not number:
+        raise TableError(file, 0, "contains no clips; check the file")
 
 
 def _csv(path: Path, findings: Findings) -> Iterator[Mapping[str, Any]]:
@@ -58,7 +70,7 @@ def _csv(path: Path, findings: Findings) -> Iterator[Mapping[str, Any]]:
             if not any(cells):
                 pass
             elif header is None:
-                header = [cell.strip() for cell in cells]
+                header = [_column(cell) for cell in cells]
                 _check_header(path.name, line, header, findings)
             elif len(cells) != len(header):
                 message = f"{len(cells)} cells, but the header has {len(header)} columns"
@@ -73,20 +85,53 @@ def _csv(path: Path, findings: Findings) -> Iterator[Mapping[str, Any]]:
 
 
 def _json_lines(path: Path, findings: Findings) -> Iterator[Mapping[str, Any]]:
-    seen: set[str] = set()
+    names: dict[str, str] = {}
     for line, text in lines(path, path.name, longest=LONGEST_LINE, largest=LARGEST_LIST):
         if not text.strip():
             continue
         try:
-            row = json.loads(text)
+            row = json.loads(text, parse_int=_integer, object_pairs_hook=_object)
+        except _TwiceError as error:
+            raise TableError(path.name, line, f"the object contains {quoted(error.key)} twice") from None
         except (ValueError, RecursionError) as error:
             raise TableError(path.name, line, f"invalid JSON ({error})") from error
         if not isinstance(row, dict):
             raise TableError(path.name, line, f"expected a JSON object (got {quoted(text.strip())})")
-        if new := [name for name in row if name not in seen]:
-            seen.update(new)
-            _note_similar(path.name, line, new, findings)
-        yield {**row, LINE: line}
+        if new := [name for name in row if name not in names]:
+            names |= {name: _column(name) for name in new}
+            _note_similar(path.name, line, [names[name] for name in new], findings)
+        values = {names[name]: value for name, value in row.items()}
+        if len(values) < len(row):
+            twice, _ = Counter(names[name] for name in row).most_common(1)[0]
+            raise TableError(path.name, line, f"the object contains {quoted(twice)} twice")
+        yield {**values, LINE: line}
+
+
+class _TwiceError(ValueError):
+    """A key occurs twice in an object."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; the parser itself would drop all but the last value of a key."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _TwiceError(Counter(key for key, _ in pairs).most_common(1)[0][0])
+    return found
+
+
+def _integer(text: str) -> int | str:
+    """Return an integer, or the text of one that is too long for any column."""
+    return int(text) if len(text) <= _LONGEST_INTEGER else text
+
+
+def _column(name: str) -> str:
+    """Return the name of a column; for those of `ClipRow` case does not count."""
+    name = name.strip()
+    return name.lower() if name.lower() in COLUMNS else name
 
 
 def _parquet(path: Path, findings: Findings) -> Iterator[Mapping[str, Any]]:
@@ -98,10 +143,11 @@ def _parquet(path: Path, findings: Findings) -> Iterator[Mapping[str, Any]]:
         raise OptionsError(message) from error
     try:
         with ParquetFile(path) as file:
-            _check_header(path.name, 0, list(file.schema_arrow.names), findings)
+            header = [_column(name) for name in file.schema_arrow.names]
+            _check_header(path.name, 0, header, findings)
             number = 0
             for batch in file.iter_batches(batch_size=_BATCH):
-                for row in batch.to_pylist():
+                for row in batch.rename_columns(header).to_pylist():
                     number += 1
                     yield {**row, LINE: number}
     except (ArrowException, OSError) as error:

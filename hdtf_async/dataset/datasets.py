@@ -84,8 +84,10 @@ def find(name: str) -> Dataset:
     """Return the dataset of a name. Raises `OptionsError` if there is none, or it cannot be loaded."""
     entries = {each.name: each for each in entry_points(group=GROUP)}
     if name not in entries:
-        near = get_close_matches(name, entries, n=1)
+        near = get_close_matches(name.lower(), entries, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
+        if HDTF not in entries:
+            hint = "; this installation is older than the program: run pip install again"
         raise OptionsError(
             f"--dataset: expected one of {', '.join(sorted(entries))}{hint} (got {shown(name)})"
         )
@@ -93,9 +95,17 @@ def find(name: str) -> Dataset:
 
 
 def installed() -> list[Dataset]:
-    """Return all datasets, HDTF first, then by name. Raises `OptionsError` if one cannot be loaded."""
-    found = [_load(each) for each in entry_points(group=GROUP)]
+    """Return all datasets, HDTF first, then by name; one that cannot be loaded is refused with the reason."""
+    found = [_load_or_refuse(each) for each in entry_points(group=GROUP)]
     return sorted(found, key=lambda dataset: (dataset.name != HDTF, dataset.name))
+
+
+def _load_or_refuse(entry: EntryPoint) -> Dataset:
+    try:
+        return _load(entry)
+    except OptionsError as error:
+        name = printable(entry.name)
+        return Dataset(name=name, title=name, bring="", licence="", citation="", refusal=f"{error}")
 
 
 def _load(entry: EntryPoint) -> Dataset:

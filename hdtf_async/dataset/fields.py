@@ -30,6 +30,7 @@ MOST_OF_A_KIND = 100
 """Findings of one kind in one table that are listed individually; HDTF's own tables have at most 11."""
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9_-])?")
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _PUBLISHED_LINK = re.compile(r"https://www\.youtube\.com/watch\?v=([A-Za-z0-9_-]{11})")
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _YOUTUBE_HOSTS = frozenset({"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com"})
@@ -188,6 +189,11 @@ class Row:
 def is_safe_name(text: str) -> bool:
     """Return whether a text is safe as part of a file name."""
     return len(text) <= LONGEST_NAME and _NAME.fullmatch(text) is not None and ".." not in text
+
+
+def is_device(text: str) -> bool:
+    """Return whether a name is that of a device on Windows, where no file can have it, with any extension."""
+    return _DEVICE.fullmatch(text) is not None
 
 
 def youtube_id_of(text: str) -> str | None:

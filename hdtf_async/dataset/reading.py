@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hdtf_async.core.exceptions import OptionsError
+from hdtf_async.core.model import Corrections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +22,8 @@ def read(options: Options, clips: Iterable[object] | None = None) -> Tables:
     if clips is not None:
         if options.clips is not None:
             raise OptionsError("--clips (Options.clips): omit it if the clips are passed to the function")
+        if options.corrections is not Corrections.VERIFIED:
+            raise OptionsError("--corrections: omit it; only the tables of HDTF have corrections")
         from hdtf_async.dataset.rows import assemble  # noqa: PLC0415 - HDTF does not need it
 
         return assemble(clips)

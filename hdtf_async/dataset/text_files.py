@@ -19,6 +19,9 @@ LONGEST_LINE = 64 * 1024
 LARGEST_TABLE = 32 * 1024 * 1024
 """Maximum number of characters in one of HDTF's tables. 100,000 videos have about six million."""
 
+_UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")
+"""How a file in UTF-16 begins, if it is read as UTF-8."""
+
 
 def mode_of(path: Path, shown: str) -> int | None:
     """Return the file mode of `path`, or None if it does not exist. Raises `TableError`."""
@@ -61,7 +64,8 @@ def lines(
                     message = f"the table is longer than {largest} characters: damaged, download it again"
                     raise TableError(file, line, message)
                 if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
-                    raise TableError(file, line, f"{quoted(text.strip())} is not UTF-8; save it as UTF-8")
+                    wrong = "this UTF-16 file" if text.startswith(_UTF_16) else quoted(text.strip())
+                    raise TableError(file, line, f"{wrong} is not UTF-8; save it as UTF-8")
                 yield line, text
     except OSError as error:
         raise TableError(

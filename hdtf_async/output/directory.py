@@ -58,18 +58,19 @@ from hdtf_async.output.locks import (
 from hdtf_async.output.manifests import failure_record, outstanding_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from hdtf_async.core.divisions import Request
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.core.model import Clip, Video
+    from hdtf_async.core.model import Clip, Tables, Video
     from hdtf_async.core.shards import Shard
     from hdtf_async.output.journal import Ledger
 
 
-_CLIP = re.compile(r"_\d{3,}(?:_s\d{3,})?\.(?:mp4|wav)$")
-"""Part of a clip's name after the name of its video."""
+_ENDING = re.compile(r"\.(?:mp4|wav|track\.json)$")
+_SEGMENT = re.compile(r"_s\d{3,}$")
+"""End of the stem of a clip's segment."""
 
 
 class OutputDirectory:
@@ -298,13 +299,13 @@ class OutputDirectory:
 async def open_directory(
     out: Path,
     shard: Shard | None = None,
-    videos: Iterable[Video] = (),
+    tables: Tables | None = None,
     made: type[OutputDirectory] = OutputDirectory,
 ) -> AsyncIterator[OutputDirectory]:
     """Open an output directory, creating it if needed, and hold its lock, or that of a shard.
 
     Leftovers of an interrupted run (temporary names, an incomplete last line) are removed; by a shard only
-    those of its own part of all `videos`. Raises `StoreError` if the directory cannot be used, `BusyError` if
+    those of its own part of all `tables`. Raises `StoreError` if the directory cannot be used, `BusyError` if
     another run holds it.
     """
     async with _in_common(out, alone=shard is None) as whole, AsyncExitStack() as stack:
@@ -318,7 +319,7 @@ async def open_directory(
                 await run_sync(require_one_division, out, shard)
             locks = (own, whole)
         with as_store_error(out):
-            known, newest = await run_sync(_read_and_tidy, out, locks[0], shard, videos)
+            known, newest = await run_sync(_read_and_tidy, out, locks[0], shard, tables)
         async with aiofiles.open(locks[0], "ab", buffering=0, closefd=False) as journal:
             ledger = Journal(journal, known, newest)
             await video_journal.add_left(out, ledger.append, alone=shard is None)
@@ -389,7 +390,7 @@ def _open(journal: Path) -> int:
 
 
 def _read_and_tidy(
-    out: Path, lock: int, shard: Shard | None, videos: Iterable[Video]
+    out: Path, lock: int, shard: Shard | None, tables: Tables | None
 ) -> tuple[JournalIndex, str]:
     """Read the journals, repair and sync this run's own, and remove temporary files.
 
@@ -421,16 +422,31 @@ def _read_and_tidy(
     # Later records depend on what was read, which may not have been synced if its writer was killed; what was
     # truncated could be mixed with later writes.
     atomic.sync(lock)
-    stems = None if shard is None else {video.stem for video in steps(videos) if shard.owns(video.youtube_id)}
-    atomic.sweep(out, ours=lambda name: stems is None or _CLIP.sub("", name) in stems)
+    clips, videos = (None, None) if shard is None else _stems_of(shard, tables)
+    atomic.sweep(out, ours=lambda name: clips is None or _is_file_of(name, clips))
     atomic.sweep(
         out / SOURCE_VIDEOS,
         spare=partials.tidy,
-        ours=lambda name: stems is None or name.rpartition(".")[0] in stems,
+        ours=lambda name: videos is None or name.rpartition(".")[0] in videos,
     )
     for directory in (out, out / SOURCE_VIDEOS):
         atomic.sync_directory(directory)  # later records depend on the names found there, too
     return known, newest
+
+
+def _is_file_of(name: str, clips: Collection[str]) -> bool:
+    """Return whether a name is that of a file of one of these clips, or of their segments."""
+    stem = _ENDING.sub("", name)
+    return stem in clips or _SEGMENT.sub("", stem) in clips
+
+
+def _stems_of(shard: Shard, tables: Tables | None) -> tuple[set[str], set[str]]:
+    """Return the stems of a shard's clips, and those of its source videos."""
+    if tables is None:
+        return set(), set()
+    clips = {clip.stem for clip in steps(tables.clips) if shard.owns(clip.video.youtube_id)}
+    videos = {video.stem for video in steps(tables.videos) if shard.owns(video.youtube_id)}
+    return clips, videos
 
 
 def _are_neighbours(journal: Path, shard: Shard) -> bool:

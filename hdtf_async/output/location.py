@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from hdtf_async.core.exceptions import OptionsError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
     from os import PathLike
 
-    from hdtf_async.core.model import Video
+    from hdtf_async.core.model import Tables
     from hdtf_async.core.options import Options
     from hdtf_async.core.shards import Merged
     from hdtf_async.output.directory import OutputDirectory
@@ -101,7 +101,7 @@ def options_for(out: Path | Address, options: Options) -> Options:
 
 @asynccontextmanager
 async def open_location(
-    out: Path | Address, options: Options, videos: Iterable[Video]
+    out: Path | Address, options: Options, tables: Tables
 ) -> AsyncIterator[OutputDirectory]:
     """Open a directory, or an object store, for a run with these options; see `open_directory`.
 
@@ -110,12 +110,12 @@ async def open_location(
     if isinstance(out, Path):
         from hdtf_async.output.directory import open_directory  # noqa: PLC0415
 
-        async with open_directory(out, options.shard, videos) as directory:
+        async with open_directory(out, options.shard, tables) as directory:
             yield directory
         return
     from hdtf_async.output.object_store.directory import open_store  # noqa: PLC0415
 
-    async with open_store(out, options, videos) as store:
+    async with open_store(out, options, tables) as store:
         yield store
 
 

@@ -55,6 +55,9 @@ _CARD = """\
     - metadata.jsonl
 ---
 {title}, created with hdtf_async; metadata.jsonl lists the source of each.
+
+`load_dataset` returns all clips as one split, named train. If there are train.txt, val.txt and test.txt, they
+list the clips of each split.
 {citation}"""
 """Tells the loader of Hugging Face `datasets` which files belong to the dataset: without it, the loader uses
 the most common extension, which may be that of logs or audio, and takes lists named train.txt for the
@@ -185,7 +188,7 @@ def _card(source: Source | None) -> str:
     """Return the dataset card; `source` is None for HDTF."""
     if source is None:
         return _CARD.format(licence="", title="HDTF clips", citation="")
-    licence = f"license_name: {json.dumps(source.licence)}\n" if source.licence else ""
+    licence = f"license: other\nlicense_name: {json.dumps(source.licence)}\n" if source.licence else ""
     citation = f"\n```bibtex\n{source.citation.strip()}\n```\n" if source.citation else ""
     return _CARD.format(
         licence=licence,

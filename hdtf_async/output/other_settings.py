@@ -31,10 +31,16 @@ def refuse_other_settings(decided: Plan, options: Options, out: object) -> None:
     """Raise `FormError` if the run would leave clips with different settings in one directory."""
     if decided.outside:
         first = decided.outside[0]
+        selects = bool(options.subsets or options.videos or options.only or options.limit)
+        which = "outside this selection" if selects else "of another list"
+        remedy = (
+            "delete them, or re-encode them too: --recut without --subset, --video, --only and --limit"
+            if selects
+            else "or delete them"
+        )
         raise FormError(
-            f"{out} already contains {len(decided.outside)} clips outside this selection that were made"
-            f" with different settings (e.g. {shown(first.stem)}: {first.words}). Use another --out, delete"
-            " them, or re-encode them too: --recut without --subset, --video, --only and --limit"
+            f"{out} already contains {len(decided.outside)} clips {which} that were made with different"
+            f" settings (e.g. {shown(first.stem)}: {first.words}). Use another --out, {remedy}"
         )
     if decided.different and not options.recut:
         first = decided.different[0]

@@ -37,7 +37,7 @@ from hdtf_async import BusyError, ExitCode, FormError, Options, StoreError
 from hdtf_async.cli.main import main
 from hdtf_async.core.exceptions import AwayError
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
+from hdtf_async.core.model import Audio, Box, Clip, Interval, Tables, Video
 from hdtf_async.core.shards import Merged, Shard
 from hdtf_async.output.location import Address, merge_shards, open_location, parse_location
 from hdtf_async.output.manifests import failure_record
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from shared import Finished
 
+NO_CLIPS = Tables((), (), ())
 pytestmark = pytest.mark.bucket
 
 URL = f"s3://{BUCKET}/some prefix"
@@ -324,7 +325,7 @@ async def test_shards_that_never_began_are_named(front: Front, small: Finished) 
         assert merged.clips + merged.missing[Reason.NOT_TRIED] == len(small.report.done)
         (line,) = map(json.loads, below(front)["failures.jsonl"].splitlines())
         assert (line["clip"], line["clips"]) == (None, merged.missing[Reason.NOT_TRIED])
-    async with open_location(parse_location(URL), replace(options, shard=absent[0]), ()):
+    async with open_location(parse_location(URL), replace(options, shard=absent[0]), NO_CLIPS):
         assert (await hdtf_async.download(URL, options)).absent == (), "another one is at work"
     await hdtf_async.download(URL, small.options)
     assert await hdtf_async.merge(URL) == Merged(len(small.report.done), Counter())
@@ -427,7 +428,7 @@ async def test_a_merge_while_a_shard_joins_its_segments_loses_nothing(
     """It has listed segments that are deleted before it reads them: it lists them again."""
     monkeypatch.setattr(segments, "AT_A_TIME", 4)
     plain, count, joined = client.ObjectStoreClient.get, 0, 0
-    async with open_location(parse_location(URL), Options(shard=Shard(0, 2)), ()) as shard:
+    async with open_location(parse_location(URL), Options(shard=Shard(0, 2)), NO_CLIPS) as shard:
         assert isinstance(shard, directory.ObjectStoreDirectory)
         for number in range(12):
             await shard.append(_failure(number))
@@ -455,7 +456,7 @@ async def test_a_missing_segment_is_an_error(
     """Neither `merge` nor a run uses a journal with an unreadable part."""
     monkeypatch.setattr(segments, "AGAIN_AFTER", 0.0)
     place = parse_location(URL)
-    async with open_location(place, Options(), ()) as directory:
+    async with open_location(place, Options(), NO_CLIPS) as directory:
         await directory.append(_failure(0))
     before = below(front)
     front.rule = lambda method, key: Fault.GONE if method == "GET" and SEGMENTS in key else None
@@ -476,7 +477,7 @@ async def test_long_segments_are_copied_in_parts(
     """Long ones alone, others in groups that fit into memory; the journal is the same."""
     monkeypatch.setattr(segments, "LARGEST", largest)
     monkeypatch.setattr(client, "_PIECE", 100)
-    async with open_location(parse_location(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), NO_CLIPS) as directory:
         for number in range(4):
             await directory.append(_failure(number), _failure(100 + number))
     faults: list[str] = []
@@ -488,7 +489,7 @@ async def test_long_segments_are_copied_in_parts(
         return None
 
     front.rule = rule
-    async with open_location(parse_location(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), NO_CLIPS) as directory:
         text = (directory.out / "_journal.jsonl").read_bytes()
     content = below(front)
     assert faults
@@ -508,7 +509,7 @@ async def test_an_object_above_the_size_limit_is_not_read(front: Front) -> None:
 async def test_an_upload_that_is_cancelled_is_finished_later(front: Front) -> None:
     """It succeeded without an answer, and more was recorded meanwhile. Each record exists once."""
     front.seconds = 1.0
-    async with open_location(parse_location(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), NO_CLIPS) as directory:
         front.rule = lambda method, key: Fault.LATE if method == "PUT" and SEGMENTS in key else None
         async with anyio.create_task_group() as group:
             group.start_soon(directory.append, _failure(0))
@@ -526,7 +527,7 @@ async def test_an_upload_that_is_cancelled_is_finished_later(front: Front) -> No
         assert [record["clip"] for record in records_in(front)] == ["RD_Radio1_000", "RD_Radio1_001"]
         assert len(below(front)["failures.jsonl"].splitlines()) == 2
         await directory.append(_failure(2))
-    async with open_location(parse_location(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), NO_CLIPS) as directory:
         assert set(directory.known.failures) == {f"RD_Radio1_{number:03d}" for number in range(3)}
 
 
@@ -536,7 +537,7 @@ async def test_a_joined_segment_whose_upload_is_cancelled_does_no_harm(
     """It repeats earlier segments, which are not deleted."""
     front.seconds = 1.0
     monkeypatch.setattr(segments, "MANY", 3)
-    async with open_location(parse_location(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), NO_CLIPS) as directory:
         for number in range(2):
             await directory.append(_failure(number))
         puts: list[str] = []
@@ -557,7 +558,7 @@ async def test_a_joined_segment_whose_upload_is_cancelled_does_no_harm(
         for number in range(3, 6):
             await directory.append(_failure(number))
         await directory.deliver()
-    async with open_location(parse_location(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), NO_CLIPS) as directory:
         assert [*directory.known.failures] == [f"RD_Radio1_{number:03d}" for number in range(6)]
 
 
@@ -572,10 +573,10 @@ async def test_a_segment_that_conflicts_with_its_own_upload_is_uploaded_again(fr
         return None
 
     front.rule = rule
-    async with open_location(parse_location(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), NO_CLIPS) as directory:
         await directory.append(_failure(0))
     assert conflicts
-    async with open_location(parse_location(URL), Options(), ()) as directory:
+    async with open_location(parse_location(URL), Options(), NO_CLIPS) as directory:
         assert [*directory.known.failures] == ["RD_Radio1_000"]
 
 

@@ -27,7 +27,7 @@ from load_runs import Most, load, write_tables
 from hdtf_async import BusyError, ExitCode, FormError, Reason
 from hdtf_async.cli import main
 from hdtf_async.core import descriptors
-from hdtf_async.core.model import Box, Clip, Interval, Video
+from hdtf_async.core.model import Annotation, Box, Clip, Interval, Tables, Video
 from hdtf_async.core.options import Options
 from hdtf_async.core.shards import COUNT, KUBERNETES, SLURM, Shard, from_environment, place
 from hdtf_async.dataset import plan, tables
@@ -229,6 +229,7 @@ async def test_a_shard_removes_only_its_own_leftovers(tmp_path: Path) -> None:
     mine, others = _video(FIRST, "Mine"), _video(SECOND, "Others")
     names = [
         *("{}_000.mp4", "{}_000_s001.wav", "_videos_raw/{}.mp4", "_videos_raw/{}.download"),
+        *("named {}.mp4", "named {}_s002.mp4", "named {}.track.json"),
     ]
 
     def left(video: Video) -> list[Path]:
@@ -239,7 +240,12 @@ async def test_a_shard_removes_only_its_own_leftovers(tmp_path: Path) -> None:
     of_mine, of_others, manifest = left(mine), left(others), atomic.temporary(tmp_path / METADATA)
     for path in (*of_mine, *of_others, manifest):
         path.write_bytes(b"half")
-    async with open_directory(tmp_path, FIRST, (mine, others)):
+    clips = tuple(
+        Clip(video, 0, Interval(0, 1), None, None, annotation=name)
+        for video in (mine, others)
+        for name in (None, Annotation(name=f"named {video.stem}"))
+    )
+    async with open_directory(tmp_path, FIRST, Tables((mine, others), clips, ())):
         assert not any(path.exists() for path in of_mine)
         assert all(path.exists() for path in (*of_others, manifest))
     async with open_directory(tmp_path):

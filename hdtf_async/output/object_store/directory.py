@@ -40,10 +40,10 @@ from hdtf_async.output.object_store.segments import Segments, copy_journals, cop
 from hdtf_async.output.video_journal import VideoLedger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.core.model import Clip, Video
+    from hdtf_async.core.model import Clip, Tables
     from hdtf_async.core.shards import Shard
     from hdtf_async.output.journal import Journal
     from hdtf_async.output.location import Address
@@ -301,9 +301,7 @@ async def _not_tried(bucket: ObjectStoreClient, scratch: Path) -> tuple[Record, 
 
 
 @asynccontextmanager
-async def open_store(
-    out: Address, options: Options, videos: Iterable[Video]
-) -> AsyncIterator[OutputDirectory]:
+async def open_store(out: Address, options: Options, tables: Tables) -> AsyncIterator[OutputDirectory]:
     """Open an object store for a run with these options; see `open_directory`.
 
     Raises `StoreError`, `BusyError`, and `AwayError` if the store does not respond.
@@ -315,7 +313,7 @@ async def open_store(
             scratch = await stack.enter_async_context(_scratch(out, options))
             segments = await copy_journals(bucket, scratch, options.shard)
             away = await stack.enter_async_context(
-                open_directory(scratch, options.shard, videos, made=ObjectStoreDirectory)
+                open_directory(scratch, options.shard, tables, made=ObjectStoreDirectory)
             )
             if not isinstance(away, ObjectStoreDirectory):
                 raise TypeError("expected an ObjectStoreDirectory")

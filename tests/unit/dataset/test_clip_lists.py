@@ -84,7 +84,13 @@ def test_a_parquet_file_contains_the_same_clips(tmp_path: Path) -> None:
         ("a.jsonl", '{"video": 1}\n{"video"', "a.jsonl:2: invalid JSON"),
         ("a.jsonl", "[1]\n", "a.jsonl:1: expected a JSON object"),
         ("a.jsonl", "[" * 100_000 + "\n", "a.jsonl:1: invalid JSON"),
-        ("a.jsonl", '{"start": ' + "9" * 5000 + "}\n", "a.jsonl:1: invalid JSON"),
+        ("a.jsonl", '{"video": 1, "start": 2, "video": 3}\n', "a.jsonl:1: the object contains 'video' twice"),
+        ("a.jsonl", '{"video": 1, "Start": 2, "start": 3}\n', "a.jsonl:1: the object contains 'start' twice"),
+        ("a.jsonl", '{"video": 1, "more": {"a": 1, "a": 2}}\n', "a.jsonl:1: the object contains 'a' twice"),
+        ("a.jsonl", "\n", "a.jsonl: contains no clips"),
+        ("a.csv", "video,start,end\n", "a.csv: contains no clips"),
+        ("a.csv", "video,start,Start,end\n", "the header contains 'start' twice"),
+        ("a.csv", "video,start,end\n".encode("utf-16"), "a.csv:1: this UTF-16 file is not UTF-8; save it as"),
     ],
 )
 def test_a_file_that_is_no_list_is_refused_with_its_line(
@@ -139,6 +145,38 @@ def test_options_name_one_list_only(tmp_path: Path) -> None:
         OptionsError, match=r"--dataset: expected one of .*hdtf.*did you mean hdtf.*got hdtff"
     ):
         reading.read(Options(dataset="hdtff"))
+
+
+def test_case_does_not_count_in_the_names_of_columns(tmp_path: Path) -> None:
+    """In files, which spreadsheets may have written."""
+    for name, text in (
+        ("a.csv", f"Video,START,End,Speaker,Note\n{ID},1,2,anna,x\n"),
+        ("a.jsonl", json.dumps({"Video": ID, "START": 1, "End": 2, "Speaker": "anna", "Note": "x"})),
+    ):
+        tables = read(_written(tmp_path, name, text))
+        (annotation,) = [clip.annotation for clip in tables.clips]
+        assert annotation is not None
+        assert (annotation.speaker, annotation.extra, tables.findings) == ("anna", '{"Note":"x"}', ())
+
+
+def test_a_number_of_any_length_skips_its_row_only(tmp_path: Path) -> None:
+    """Python does not convert integers of thousands of digits."""
+    text = (
+        f'{{"video": "{ID}", "start": {"9" * 6000}, "end": 2}}\n{{"video": "{ID}", "start": 1, "end": 2}}\n'
+    )
+    tables = read(_written(tmp_path, "a.jsonl", text))
+    assert [clip.interval for clip in tables.clips] == [Interval(1, 2)]
+    assert [(finding.line, finding.code) for finding in tables.findings] == [(1, "bad_start")]
+
+
+def test_only_hdtf_has_corrections(tmp_path: Path) -> None:
+    """So they are no option of another list, which would be recorded without an effect."""
+    clips = _written(tmp_path, "a.csv", f"video,start,end\n{ID},1,2\n")
+    for wrong in ({"clips": clips}, {"dataset": "voxceleb1", "source": clips}):
+        with pytest.raises(OptionsError, match="--corrections: omit it"):
+            Options(corrections="none", **wrong)
+    with pytest.raises(OptionsError, match="--corrections: omit it"):
+        reading.read(Options(corrections="none"), [])
 
 
 def test_columns_called_line_and_extra_are_recorded(tmp_path: Path) -> None:

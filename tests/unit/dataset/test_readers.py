@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -508,6 +509,29 @@ def test_every_dataset_has_licence_citation_and_origin() -> None:
         assert dataset.citation.count("{") == dataset.citation.count("}") > 4
         assert "https://" in dataset.bring or dataset.refusal
         assert dataset.rule or dataset.refusal
+
+
+def test_a_dataset_that_cannot_be_loaded_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one of another package may be; its own name says why."""
+    broken = [EntryPoint("broken", "no.such.module:NAME", datasets.GROUP)]
+    broken += [EntryPoint("wrong", "json:dumps", datasets.GROUP)]
+    everything = [*entry_points(group=datasets.GROUP), *broken]
+    monkeypatch.setattr(datasets, "entry_points", lambda group: everything)  # noqa: ARG005
+    found = {each.name: each for each in datasets.installed()}
+    assert {"hdtf", "voxceleb1", "broken", "wrong"} <= {*found}
+    assert "cannot load no.such.module:NAME: ModuleNotFoundError" in found["broken"].refusal
+    assert "json:dumps is not a Dataset" in found["wrong"].refusal
+    with pytest.raises(OptionsError, match="cannot load"):
+        datasets.find("broken")
+
+
+def test_a_name_in_capitals_and_an_old_installation_get_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entry points are those of the installation, which an editable one may not have renewed."""
+    with pytest.raises(OptionsError, match=r"did you mean voxceleb1\? \(got VoxCeleb1\)"):
+        datasets.find("VoxCeleb1")
+    monkeypatch.setattr(datasets, "entry_points", lambda group: [])  # noqa: ARG005
+    with pytest.raises(OptionsError, match="run pip install again"):
+        datasets.find("hdtf")
 
 
 def test_readers_are_short() -> None:

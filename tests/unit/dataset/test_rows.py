@@ -13,10 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async.core.clip_record import ClipRecord, annotation_to_json, row_to_json
+from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.model import Annotation, Clip, Interval, Region, Severity, Square, Tables
+from hdtf_async.core.splits import SHARED
 from hdtf_async.dataset.clip_row import COLUMNS, ClipRow
 from hdtf_async.dataset.fields import MOST_OF_A_KIND
-from hdtf_async.dataset.rows import assemble, rate_of
+from hdtf_async.dataset.row_values import rate_of
+from hdtf_async.dataset.rows import assemble
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,7 +172,12 @@ def test_other_columns_are_recorded_as_they_are() -> None:
         ({"left": 1}, "column top: expected all or none of left, top, right and bottom (got nothing)"),
         ({"left": 1, "top": 1, "right": 5, "bottom": 5}, "column ref_height: expected the height"),
         ({"left": 5, "top": 1, "right": 5, "bottom": 5, "ref_height": 9}, "right: expected a box with an"),
-        ({"left": 2, "top": 0, "right": 3, "bottom": 1, "box_unit": "norm"}, "within the frame of 1x1"),
+        ({"left": 1.2, "top": 0, "right": 2, "bottom": 1, "box_unit": "norm"}, "within the frame of 1x1"),
+        ({"left": 9, "top": 0, "right": 30, "bottom": 10, "box_unit": "norm"}, "box_unit: expected px"),
+        ({"left": 0.1, "top": 0, "right": 0.5, "bottom": 1, "ref_height": 9}, "box_unit: expected norm"),
+        ({"name": "con"}, "column name: expected a name that is not that of a device on Windows"),
+        ({"name": "LPT1.b"}, "column name: expected a name that is not that of a device on Windows"),
+        ({"note": "half \ud800"}, "column extra: expected text without half characters"),
         ({"left": "1e999", "top": 0, "right": 3, "bottom": 1, "box_unit": "norm"}, "column left"),
         ({"square": "yes"}, "column square: expected no or min or max"),
         ({"expand": -1}, "column expand: expected a number from 0 to 10"),
@@ -204,6 +212,54 @@ def test_two_videos_never_share_a_file_in_a_file_system_that_ignores_case() -> N
     tables = read({"video": "AAAAAAAAAAA"}, {"video": "aAAAAAAAAAA"})
     assert [clip.video.youtube_id for clip in tables.clips] == ["AAAAAAAAAAA"]
     assert [finding.code for finding in tables.findings] == ["bad_video"]
+
+
+def test_the_first_given_reference_height_is_downloaded_for_all_clips_of_a_video() -> None:
+    """Also if earlier rows give none; a row that gives another is a note."""
+    box = {"left": 1, "top": 1, "right": 9, "bottom": 9}
+    tables = read({}, {"ref_height": 720, **box}, {"ref_height": 1080, **box}, {"video": "aaaaaaaaaaa"})
+    assert [video.reference_height for video in tables.videos] == [720, 0]
+    assert [clip.video for clip in tables.clips] == [*3 * [tables.videos[0]], tables.videos[1]]
+    assert [clip.region and clip.region.reference_height for clip in tables.clips] == [None, 720, 1080, None]
+    (finding,) = tables.findings
+    assert (finding.line, finding.severity, finding.code) == (3, Severity.NOTE, "ref_height_differs")
+    assert "ref_height is 1080 here, and 720 in another row; 720 is downloaded" in finding.words
+
+
+def test_a_speaker_in_several_given_splits_is_reported() -> None:
+    """Or the video, if no speaker is given."""
+    tables = read(
+        {"speaker": "ben", "split": "train"},
+        {"speaker": "ben", "split": "dev"},
+        {"split": "train"},
+        {"split": "test"},
+        {"speaker": "eve", "split": "test"},
+    )
+    assert [(finding.line, finding.code, finding.words) for finding in tables.findings] == [
+        (2, SHARED, "ben is in val here, and in train in line 1."),
+        (4, SHARED, f"{ID} is in test here, and in train in line 3."),
+    ]
+
+
+@pytest.mark.parametrize("rows", ["text", b"text", 5, {"video": ID}, ClipRow(ID, 1, 2)])
+def test_what_is_no_collection_of_rows_is_an_error(rows: Any) -> None:
+    """A single row is none, nor is the name of a file."""
+    with pytest.raises(OptionsError, match=r"clips: expected a list of rows, such as .* \(got"):
+        assemble(rows)
+
+
+@pytest.mark.parametrize("row", ["text", 5, None, (ID, 1, 2)])
+def test_what_is_no_row_is_skipped_with_a_finding(row: object) -> None:
+    """It has no columns at all."""
+    (finding,) = assemble([row]).findings
+    assert (finding.line, finding.severity, finding.code) == (1, Severity.ERROR, "bad_row")
+    assert f"got {type(row).__name__}" in finding.words
+
+
+def test_a_data_frame_is_a_collection_of_its_rows() -> None:
+    """Anything with the method `itertuples` is, so pandas is not needed here."""
+    frame = SimpleNamespace(itertuples=lambda *, index: [SimpleNamespace(video=ID, start=1, end=2 + index)])
+    assert [clip.interval for clip in assemble(frame).clips] == [Interval(1, 2)]
 
 
 def test_a_million_invalid_rows_are_a_hundred_findings() -> None:
