@@ -195,6 +195,7 @@ def test_public_names_exist_and_are_documented() -> None:
 # The working directory, and failing writes at the end of a run.
 
 
+@pytest.mark.slow
 async def test_a_run_does_not_follow_the_host_to_another_directory(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,7 +168,7 @@ def test_a_truncated_last_line_and_missing_clips_are_no_defects(whole: Undisturb
     ]
 
 
-@pytest.mark.parametrize("target", slow_unless(TARGETS, ("tree", "asked")))
+@pytest.mark.parametrize("target", slow_unless(TARGETS, ("asked",)))
 def test_a_killed_run_is_completed_by_the_next(target: Target, whole: Undisturbed, tmp_path: Path) -> None:
     """With or without its children, at a random moment or right before a step; or it is asked to stop."""
     killing = Killing(with_fakes(), whole, CHANCE(), targets=(target,))

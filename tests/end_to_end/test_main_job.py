@@ -107,6 +107,7 @@ async def test_a_second_run_starts_no_process(finished: Finished) -> None:
     assert (finished.out / "metadata.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 async def test_missing_clips_are_made_again_with_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
     """One clip is missing and one truncated: both are made from the kept videos, without any request."""
     out = tmp_path / "clips"
@@ -120,6 +121,7 @@ async def test_missing_clips_are_made_again_with_the_same_bytes(finished: Finish
         assert (out / name).read_bytes() == (finished.out / name).read_bytes()
 
 
+@pytest.mark.slow
 async def test_a_truncated_source_video_is_downloaded_again_and_never_used(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
@@ -477,6 +479,7 @@ async def test_a_failed_recut_leaves_no_clip_with_old_settings_listed(
     assert lines(out / "failures.jsonl") == []
 
 
+@pytest.mark.slow
 async def test_user_videos_are_never_deleted(finished: Finished, tmp_path: Path) -> None:
     """Neither if the user named them, nor if another program left them among the program's own."""
     raws = tmp_path / "clips" / "_videos_raw"

@@ -59,6 +59,7 @@ async def test_voxceleb2_has_the_track_beside_the_clip(finished: Finished, tmp_p
     assert (await repair.check(out)).found == []
 
 
+@pytest.mark.slow
 async def test_celebv_hq_clips_have_the_authors_names_and_windows(finished: Finished, tmp_path: Path) -> None:
     """Attributes are recorded, and a square is cut."""
     clips = {

@@ -106,6 +106,7 @@ async def test_video_and_audio_are_downloaded_together(
     assert abs(line["wav_samples"] / 16000 - line["duration"]) < 0.05
 
 
+@pytest.mark.slow
 async def test_clips_are_divided_into_pieces(finished: Finished, tmp_path: Path) -> None:
     """Each has a line of metadata; together they have every frame of the whole clip exactly once."""
     out = tmp_path / "clips"
@@ -126,6 +127,7 @@ async def test_clips_are_divided_into_pieces(finished: Finished, tmp_path: Path)
     assert (await hdtf_async.download(out, options)).there == report.asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("part", "start"), [("first", 7), ("middle", 9)])
 async def test_clips_are_shortened(finished: Finished, tmp_path: Path, part: str, start: float) -> None:
     """The frames are those of the source in this part of the interval; another run finds the clips."""
@@ -145,6 +147,7 @@ async def test_clips_are_shortened(finished: Finished, tmp_path: Path, part: str
         await hdtf_async.download(out, replace(options, **{part: 3}))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 async def test_a_lossless_clip_has_every_sample_of_its_source(finished: Finished, tmp_path: Path) -> None:
     """Decoders of H.264 with the widest profile can play it."""
     out = tmp_path / "clips"

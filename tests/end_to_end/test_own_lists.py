@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import media
 import pytest
-from shared import QUICK, lines
+from shared import QUICK, lines, slow_unless
 
 import hdtf_async
 from hdtf_async import ClipRow, ExitCode
@@ -66,6 +66,7 @@ def _rows() -> Iterator[ClipRow]:
         yield ClipRow(**{name: value for name, value in row.items() if name != "caption"}, extra=extra)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parquet", [False, pytest.param(True, marks=pytest.mark.datasets)])
 async def test_a_list_becomes_the_same_clips_from_each_format(
     finished: Finished, tmp_path: Path, *, parquet: bool
@@ -150,7 +151,10 @@ def _luma(path: Path) -> list[int]:
 
 @pytest.mark.parametrize(
     ("fit", "size"),
-    [(Fit.KEEP, (64, 114)), (Fit.SQUEEZE, (64, 64)), (Fit.PAD, (64, 64)), (Fit.CROP, (64, 64))],
+    slow_unless(
+        [(Fit.KEEP, (64, 114)), (Fit.SQUEEZE, (64, 64)), (Fit.PAD, (64, 64)), (Fit.CROP, (64, 64))],
+        [(Fit.PAD, (64, 64))],
+    ),
 )
 async def test_a_box_of_another_shape_fits_the_size(
     finished: Finished, tmp_path: Path, fit: Fit, size: tuple[int, int]

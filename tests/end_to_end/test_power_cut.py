@@ -47,6 +47,7 @@ def _place() -> Iterator[Path]:
 IDS = ["two forms", "nothing kept"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [TWO_FORMS, pytest.param(NOTHING_KEPT, marks=pytest.mark.slow)], ids=IDS)
 async def test_a_power_cut_is_recovered(place: Path, runs: Sequence[Run]) -> None:
     """After each step of two runs: no durable data is lost, no wrong data is trusted, the rest is made."""

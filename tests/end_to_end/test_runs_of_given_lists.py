@@ -62,6 +62,7 @@ async def test_a_run_writes_the_given_lists_with_what_exists(
     assert "2 of the 3 entries of the given val list were available" in page
 
 
+@pytest.mark.slow
 async def test_a_list_selects_the_clips_of_a_run(finished: Finished, tmp_path: Path, lists: Path) -> None:
     """From the source videos of another directory."""
     out, raws = tmp_path / "some", (finished.out / "_videos_raw",)
@@ -71,6 +72,7 @@ async def test_a_list_selects_the_clips_of_a_run(finished: Finished, tmp_path: P
     assert report.exit_code == 0
 
 
+@pytest.mark.slow
 async def test_an_export_accepts_given_lists(finished: Finished, tmp_path: Path, lists: Path) -> None:
     """And names unknown entries, as a run does."""
     out, raws = tmp_path / "some", (finished.out / "_videos_raw",)

@@ -114,6 +114,7 @@ async def test_the_real_tools_on_a_disk_that_is_too_small(
         assert all(content(out / name) == content(finished.out / name) for name in media(out))
 
 
+@pytest.mark.slow
 async def test_a_disk_that_fills_up_between_video_and_audio_ends_the_run(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +164,7 @@ async def filled(tmp_path: Path, right: Path, pages: Iterable[int]) -> set[str]:
     return {end.partition(": ")[0].rpartition("/")[2] for end in ends}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unexpectedly_full")
 async def test_the_next_run_continues_after_a_disk_of_any_size_was_full(tmp_path: Path, right: Path) -> None:
     """From a file system that has space for the journal's first line to one that has space for all."""
@@ -182,6 +184,7 @@ async def test_the_next_run_continues_after_the_disk_was_full_at_any_page(
     assert any(end.endswith("_log.txt") for end in ends)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.ENOSPC, pytest.param(errno.EDQUOT, marks=pytest.mark.slow)])
 async def test_the_next_run_continues_after_any_write_failed(
     tmp_path: Path, right: Path, monkeypatch: pytest.MonkeyPatch, number: int

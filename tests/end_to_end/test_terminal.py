@@ -199,6 +199,7 @@ async def test_without_a_terminal_plain_lines_are_printed(
     assert not any(ord(sign) < 32 and sign != "\n" for sign in run.stdout + run.stderr)
 
 
+@pytest.mark.slow
 async def test_json_output_is_one_object_per_line(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
@@ -244,6 +245,7 @@ def test_the_printed_command_of_the_demo_fits_80_columns(tmp_path: Path) -> None
     assert words[-5:-1] == ["--pace", "0.5", "--source", str(temporary / "tables")]
 
 
+@pytest.mark.slow
 async def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     """Neither a child, such as the mock server, nor a temporary file; the same command resumes."""
     before = children()

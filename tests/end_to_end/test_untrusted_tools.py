@@ -118,6 +118,7 @@ def liar(path: Path, real: Path, key: str, scripts: Mapping[str, str]) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("which", ["yt_dlp", pytest.param("ffmpeg", marks=pytest.mark.slow)])
 async def test_a_wrong_tool_output_affects_only_its_own_clip(tmp_path: Path, which: str) -> None:

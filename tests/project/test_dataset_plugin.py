@@ -46,6 +46,7 @@ def run(installed: Path, *arguments: str | Path) -> subprocess.CompletedProcess[
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_installed_package_adds_its_dataset(installed: Path) -> None:
     """It is listed with the others."""
     listed = [json.loads(line) for line in run(installed, "datasets", "--json").stdout.splitlines()]

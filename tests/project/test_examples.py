@@ -51,6 +51,7 @@ def test_the_program_of_the_readme(
     assert made[1]["width"] == 512 != made[0]["width"]
 
 
+@pytest.mark.slow
 async def test_plain_asyncio(finished: Finished, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """It makes a clip and prints its path."""
     report = await plain.main(tmp_path, replace(finished.options, videos=("Radio2",), **QUICK))

@@ -202,6 +202,7 @@ def test_messages_about_settings_contain_no_password(tmp_path: Path) -> None:
     assert "hunter2" not in str(wrong.value)
 
 
+@pytest.mark.slow
 def test_a_command_only_uses_its_own_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

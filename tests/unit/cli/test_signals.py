@@ -68,6 +68,7 @@ def test_a_signal_that_the_parent_ignores_stays_ignored(parent: str, number: sig
     assert code == (7 if number in ignored else _codes()[number])
 
 
+@pytest.mark.slow
 async def test_a_run_under_nohup_outlives_its_terminal(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:

@@ -99,6 +99,7 @@ async def test_a_census_continues_after_a_block(footage: Path, demo_tables: Path
     assert run.report.exit_code == ExitCode.DONE
 
 
+@pytest.mark.slow
 async def test_a_census_without_answers_exits_with_75(demo_tables: Path, tmp_path: Path) -> None:
     """Every video is in the table, and none is marked as gone."""
     nobody = "youtube:innertube_host=127.0.0.1:9;player_skip=webpage,configs,js,initial_data"

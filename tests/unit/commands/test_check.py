@@ -173,6 +173,7 @@ async def test_damage_with_a_matching_hash_is_found_by_decoding(out: Path) -> No
     assert "50 frames decoded, recorded 99" in messages[f"{GONE}.mp4"]
 
 
+@pytest.mark.slow
 async def test_decoding_uses_encode_tokens(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many clips are decoded in parallel as there are tokens, and each of them once."""
     running, most, seen, together = 0, 0, list[str](), anyio.Event()
@@ -243,6 +244,7 @@ async def test_clips_written_during_a_check_are_not_compared_with_old_records(
     assert (seen.found, seen.at_work) == ([], True)
 
 
+@pytest.mark.slow
 async def test_a_killed_repair_is_resumed(out: Path, small: Finished) -> None:
     """It has left clips whose record is withdrawn: one unchanged, one deleted."""
     flip(out / f"{FLIPPED}.mp4")
@@ -254,6 +256,7 @@ async def test_a_killed_repair_is_resumed(out: Path, small: Finished) -> None:
     assert content(out) == content(small.out)
 
 
+@pytest.mark.slow
 async def test_clips_that_cannot_be_re_created_are_reported_and_have_no_record(out: Path) -> None:
     """The exit code is the main command's, and the next check finds the clips again."""
     flip(out / f"{FLIPPED}.mp4")

@@ -100,6 +100,7 @@ async def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     assert (nothing.verdict, nothing.reason) == (Status.WRONG, Reason.TOOL_MISSING)
 
 
+@pytest.mark.slow
 async def test_a_full_disk_and_a_busy_directory_are_detected(tmp_path: Path) -> None:
     """From another process, whose lock is not taken."""
     async with open_directory(tmp_path):
@@ -109,6 +110,7 @@ async def test_a_full_disk_and_a_busy_directory_are_detected(tmp_path: Path) -> 
     assert (signs["disk"].verdict, signs["disk"].reason) == (Status.WRONG, Reason.DISK_FULL)
 
 
+@pytest.mark.slow
 def test_the_command_prints_ready_or_not_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Lines of text or one JSON object; exit code 0 or 4."""
     assert main.main(["doctor", "--out", str(tmp_path), "--min-free", "0", "--limit", "1"]) == ExitCode.DONE

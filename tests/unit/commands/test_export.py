@@ -182,6 +182,7 @@ async def test_wav2lip_counts_frames_from_zero(formed: Formed, tmp_path: Path) -
         assert min(off) < 2
 
 
+@pytest.mark.slow
 async def test_stills_are_evenly_spaced_frames_of_each_clip(finished: Finished, tmp_path: Path) -> None:
     """Of clips with any settings; the number of a file is that of its frame; another number replaces all."""
     options = replace(finished.options, encodes=2)

@@ -139,6 +139,7 @@ async def test_removed_videos_are_warnings_and_replaced_by_others(
     assert [sign.verdict for sign in signs.values()] == [Status.WARNING] * 2 + [Status.FINE] * 6
 
 
+@pytest.mark.slow
 async def test_no_available_video_means_not_ready(mock: demo.FullMock, tmp_path: Path) -> None:
     """All of the queried ones are gone."""
     signs = await examined(mock, options_for(mock, tmp_path, {"Private": PRIVATE, "Removed": REMOVED}))
@@ -191,6 +192,7 @@ async def test_an_unresolvable_host_is_named(tmp_path: Path) -> None:
     assert sign.reason is Reason.UNREACHABLE
 
 
+@pytest.mark.slow
 async def test_an_unresponsive_network_ends_at_the_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +216,7 @@ async def test_nothing_is_queried_if_the_machine_itself_is_not_ready() -> None:
     assert "not queried" in sign.words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "as_json", [pytest.param(False, marks=pytest.mark.slow), True], ids=["plain", "json"]
 )

@@ -68,6 +68,7 @@ def test_an_invalid_list_is_an_error_that_names_the_file(
         Options(split=directory)
 
 
+@pytest.mark.slow
 def test_lists_that_do_not_fit_into_the_journal_are_rejected(tmp_path: Path) -> None:
     """A line of the journal is limited; a selection is not recorded."""
     (tmp_path / "test.txt").write_text("".join(f"{number:011}\n" for number in range(480_000)))

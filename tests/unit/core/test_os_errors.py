@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from shared import slow_unless
 
 import hdtf_async
 from hdtf_async import ExitCode, StoreError
@@ -175,7 +176,7 @@ def test_messages_of_ffmpeg_have_the_same_reasons() -> None:
     assert classify_ffmpeg("clip.mp4: Too many open files\nError opening output file clip.mp4.") is LIMIT
 
 
-@pytest.mark.parametrize("most", [12, 15, 18, 21])
+@pytest.mark.parametrize("most", slow_unless([12, 15, 18, 21], (12,)))
 def test_a_limit_of_open_files_is_reported_as_such(finished: Finished, tmp_path: Path, most: int) -> None:
     """Wherever in the run it is reached: exit code 4, and what to increase."""
     ended = subprocess.run(

@@ -11,7 +11,7 @@ import pytest
 from hdtf_async.core import recipes
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.model import Audio
-from hdtf_async.core.recipes import CAPTION, RECIPES, How, Item
+from hdtf_async.core.recipes import CAPTION, RECIPES, How, Item, spread
 
 GOOD: dict[str, Any] = {
     "fps": 25.0, "width": 512, "height": 512, "sound_codec": "aac", "wav": "a.wav", "sha256": "one",
@@ -138,3 +138,12 @@ def test_each_file_has_the_path_that_the_code_expects(name: str, items: dict[str
 def test_lists_have_paths_relative_to_the_directory_of_the_code(name: str, lists: dict[str, str]) -> None:
     """One per split, some with a header line that is skipped."""
     assert RECIPES[name].lists_of({"train": ["a", "b"], "val": []}, "/to") == lists
+
+
+@pytest.mark.parametrize(
+    ("frames", "number", "expected"),
+    [(10, 3, [1, 5, 8]), (100, 2, [25, 75]), (3, 3, [0, 1, 2]), (3, 5, [0, 1, 2]), (9, 1, [4])],
+)
+def test_stills_are_the_middles_of_equal_parts(frames: int, number: int, expected: list[int]) -> None:
+    """All frames, if there are no more."""
+    assert spread(frames, number) == expected

@@ -101,6 +101,7 @@ def test_a_split_does_not_depend_on_the_order_of_rows(
     assert sides(shuffled, split) == sides(videos, split)
 
 
+@pytest.mark.slow
 @given(VIDEOS, VIDEOS, SPLITS)
 def test_additional_rows_move_no_existing_ones(videos: list[Video], more: list[Video], split: Split) -> None:
     """More rows of the same people, and other people."""
@@ -163,6 +164,7 @@ def test_invalid_given_lists_in_a_journal_are_ignored(given: object) -> None:
     assert "given" not in Split().to_json()
 
 
+@pytest.mark.slow
 async def test_a_run_writes_the_lists_and_later_runs_keep_them(finished: Finished, tmp_path: Path) -> None:
     """Including runs without the option: a list without the newest clips would be worse than none."""
     out = tmp_path / "clips"

@@ -16,6 +16,7 @@ from anyio.to_thread import run_sync
 from hypothesis import given
 from hypothesis import strategies as st
 from load_runs import write_tables
+from shared import slow_unless
 
 import hdtf_async
 from hdtf_async import Options, run
@@ -148,7 +149,9 @@ WORK: dict[str, Callable[[Path, int], Callable[[], object]]] = {
 """Computations over all rows; each creates its rows first, and returns the work to watch."""
 
 
-@pytest.mark.parametrize("work", WORK)
+@pytest.mark.parametrize(
+    "work", slow_unless(WORK, WORK.keys() - {"reading", "planning a shard", "writing views", "a census"})
+)
 def test_the_work_between_two_checks_does_not_grow_with_the_rows(
     work: str, watch: _Watch, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -170,3 +170,19 @@ def test_a_repair_resets_the_counts() -> None:
     assert (tally.clips_over, tally.checked_seconds, tally.differing) == (2, 12.0, 1)
     tally.add(STARTED, 3)
     assert (tally.clips_over, tally.checked_seconds, tally.differing) == (0, 0.0, 0)
+
+
+def test_running_encodes_count_their_seconds_so_far() -> None:
+    """As they report them."""
+    tally, _ = counted((1, EncodeStarted("A_000", 20.0)), (2, EncodeProgress("A_000", 12.5)))
+    assert tally.seconds_so_far == 12.5
+    assert tally.encodes.running["A_000"].fraction == 0.625
+
+
+def test_a_video_weighs_something_even_if_no_size_is_known() -> None:
+    """So the ratio of finished videos is defined."""
+    tally = Tally()
+    tally.add(replace(STARTED, least_bytes=0), 0)
+    tally.add(RawReady("A", "kept", 1, 0.1), 1)
+    assert tally.weight_over == 1.0
+    assert (Tally().plan.downloads, Tally().plan.encodes) == (1, 1)

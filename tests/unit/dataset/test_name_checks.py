@@ -48,6 +48,7 @@ def test_other_options_select_among_the_listed_clips(published: Tables) -> None:
         "WRA_TimScott_000",
     ]
     assert len(plan.select(published, Options(only="musetalk"))) == 20
+    assert plan.others(published, Options()) == set()
     assert len(plan.others(published, Options(only="musetalk"))) == len(published.clips) - 20
 
 
@@ -123,6 +124,7 @@ def test_findings_about_speakers_are_limited() -> None:
     found = name_checks.checked(read, split).findings
     assert len(found) == MOST_SHARED + 1
     assert (found[-1].words, found[-1].number) == ("list: 5 more speakers are in several splits.", 5)
+    assert {finding.line for finding in found} == {0}, "they concern no line of a table"
 
 
 def _test_list(names: list[str]) -> NameList:

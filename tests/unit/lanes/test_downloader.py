@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -15,19 +16,19 @@ import load_runs
 import pytest
 from format_tables import video_entry
 
-from hdtf_async.core.events import EventBus
+from hdtf_async.core.events import Event, EventBus, RawReady
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.plan import VideoJob
 from hdtf_async.lanes.context import RunContext
-from hdtf_async.lanes.downloader import Download, Downloader, _require_whole
+from hdtf_async.lanes.downloader import AUDIO, VIDEO, Download, Downloader, _require_whole
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.throttle import Pacing, Throttle
 from hdtf_async.media.demux import AudioInfo
 from hdtf_async.output.directory import open_directory
 from hdtf_async.youtube.entries import CLIENTS
-from hdtf_async.youtube.formats import Format
+from hdtf_async.youtube.formats import DUBBED, Choice, Format
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -40,6 +41,8 @@ RENDITION = Format(
     format_id="18", ext="mp4", container="mp4", height=360, width=640, fps=25.0, vcodec="avc1", acodec="mp4a",
     size=1000, size_is_exact=True, protocol="https", duration=60.0,
 )  # fmt: skip
+_VIDEO = Video("RD", "V", "aaaaaaaaaaa", load_runs.LINES)
+WORK = VideoJob((_VIDEO,), (Clip(_VIDEO, 0, Interval(0, 1), Box(0, 0, 32, 32)),))
 Attempt = Callable[..., Awaitable[tuple[VideoJob, Download]]]
 CASES = {
     "all is there": (True, 60.0, 60.0, True),
@@ -386,3 +389,82 @@ async def test_a_download_that_leaves_too_little_space_does_not_start(tmp_path: 
             await attempt()
         assert len(tool.fetched) == 1 - missing
         assert failed is None or failed.value.reason is Reason.DISK_FULL
+
+
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [
+        ((("140", DUBBED),), "only dubbed audio is offered"),
+        ((("140", "no size"),), "no format with audio is offered"),
+        ((), "no format with audio is offered"),
+    ],
+)
+async def test_a_video_without_usable_audio_is_not_downloaded(
+    tmp_path: Path, refused: tuple[tuple[str, str], ...], message: str
+) -> None:
+    """The failure says whether there is audio in another language."""
+    choice = Choice(replace(RENDITION, acodec=None), None, refused)
+    async with fetching(tmp_path, {}, audio=Audio.AAC) as (downloader, *_):
+        with pytest.raises(Failure, match=message) as failed:
+            downloader._formats_to_download(WORK, choice)
+    assert failed.value.reason is Reason.NO_SOUND
+
+
+class _Existing:
+    """A source video, perhaps with audio."""
+
+    def __init__(self, video: object, raw: object) -> None:
+        self.video, self.raw = video, raw
+        self.removed: list[str] = []
+
+    async def existing_video(self, _work: VideoJob) -> object:
+        """Return the video."""
+        return self.video
+
+    async def with_existing_audio(self, _work: VideoJob, _video: object) -> object:
+        """Return it with its audio."""
+        return self.raw
+
+    async def remove(self, _work: VideoJob, file: str) -> None:
+        """Register a removal."""
+        self.removed.append(file)
+
+
+async def test_only_what_an_existing_source_video_lacks_is_downloaded(tmp_path: Path) -> None:
+    """All of it, its audio, or nothing; the origin of a complete one is reported."""
+    sound = replace(RENDITION, format_id="140", vcodec=None)
+    choice = Choice(replace(RENDITION, acodec=None), sound, ())
+    async with fetching(tmp_path, {}, audio=Audio.AAC) as (downloader, *_):
+        events: list[Event] = []
+        downloader._events.subscribe(events.append)
+        mine, kept = tmp_path / "mine.mp4", downloader._store.source_videos_path / "kept.mp4"
+        for path in (mine, kept):
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"123")
+        complete = [SimpleNamespace(path=path) for path in (mine, kept)]
+        for existing, fetched in (
+            (_Existing(None, None), [VIDEO, AUDIO]),
+            (_Existing(complete[0], None), [AUDIO]),
+        ):
+            downloader._source_videos = cast("Any", existing)
+            assert await downloader.existing(WORK) is None
+            assert list(downloader._formats_to_download(WORK, choice)) == fetched
+        assert events == []
+        for raw in complete:
+            downloader._source_videos = cast("Any", _Existing(raw, raw))
+            assert await downloader.existing(WORK) is cast("Any", raw)
+    ready = [event for event in events if isinstance(event, RawReady)]
+    assert [(event.origin, event.bytes) for event in ready] == [("user", 3), ("kept", 3)]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+async def test_a_released_source_video_is_deleted_unless_it_is_kept(tmp_path: Path, keep: bool) -> None:
+    """Every file of it that the journal records."""
+    async with fetching(tmp_path, {}) as (downloader, *_):
+        existing = _Existing(None, None)
+        downloader._source_videos = cast("Any", existing)
+        files = [{"file": "a.mp4"}, {"file": "a.m4a"}]
+        known = SimpleNamespace(source_videos={WORK.youtube_id: files})
+        downloader._store = cast("Any", SimpleNamespace(known=known))
+        await downloader.release(WORK, keep=keep)
+    assert existing.removed == ([] if keep else ["a.mp4", "a.m4a"])

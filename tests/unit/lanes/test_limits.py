@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from itertools import count, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 from virtual_time import VIRTUAL_TIME, DeadlockError, LivelockError, run
 
-from hdtf_async.core.events import EventBus
+from hdtf_async.core.events import Event, EventBus, PaceWait
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.plan import VideoJob
@@ -20,6 +20,8 @@ from hdtf_async.lanes.throttle import ASK_MEMORY, Pacing, Throttle, asks_that_fi
 
 if TYPE_CHECKING:
     from virtual_time import Backend
+
+    from hdtf_async.lanes.transfers import TransferLimiter
 
 
 @pytest.fixture
@@ -428,3 +430,61 @@ async def test_a_closed_queue_drops_waiting_and_later_videos() -> None:
         queue.finished()
     assert seen == []
     assert anyio.current_time() == 50
+
+
+async def test_every_download_has_a_rate() -> None:
+    """One byte per second, if the limit is less than the number of slots."""
+    rate = BandwidthLimiter(3, 8)
+    async with rate.part() as one, rate.part() as other:
+        assert (one, other) == (1, 1)
+
+
+async def test_a_pace_above_an_hour_waits_for_the_newest_query_of_a_census() -> None:
+    """One query per hour is allowed; the announced wait has milliseconds."""
+    emitted: list[Event] = []
+    events = EventBus()
+    events.subscribe(emitted.append)
+    limiter = anyio.CapacityLimiter(1)
+    now = anyio.current_time()
+    earlier = [now - 3000, now - (3600 - 1234.567)]
+    throttle = Throttle(limiter, limiter, Pacing(pace=7200, cool_down=0, earlier=earlier), events)
+    async with throttle.permit() as permit:
+        assert permit is not None
+        assert anyio.current_time() - now == pytest.approx(1234.567)
+    (wait,) = [event for event in emitted if isinstance(event, PaceWait)]
+    assert (wait.after, wait.requests) == (1234.567, 2)
+
+
+class _Full:
+    """Lets no transfer start."""
+
+    def allows(self) -> bool:
+        """Return False."""
+        return False
+
+    async def wait(self) -> None:
+        """Wait forever."""
+        await anyio.sleep_forever()
+
+
+async def test_no_more_videos_are_extracted_in_advance_than_encodes_run() -> None:
+    """Media URLs expire: the others wait until a transfer starts."""
+    network, encodes = anyio.CapacityLimiter(10), anyio.CapacityLimiter(3)
+    pacing = Pacing(pace=0, cool_down=0)
+    throttle = Throttle(network, encodes, pacing, EventBus(), cast("TransferLimiter", _Full()))
+    waiting = 0
+
+    async def download() -> None:
+        nonlocal waiting
+        async with throttle.permit() as permit:
+            assert permit is not None
+            waiting += 1
+            async with throttle.transfer(permit):
+                raise AssertionError
+
+    async with anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(download)
+        await anyio.sleep(3600)
+        assert waiting == 3
+        group.cancel_scope.cancel()

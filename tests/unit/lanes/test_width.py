@@ -244,9 +244,13 @@ def test_videos_arrive_one_after_the_other_on_a_saturated_line() -> None:
 @pytest.mark.parametrize(
     "setting",
     [
-        Setting("each connection is limited", 100, 1.5, videos=24, cpu_seconds=4),
+        pytest.param(
+            Setting("each connection is limited", 100, 1.5, videos=24, cpu_seconds=4), marks=pytest.mark.slow
+        ),
         Setting("in total, cheap encodes", 12.5, videos=24, cpu_seconds=2),
-        Setting("each connection varies", 12.5, alternating(10, 1.5), videos=24),
+        pytest.param(
+            Setting("each connection varies", 12.5, alternating(10, 1.5), videos=24), marks=pytest.mark.slow
+        ),
         Setting("the whole line varies", alternating(12.5, 3), videos=16),
         Setting("one in three stalls", 12.5, videos=24, stalling=0.3),
         Setting("servers differ", 12.5, 5, videos=24, spread=0.5),

@@ -145,10 +145,10 @@ SIZES = (320, 240), (160, 120)
     [
         ("mp4", H264),
         pytest.param("mkv", H264, marks=pytest.mark.slow),
-        ("webm", VP9),
+        pytest.param("webm", VP9, marks=pytest.mark.slow),
         pytest.param("mkv", AV1, marks=pytest.mark.slow),
         pytest.param("mkv", "-c:v mpeg2video -q:v 3", marks=pytest.mark.slow),
-        ("ts", f"{H264} -bf 2"),
+        pytest.param("ts", f"{H264} -bf 2", marks=pytest.mark.slow),
         pytest.param("ts", f"{H264} -bf 2 -g 10", marks=pytest.mark.slow),
         pytest.param("flv", f"{H264} -bf 0", marks=pytest.mark.slow),
     ],
@@ -200,6 +200,7 @@ async def test_an_undetected_change_of_size_is_not_cropped(
     assert failure.value.words == "the frames change their size; not all of them are 160x120"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audio", [Audio.WAV, pytest.param(Audio.AAC, marks=pytest.mark.slow)])
 async def test_a_change_of_audio_channels_is_reported(prober: Prober, tmp_path: Path, audio: Audio) -> None:
     """As in recordings of television: a clip of both is rejected, one of either part is made."""

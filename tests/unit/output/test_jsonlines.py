@@ -110,7 +110,11 @@ anyio.run(main)
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing bounds a process so")
 @pytest.mark.parametrize(
     ("name", "after"),
-    [(JOURNAL, b"\n"), (JOURNAL, b""), ("_journal.shard-0-of-2.jsonl", b"")],
+    [
+        pytest.param(JOURNAL, b"\n", marks=pytest.mark.slow),
+        (JOURNAL, b""),
+        pytest.param("_journal.shard-0-of-2.jsonl", b"", marks=pytest.mark.slow),
+    ],
     ids=["a line", "a tail", "a shard's tail"],
 )
 def test_lines_longer_than_memory_are_skipped(tmp_path: Path, name: str, after: bytes) -> None:

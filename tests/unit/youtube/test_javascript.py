@@ -125,6 +125,7 @@ async def test_a_missing_temporary_directory_does_not_matter(
         assert environment == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", slow_unless(("doctor", "census", ""), [""]))
 @pytest.mark.skipif(not PRLIMIT, reason="limits another program's memory with prlimit")
 def test_with_too_little_address_space_nothing_starts(
@@ -207,6 +208,7 @@ async def test_a_runtime_that_fails_is_reported_with_a_remedy(
     assert sign.reason is (Reason.JAVASCRIPT if verdict is Status.WRONG else Reason.NOT_READY)
 
 
+@pytest.mark.slow
 async def test_a_missing_runtime_is_reported(tmp_path: Path) -> None:
     """If the user has disabled all of them, it is a warning."""
     none = await looked_at(Options(yt_dlp_args=("--no-js-runtimes", "--js-runtimes", "deno:/no")), tmp_path)
@@ -258,12 +260,14 @@ async def test_a_yt_dlp_that_does_not_load_the_plugin_is_not_blamed(printed: str
     assert "no such" in sign.words
 
 
+@pytest.mark.slow
 async def test_a_users_own_yt_dlp_is_tested_too(tmp_path: Path) -> None:
     """Any real one loads the plugin, wherever it is."""
     sign = await looked_at(Options(yt_dlp=Path(sys.executable).with_name("yt-dlp")), tmp_path)
     assert (sign.verdict, "solved a test challenge" in sign.words) == (Status.FINE, True)
 
 
+@pytest.mark.slow
 async def test_an_incompatible_yt_dlp_is_not_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The plugin returns an error if a name that it needs is missing; no request is made."""
     package = tmp_path / "plugins/challenge"

@@ -125,6 +125,7 @@ def test_the_message_of_a_failure_is_its_error() -> None:
     assert message(Failure(Reason.AGE)) == Reason.AGE.advice.meaning
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system has no /proc")
 async def test_memory_and_runtimes_of_a_child_include_its_descendants(tmp_path: Path) -> None:
     """A grandchild counts; a runtime that only prints its version does not count as one."""
@@ -207,6 +208,7 @@ def test_a_workflow_runs_the_live_tests_on_a_schedule_and_never_for_a_change() -
     assert names <= {f"HDTF_LIVE_{name}" for name in ("REPORT", "STRETCH", "PACE", "PROXY")}
 
 
+@pytest.mark.slow
 async def test_the_live_tests_are_skipped_by_default() -> None:
     """Even if they are named, so that no ordinary run queries YouTube."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/live"]

@@ -268,3 +268,12 @@ def test_a_directory_without_faces_has_none_to_show(
     assert main(["faces", "--out", str(finished.out)]) == ExitCode.LOCAL
     assert "has no clips made with --crop face" in capsys.readouterr().err
     assert not (finished.out / "faces.jpg").exists()
+
+
+def test_without_a_zoom_in_the_table_the_zoom_is_one() -> None:
+    """As in lists of other datasets."""
+    frames = film(swaying())
+    box, metadata = plan_window(replace(CLIP, zoom=None), frames, SIZE, FORM)
+    assert box == plan_window(replace(CLIP, zoom=1.0), frames, SIZE, FORM)[0]
+    assert box != plan_window(replace(CLIP, zoom=1.5), frames, SIZE, FORM)[0]
+    assert metadata["zoom"] is None
