@@ -34,8 +34,8 @@ RUN_ELSEWHERE = {
         for name in ("slow", "test-newest", "browser", "test-extras")
         for line in readme.command(name).splitlines()
     },
-    "pip install 'hdtf-async[dask]'": ".ci/run, as part of the extra for the tests",
-    "pip install 'hdtf-async[store]'": ".ci/run, as part of the extra for the tests",
+    "pip install '.[dask]'": ".ci/run, as part of the extra for the tests",
+    "pip install '.[store]'": ".ci/run, as part of the extra for the tests",
     "pip install '.[face]'": ".ci/run, as part of the extra for the tests",
     "python examples/plain.py clips": "tests/project/test_examples.py",
     "python examples/web_service.py clips": "tests/project/test_examples.py",
