@@ -26,6 +26,11 @@ from hdtf_async.dataset import clip_lists, rows
 if TYPE_CHECKING:
     from shared import Finished
 
+CONTAINER = (
+    "podman build -f examples/Containerfile -t hdtf-async .",
+    "podman run --rm -v ./clips:/clips:Z --userns=keep-id:uid=1000 hdtf-async --out /clips",
+    "podman build -f examples/Containerfile --build-arg EXTRAS=face --build-arg CONSTRAINTS= -t hdtf-async .",
+)
 RUN_ELSEWHERE = {
     **dict.fromkeys(readme.command("demo").splitlines(), "tests/project/test_packaging.py runs it whole"),
     **dict.fromkeys(readme.command("test").splitlines(), "it is what runs this"),
@@ -37,6 +42,14 @@ RUN_ELSEWHERE = {
     "pip install '.[dask]'": ".ci/run, as part of the extra for the tests",
     "pip install '.[store]'": ".ci/run, as part of the extra for the tests",
     "pip install '.[face]'": ".ci/run, as part of the extra for the tests",
+    "pip install '.[face,store]'": ".ci/run, as part of the extra for the tests",
+    "python3 -m venv .venv && .venv/bin/pip install .": "test_packaging.py, in the first command",
+    "pip install -U 'yt-dlp[default,deno]'": "the tests with the newest yt-dlp",
+    "pip install -U bgutil-ytdlp-pot-provider": "nothing: see what the page says was only read",
+    "pip uninstall -y imageio-ffmpeg deno": "by hand; tests/unit/media/test_installed_ffmpeg.py in part",
+    "chmod 600 cookies.txt": "not of this program",
+    "rsync -a clips/ other:/data/clips/": "not of this program",
+    **dict.fromkeys(CONTAINER, "tests/project/test_container.py, as far as possible without an engine"),
     "python examples/plain.py clips": "tests/project/test_examples.py",
     "python examples/web_service.py clips": "tests/project/test_examples.py",
     "python examples/shared_limits.py clips": "tests/project/test_examples.py",
