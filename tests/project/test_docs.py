@@ -53,6 +53,9 @@ RUN_ELSEWHERE = {
     "python examples/plain.py clips": "tests/project/test_examples.py",
     "python examples/web_service.py clips": "tests/project/test_examples.py",
     "python examples/shared_limits.py clips": "tests/project/test_examples.py",
+    ".venv/bin/pip install -c constraints.txt -e '.[pictures]'": "by hand",
+    ".venv/bin/python .github/pictures.py recording": "by hand; tests/project/test_readme.py in part",
+    ".venv/bin/python .github/pictures.py screenshot": "by hand",
     ".venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy": ".ci/run",
     ".venv/bin/python -m pytest -m long": "a test command",
     "HDTF_LIVE=1 .venv/bin/python -m pytest tests/live": "test_live_report.py, against the full mock",
@@ -214,7 +217,7 @@ def test_the_schema_accepts_the_output_of_a_run(finished: Finished, tmp_path: Pa
 def test_links_between_the_pages_are_valid() -> None:
     """To an existing file, and to one of its headings."""
     followed = headings = 0
-    for page in [*readme.pages(), readme.ROOT / "CHANGELOG.md"]:
+    for page in [*readme.pages(), readme.ROOT / "CHANGELOG.md", readme.ROOT / "SECURITY.md"]:
         text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
         for link in re.findall(r"\]\(([^)\s]+)\)", text):
             if link.startswith("https:"):
