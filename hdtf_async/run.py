@@ -20,6 +20,7 @@ from hdtf_async.core import divisions
 from hdtf_async.core.events import ClipFailed, RunStarted
 from hdtf_async.core.exceptions import OptionsError, StoreError
 from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.install import install_extra
 from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
 from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
@@ -411,7 +412,7 @@ async def _engine(
     directory, events = run.directory, run.events
     if scheduler is not None:
         if find_spec("distributed") is None:
-            raise Failure(Reason.TOOL_MISSING, "--dask requires an extra: pip install 'hdtf-async[dask]'")
+            raise Failure(Reason.TOOL_MISSING, f"--dask requires an extra: {install_extra('dask')}")
         from hdtf_async.cluster import driver  # noqa: PLC0415 - a second of imports, rarely needed
 
         async with driver.connected(scheduler, run) as cluster:

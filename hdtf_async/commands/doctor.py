@@ -15,6 +15,7 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,7 @@ async def _ffmpeg(options: Options) -> list[CheckResult]:
     about = await ffmpeg.about(tool)
     sign = preflight.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
     abilities = [await _names(tool, of) for of in ("-encoders", "-decoders", "-filters")]
-    whose = "bundled" if options.ffmpeg is None else "--ffmpeg"
+    whose = "--ffmpeg" if options.ffmpeg else "bundled" if find_spec("imageio_ffmpeg") else "on PATH"
     named = CheckResult(sign.subject, sign.verdict, f"{sign.words} ({whose}: {tool})", sign.remedy)
     return [named, preflight.of_abilities(*abilities, audio=options.audio is not Audio.NONE)]
 

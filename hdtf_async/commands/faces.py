@@ -20,6 +20,7 @@ from hdtf_async.commands.constants import SHEET
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import StoreError, unwrap_exception_group
 from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.install import install_extra
 from hdtf_async.core.model import Box, Clip, Crop, Interval, OutputSettings, Video
 from hdtf_async.core.text import printable
 from hdtf_async.dataset.geometry import place, scale_of
@@ -182,7 +183,7 @@ async def draw(index: JournalIndex, options: Options, found: Sequence[Window]) -
     Raises `Failure`: ``tool_missing``, ``disk_full``, ``not_writable``.
     """
     if find_spec("PIL") is None:
-        raise Failure(Reason.TOOL_MISSING, "Pillow is required for the image: pip install 'hdtf-async[face]'")
+        raise Failure(Reason.TOOL_MISSING, f"Pillow is required for the image: {install_extra('face')}")
     tool, own = await run_sync(find_ffmpeg, options), await run_sync(find_user_videos, options.raw_dirs)
     missing: list[str] = []
     source_videos: dict[Path, list[Window]] = {}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
+from hdtf_async.core.install import UPDATE_YT_DLP
 from hdtf_async.core.redact import last_lines
 
 if TYPE_CHECKING:
@@ -205,16 +206,16 @@ ADVICE: dict[Reason, Advice] = {
     ),
     Reason.UPDATE_NEEDED: _yours(
         "This version of yt-dlp or of its JavaScript runtime no longer works with YouTube.",
-        "Update yt-dlp with pip install -U 'yt-dlp[default,deno]', then run again. If it is current, exclude"
+        f"Update yt-dlp with {UPDATE_YT_DLP}, then run again. If it is current, exclude"
         " the failing client: --yt-dlp-args='--extractor-args youtube:player_client=default,-CLIENT'.",
     ),
     Reason.JAVASCRIPT: _yours(
         "The JavaScript runtime that yt-dlp needs for YouTube is missing or does not work.",
-        "Install it with pip install -U 'yt-dlp[default,deno]'; python -m hdtf_async doctor tests it.",
+        f"Install it with {UPDATE_YT_DLP}; python -m hdtf_async doctor tests it.",
     ),
     Reason.YOUTUBE_CHANGED: _stopping(
         "Several videos in a row failed with the same unknown error message.",
-        "Update yt-dlp with pip install -U 'yt-dlp[default,deno]', then run again.",
+        f"Update yt-dlp with {UPDATE_YT_DLP}, then run again.",
     ),
     Reason.OTHER_PLACE: _yours(
         "The video is not available in the country of this IP address.",
@@ -274,7 +275,7 @@ ADVICE: dict[Reason, Advice] = {
     ),
     Reason.FORBIDDEN: _passing(
         "YouTube's media server rejected the media URL (403 or 404).",
-        "Run again; if several videos fail like this, update yt-dlp: pip install -U 'yt-dlp[default,deno]'.",
+        f"Run again; if several videos fail like this, update yt-dlp: {UPDATE_YT_DLP}.",
         tries=4,  # each with a fresh extraction: a fourth one succeeded in a public report
     ),
     Reason.RANGE_REFUSED: _passing(

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Reason
+from hdtf_async.core.install import UPDATE_YT_DLP, install_extra
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,7 +26,6 @@ LEAST_NODE = 22
 """The oldest major version of node that yt-dlp accepts."""
 OLD = 90
 """Days after which yt-dlp considers itself old; YouTube changes more often than that."""
-_UPDATE = "pip install -U 'yt-dlp[default,deno]'"
 _BUNDLED = "omit --ffmpeg to use the bundled one"
 
 
@@ -79,10 +79,10 @@ def of_yt_dlp(version: str, today: date) -> CheckResult:
     except ValueError:
         old = None
     if old is None:
-        return CheckResult("yt-dlp", Status.WARNING, f"{version}, of unknown age", _UPDATE)
+        return CheckResult("yt-dlp", Status.WARNING, f"{version}, of unknown age", UPDATE_YT_DLP)
     message = f"{version}, {max(0, old)} days old"
     if old > OLD:
-        return CheckResult("yt-dlp", Status.WARNING, f"{message}: may be too old for YouTube", _UPDATE)
+        return CheckResult("yt-dlp", Status.WARNING, f"{message}: may be too old for YouTube", UPDATE_YT_DLP)
     return CheckResult("yt-dlp", Status.FINE, message)
 
 
@@ -91,7 +91,7 @@ def of_runtimes(runtimes: Sequence[str]) -> CheckResult:
     if _usable(runtimes):
         return CheckResult("JavaScript", Status.FINE, ", ".join(runtimes))
     message = f"{', '.join(runtimes) or 'no runtime'}: yt-dlp may miss formats or whole videos"
-    return CheckResult("JavaScript", Status.WARNING, message, f"{_UPDATE}, or {_node(found=False)}")
+    return CheckResult("JavaScript", Status.WARNING, message, f"{UPDATE_YT_DLP}, or {_node(found=False)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +133,14 @@ def of_challenge(challenge: Challenge, *, address_space: int | None, has_node: b
     runs = any(not error for _, error in challenge.failed)
     if runs and not challenge.killed:
         message = f"{names} runs but did not solve a test challenge; those of YouTube may fail too"
-        return CheckResult("JavaScript", Status.WARNING, message, _UPDATE)
+        return CheckResult("JavaScript", Status.WARNING, message, UPDATE_YT_DLP)
     error = " ".join(error or "" for _, error in challenge.failed)
     error = " ".join(error.partition("====")[0].replace("#", " ").split())[:200].rstrip(
         " ."
     )  # without a stack trace
     if not challenge.failed:
         message = f"yt-dlp found no supported JavaScript runtime ({', '.join(challenge.runtimes) or 'none'})"
-        remedy = _UPDATE
+        remedy = UPDATE_YT_DLP
     elif address_space is not None:
         message = f"{names} cannot run with {_gb(address_space)} of address space (ulimit -v): {error}"
         remedy = (
@@ -151,7 +151,7 @@ def of_challenge(challenge: Challenge, *, address_space: int | None, has_node: b
         remedy = "give the job more memory"
     else:
         message = f"{names} cannot run: {error}"
-        remedy = f"{_UPDATE}; if it cannot write its cache, set DENO_DIR to a directory on a local disk"
+        remedy = f"{UPDATE_YT_DLP}; if it cannot write its cache, set DENO_DIR to a directory on a local disk"
     if "node" not in names:
         remedy += f"; or {_node(found=has_node)}"
     remedy += (
@@ -238,7 +238,7 @@ def of_abilities(
     return CheckResult("codecs", Status.FINE, f"encodes H.264; decodes {', '.join(_DECODERS)}")
 
 
-_EXTRA = "pip install 'hdtf-async[face]'"
+_EXTRA = install_extra("face")
 _LEAST_MEDIAPIPE = (1, 2)
 
 

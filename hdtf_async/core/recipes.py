@@ -11,6 +11,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from hdtf_async.core.install import install_extra
 from hdtf_async.core.model import Audio
 from hdtf_async.core.text import shown
 
@@ -254,7 +255,7 @@ FORMATS = {
     ),
     "tables": Recipe(
         "One row per clip with the keys of metadata.jsonl and its split. metadata.parquet requires an extra:"
-        " pip install 'hdtf-async[parquet]'.",
+        f" {install_extra('parquet')}.",
         None, fps=None, lists="",
     ),
 }  # fmt: skip

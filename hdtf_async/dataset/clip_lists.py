@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.core.exceptions import OptionsError, TableError
+from hdtf_async.core.install import install_extra
 from hdtf_async.core.model import Finding, Severity, Source
 from hdtf_async.core.text import quoted
 from hdtf_async.dataset.clip_row import COLUMNS, REQUIRED
@@ -139,7 +140,7 @@ def _parquet(path: Path, findings: Findings) -> Iterator[Mapping[str, Any]]:
         from pyarrow import ArrowException  # noqa: PLC0415 - an optional dependency
         from pyarrow.parquet import ParquetFile  # noqa: PLC0415
     except ImportError as error:
-        message = "--clips: Parquet files require an extra: pip install 'hdtf-async[parquet]'"
+        message = f"--clips: Parquet files require an extra: {install_extra('parquet')}"
         raise OptionsError(message) from error
     try:
         with ParquetFile(path) as file:

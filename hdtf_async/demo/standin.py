@@ -81,7 +81,8 @@ class StandIn:
         # Inside the quotes a backslash at the end of a line joins it with the next.
         handed = self.yt_dlp_args.replace(" --", " \\\n--").replace(";", ";\\\n")
         return (
-            "A mock YouTube server is running. To run the main command against it yourself:\n"
+            "A mock YouTube server is running: nothing is downloaded from the internet.\n"
+            "In another terminal, to run the main command against it yourself:\n"
             f"{''.join(variables)}"
             f"  python -m hdtf_async --out {shlex.quote(str(out))} --pace {options.pace:g} \\\n"
             f"    --source {shlex.quote(str(options.source))} \\\n"

@@ -28,6 +28,7 @@ drop that frame: such a clip fails verification and is never published.
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -427,9 +428,8 @@ async def about(ffmpeg: Path) -> About:
     found = re.match(rb"ffmpeg version (\S{1,80})", ended.out)
     if found is None:
         raise Failure(Reason.TOOL_MISSING, f"{ffmpeg} is not ffmpeg (unexpected output of -version)")
-    built = re.search(rb"^configuration: (.*)", ended.out, re.MULTILINE)
-    switches = built[1].decode("ascii", "replace").split() if built else ()
-    return About(found[1].decode("ascii", "replace"), frozenset(switches))
+    switches = b" ".join(re.findall(rb"^configuration: (.*)", ended.out, re.MULTILINE))
+    return About(found[1].decode("ascii", "replace"), frozenset(switches.decode("ascii", "replace").split()))
 
 
 def find_ffmpeg(options: Options) -> Path:
@@ -438,13 +438,12 @@ def find_ffmpeg(options: Options) -> Path:
 
 
 def bundled_ffmpeg() -> Path:
-    """Return the ffmpeg of this environment, whatever PATH contains, so that results are reproducible.
-
-    Raises `Failure` with ``tool_missing`` if imageio-ffmpeg has none for this machine.
-    """
-    import imageio_ffmpeg  # noqa: PLC0415 - takes 40 ms, and a finished directory needs no ffmpeg
-
+    """Return the ffmpeg of imageio-ffmpeg; without that package, of PATH. Raises `Failure` (tool_missing)."""
     try:
+        import imageio_ffmpeg  # noqa: PLC0415 - takes 40 ms, and a finished directory needs no ffmpeg
+
         return Path(str(imageio_ffmpeg.get_ffmpeg_exe()))
-    except RuntimeError as error:
-        raise Failure(Reason.TOOL_MISSING, f"imageio-ffmpeg: {error}") from error
+    except (ImportError, RuntimeError) as error:
+        if isinstance(error, ImportError) and (found := shutil.which("ffmpeg")):
+            return Path(found).absolute()
+        raise Failure(Reason.TOOL_MISSING, f"no ffmpeg: {error}") from error

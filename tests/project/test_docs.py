@@ -26,6 +26,11 @@ from hdtf_async.dataset import clip_lists, rows
 if TYPE_CHECKING:
     from shared import Finished
 
+CONTAINER = (
+    "podman build -f examples/Containerfile -t hdtf-async .",
+    "podman run --rm -v ./clips:/clips:Z --userns=keep-id:uid=1000 hdtf-async --out /clips",
+    "podman build -f examples/Containerfile --build-arg EXTRAS=face --build-arg CONSTRAINTS= -t hdtf-async .",
+)
 RUN_ELSEWHERE = {
     **dict.fromkeys(readme.command("demo").splitlines(), "tests/project/test_packaging.py runs it whole"),
     **dict.fromkeys(readme.command("test").splitlines(), "it is what runs this"),
@@ -34,12 +39,23 @@ RUN_ELSEWHERE = {
         for name in ("slow", "test-newest", "browser", "test-extras")
         for line in readme.command(name).splitlines()
     },
-    "pip install 'hdtf-async[dask]'": ".ci/run, as part of the extra for the tests",
-    "pip install 'hdtf-async[store]'": ".ci/run, as part of the extra for the tests",
+    "pip install '.[dask]'": ".ci/run, as part of the extra for the tests",
+    "pip install '.[store]'": ".ci/run, as part of the extra for the tests",
     "pip install '.[face]'": ".ci/run, as part of the extra for the tests",
+    "pip install '.[face,store]'": ".ci/run, as part of the extra for the tests",
+    "python3 -m venv .venv && .venv/bin/pip install .": "test_packaging.py, in the first command",
+    "pip install -U 'yt-dlp[default,deno]'": "the tests with the newest yt-dlp",
+    "pip install -U bgutil-ytdlp-pot-provider": "nothing: see what the page says was only read",
+    "pip uninstall -y imageio-ffmpeg deno": "by hand; tests/unit/media/test_installed_ffmpeg.py in part",
+    "chmod 600 cookies.txt": "not of this program",
+    "rsync -a clips/ other:/data/clips/": "not of this program",
+    **dict.fromkeys(CONTAINER, "tests/project/test_container.py, as far as possible without an engine"),
     "python examples/plain.py clips": "tests/project/test_examples.py",
     "python examples/web_service.py clips": "tests/project/test_examples.py",
     "python examples/shared_limits.py clips": "tests/project/test_examples.py",
+    ".venv/bin/pip install -c constraints.txt -e '.[pictures]'": "by hand",
+    ".venv/bin/python .github/pictures.py recording": "by hand; tests/project/test_readme.py in part",
+    ".venv/bin/python .github/pictures.py screenshot": "by hand",
     ".venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy": ".ci/run",
     ".venv/bin/python -m pytest -m long": "a test command",
     "HDTF_LIVE=1 .venv/bin/python -m pytest tests/live": "test_live_report.py, against the full mock",
@@ -201,7 +217,7 @@ def test_the_schema_accepts_the_output_of_a_run(finished: Finished, tmp_path: Pa
 def test_links_between_the_pages_are_valid() -> None:
     """To an existing file, and to one of its headings."""
     followed = headings = 0
-    for page in [*readme.pages(), readme.ROOT / "CHANGELOG.md"]:
+    for page in [*readme.pages(), readme.ROOT / "CHANGELOG.md", readme.ROOT / "SECURITY.md"]:
         text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
         for link in re.findall(r"\]\(([^)\s]+)\)", text):
             if link.startswith("https:"):

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from shared import Finished
 
 
-def test_the_program_of_the_readme(
+def test_the_program_of_the_docs(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It runs as printed, except for the mock server's tables and site: both directories."""
-    (program,) = re.findall(r"```python\n(.*?)```", readme.README.read_text("utf-8"), re.DOTALL)
+    text = (readme.DOCS / "embedding.md").read_text("utf-8")
+    program = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
     options = finished.options
     standing_in = partial(
         hdtf_async.Options,
@@ -43,7 +44,7 @@ def test_the_program_of_the_readme(
     )
     monkeypatch.setattr(hdtf_async, "Options", standing_in)
     monkeypatch.chdir(tmp_path)
-    exec(compile(program, "README.md", "exec"), {})  # noqa: S102 - users are told to run it
+    exec(compile(program, "embedding.md", "exec"), {})  # noqa: S102 - users are told to run it
     printed = capsys.readouterr().out
     assert "['RD_Radio2_000']" in printed.splitlines()[0]
     assert "'type': 'clip_done', 'clip': 'RD_Radio2_000'" in printed

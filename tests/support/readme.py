@@ -200,6 +200,62 @@ def datasets_table() -> str:
     return "\n".join(rows)
 
 
+def overview_table() -> str:
+    """Return the short table of datasets for the README: what exists and what users bring."""
+    from hdtf_async.dataset import datasets  # noqa: PLC0415
+
+    rows = ["| `--dataset` | clips | hours | licence of the list | boxes |", "|---|---|---|---|---|"]
+    for dataset in datasets.installed():
+        if not dataset.refusal:
+            clips = "" if dataset.clips is None else f"{dataset.clips:,}"
+            hours = "" if dataset.hours is None else f"{dataset.hours:,.10g}"
+            boxes = "no" if dataset.rule.startswith("no box") else "yes"
+            licence = re.sub(r"(; see| according to) https?://[^\s;]+", "", dataset.licence)
+            rows.append(f"| `{dataset.name}` | {clips} | {hours} | {licence} | {boxes} |")
+    return "\n".join(rows)
+
+
+def presets_table() -> str:
+    """Return the short table of recipes for the README."""
+    from hdtf_async.core.recipes import FORMATS, RECIPES  # noqa: PLC0415
+
+    rows = ["| `--recipe` | code base | settings |", "|---|---|---|"]
+    for name, recipe in RECIPES.items():
+        repository = recipe.commit.partition("@")[0]
+        preset = " ".join(f"--{key} {value}" for key, value in recipe.preset.items() if value is not None)
+        rows.append(f"| `{name}` | [{repository}](https://github.com/{repository}) | `{preset}` |")
+    rows.append(f"| {', '.join(f'`{name}`' for name in FORMATS)} | any | any |")
+    return "\n".join(rows)
+
+
+CLIP_BYTES = 71_400 / 265_249
+"""Bytes per pixel and second of clip with the default encoder settings: the bytes per second in
+docs/output.md, divided by the mean area of the boxes of `benchmarks/quality.py`, which prints them."""
+
+
+def disk_table() -> str:
+    """Return the estimated disk space of each dataset, by the rule that docs/disk.md states."""
+    from hdtf_async.dataset import datasets, tables  # noqa: PLC0415
+
+    clips = tables.read().clips
+    seconds = sum(clip.interval.seconds for clip in clips)
+    area = sum(clip.box.width**2 * clip.interval.seconds for clip in clips if clip.box) / seconds
+    rows = ["| dataset | hours of clips | as published | 512x512 | 256x256 |", "|---|---|---|---|---|"]
+    for dataset in datasets.installed():
+        if dataset.hours and not dataset.refusal:
+            areas = (area if dataset.name == "hdtf" else None, 512**2, 256**2)
+            sizes = [_gigabytes(CLIP_BYTES * each * dataset.hours * 3600 if each else None) for each in areas]
+            rows.append(f"| `{dataset.name}` | {dataset.hours:,.10g} | {' | '.join(sizes)} |")
+    return "\n".join(rows)
+
+
+def _gigabytes(size: float | None) -> str:
+    if size is None:
+        return ""
+    rounded = float(f"{size / 1e9:.2g}")
+    return f"{rounded:,.10g} GB" if rounded < 1000 else f"{rounded / 1000:,.10g} TB"
+
+
 def columns_table() -> str:
     """Return the table of the columns of a list of clips."""
     from hdtf_async.dataset import clip_row  # noqa: PLC0415
@@ -281,6 +337,9 @@ TABLES = {
     "events": events_table,
     "split": split_table,
     "datasets": datasets_table,
+    "overview": overview_table,
+    "presets": presets_table,
+    "disk": disk_table,
     "columns": columns_table,
     "recipes": recipes_table,
     "trees": trees,

@@ -21,6 +21,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.core.exceptions import StoreError
 from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.install import install_extra
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.object_store.errors import NO_BUCKET, explained, flaw_of_endpoint
@@ -237,7 +238,7 @@ def _refusals() -> tuple[type[Exception], ...]:
 def reached(address: Address) -> ObjectStoreClient:
     """Return a client for a URL; nothing is requested from the store yet. Raises `StoreError`."""
     if find_spec("obstore") is None:
-        raise StoreError(f"{address} requires obstore: pip install 'hdtf-async[store]'")
+        raise StoreError(f"{address} requires obstore: {install_extra('store')}")
     from obstore.exceptions import BaseError  # noqa: PLC0415
     from obstore.store import from_url  # noqa: PLC0415
 

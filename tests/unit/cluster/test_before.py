@@ -63,4 +63,4 @@ async def test_without_its_extra_a_cluster_is_local_trouble(
     report = await hdtf_async.download(tmp_path / "clips", options)
     assert report.exit_code is ExitCode.LOCAL
     assert report.stopped is not None
-    assert "pip install 'hdtf-async[dask]'" in report.stopped.words
+    assert "pip install '.[dask]' in a clone of the repository" in report.stopped.words

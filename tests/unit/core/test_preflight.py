@@ -288,4 +288,4 @@ def test_face_detection_requires_recent_packages() -> None:
     for version, pooch in ((None, True), ("1.2.3", False), ("0.10.35", True), ("1.1.9", True), ("x", True)):
         sign = preflight.of_face_tools(version, pooch=pooch)
         assert (sign.verdict, sign.reason) == (Status.WRONG, Reason.TOOL_MISSING)
-        assert "hdtf-async[face]" in sign.remedy
+        assert "pip install '.[face]'" in sign.remedy

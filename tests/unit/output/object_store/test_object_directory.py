@@ -89,7 +89,7 @@ def test_without_the_extra_the_message_names_it(
     """Before anything else, with the command that installs it."""
     monkeypatch.setattr(client, "find_spec", lambda _name: None)
     assert main(["--out", "s3://bucket/x", "--quiet"]) == ExitCode.LOCAL
-    assert "pip install 'hdtf-async[store]'" in capsys.readouterr().err
+    assert "pip install '.[store]' in a clone of the repository" in capsys.readouterr().err
 
 
 async def test_a_host_program_gets_the_same_error(monkeypatch: pytest.MonkeyPatch) -> None:
