@@ -245,7 +245,7 @@ async def run_demo(call: Call, stopping: Stopping) -> int:
 
     out, quiet, faults = call.arguments.out, call.printing.quiet, call.arguments.faults
     with tempfile.TemporaryDirectory(prefix="hdtf-demo-") as temporary:
-        source = Path(temporary) / "tables"
+        source = Path(temporary) / demo.TITLE
         await run_sync(demo.write_tables, source)
         options = replace(
             call.options,

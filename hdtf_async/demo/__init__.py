@@ -30,6 +30,7 @@ from hdtf_async.demo.films import (
     PACE,
     RETRY_WAIT,
     ROWS,
+    TITLE,
     Row,
     write_tables,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "PACE",
     "RETRY_WAIT",
     "ROWS",
+    "TITLE",
     "Answer",
     "ClientAnswer",
     "Conditions",

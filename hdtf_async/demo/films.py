@@ -24,6 +24,8 @@ CONDITIONS = Conditions(refusal=Refusal(after_videos=5, requests=2))
 """The mock server of the demo blocks the IP address at the last video: the two requests of one yt-dlp."""
 COOL_DOWN = 2.0
 """Value of ``--cool-down`` in the demo."""
+TITLE = "synthetic-demo"
+"""Name of the directory of the demo's tables, which is what reports call their videos."""
 RETRY_WAIT = 1.0
 """Value of ``--retry-wait`` in the demo."""
 ZOOM = 1.2
