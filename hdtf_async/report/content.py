@@ -141,17 +141,20 @@ def _part(name: str, lines: Collection[ClipRecord]) -> Record:
 def verdict(found: ReportData) -> str:
     """Return the overall result in a sentence or two."""
     done, whole = len(found.clips), len(found.clips) + len(found.missing)
-    part = "All" if done == whole and not found.absent else f"{done} of"
-    text = (
-        f"{part} {count(whole, 'clip')} {'is' if whole == 1 else 'are'} done." if whole else "No clips yet."
-    )
+    part = "All" if done == whole and not found.absent else f"{done:,} of"
+    text = f"{part} {whole:,} {'clip is' if whole == 1 else 'clips are'} done." if whole else "No clips yet."
     if found.refused:
         number = sum(row["rows"] if isinstance(row.get("rows"), int) else 1 for row in found.refused)
         text += f" {number} invalid table {'row' if number == 1 else 'rows'} skipped."
     if found.absent:
         text += f" {absent_message(found.absent)}"
     stopped = _stopped(found.runs[-1]) if found.runs else ""
-    return f"{text} The latest run stopped early: {stopped}" if stopped else text
+    if not stopped:
+        return text
+    not_started = f"{Reason.NOT_READY.advice.meaning} ("
+    if stopped.startswith(not_started):
+        return f"{text} The latest run did not start: {stopped.removeprefix(not_started).removesuffix(')')}."
+    return f"{text} The latest run stopped early: {stopped}"
 
 
 def _stopped(run: history.Run) -> str:
@@ -165,13 +168,13 @@ def counts(found: ReportData) -> list[tuple[str, str]]:
     lines = found.clips.values()
     not_tried = sum(record["reason"] == Reason.NOT_TRIED for record in found.missing)
     return [
-        ("clips", f"{len(lines)}"),
+        ("clips", f"{len(lines):,}"),
         ("duration", charts.format_duration(3600 * hours(lines))),
         ("size", _bytes(sum(number(line.bytes) for line in lines))),
-        ("videos", f"{videos(lines)}"),
+        ("videos", f"{videos(lines):,}"),
         ("downloaded", _bytes(found.fetched)),
-        ("failed", f"{len(found.missing) - not_tried}"),
-        ("not attempted", f"{not_tried}"),
+        ("failed", f"{len(found.missing) - not_tried:,}"),
+        ("not attempted", f"{not_tried:,}"),
     ]
 
 

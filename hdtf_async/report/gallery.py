@@ -27,35 +27,46 @@ MOST_LISTED = 50_000
 MOST_MESSAGES = 1000
 """Different error messages that the page contains."""
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
+_PARTS = re.compile(r"([^0-9]*)([0-9]{0,18})")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 CLIP = (
     "stem", "subset", "speaker", "split", "seconds", "width", "height", "fps", "bytes", "id", "start", "end",
     "file", "picture",
 )  # fmt: skip
-"""Columns of a clip. ``file`` is its URL, 0 if that is the stem with ``.mp4``; ``picture`` is the SHA-256
-of the clip if the page has an image of it, otherwise 0."""
+"""Columns of a clip. ``file`` is its URL, 0 if that is the stem with ``.mp4``. ``picture`` is the SHA-256 of
+the clip if the page has an image of it, otherwise 0."""
 MISSING = ("stem", "subset", "speaker", "reason", "id", "message")
-"""Columns of a missing clip. ``message`` is the place of a tool's message in the list of messages, or -1."""
+"""Columns of a missing clip, whose row is shorter. ``message`` is the place of a tool's message among
+the messages, or -1."""
 
 
 def gallery(found: ReportData) -> Record:
-    """Return the rows of the gallery, for `as_script`."""
+    """Return the rows of the gallery, for `as_script`: sorted by name, numbers in names by their value."""
     shown = {f"{line.sha256}" for line in pictured(found.clips)} & found.pictures.keys()
     sides = split_of(found)
     messages: dict[str, int] = {}
-    missing = [_missing(record, messages) for record in spread(found.missing, MOST_LISTED)]
-    return {
-        "clip": CLIP,
-        "clips": [
+    rows = [
+        *(
             _clip(stem, found.clips[stem], sides.get(stem, ""), shown)
             for stem in spread(list(found.clips), MOST_LISTED)
-        ],
+        ),
+        *(_missing(record, messages) for record in spread(found.missing, MOST_LISTED)),
+    ]
+    rows.sort(key=lambda row: _natural(f"{row[0]}"))
+    reasons = {f"{record['reason']}" for record in found.missing}
+    return {
+        "clip": CLIP,
         "missing": MISSING,
-        "missing_clips": missing,
+        "rows": rows,
         "messages": list(messages),
-        "labels": {reason: label(reason) for reason in sorted({f"{row[3]}" for row in missing})},
+        "labels": {reason: label(reason) for reason in sorted(reasons)},
     }
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    """Return a sort key by which ``Radio2`` is before ``Radio10``."""
+    return [(text, int(digits or 0)) for text, digits in _PARTS.findall(name)]
 
 
 def pictures(found: ReportData) -> dict[str, str | None]:

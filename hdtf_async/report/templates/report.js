@@ -6,21 +6,19 @@ const pictures = JSON.parse(at("pictures").textContent);
 const form = at("filter"), grid = at("grid"), more = at("more"), player = at("player");
 const video = player.querySelector("video");
 
-function rows(columns, lines) {
-  return lines.map((line) => Object.fromEntries(columns.map((name, place) => [name, line[place]])));
+function clipOf(row, place) {
+  const columns = row.length === data.clip.length ? data.clip : data.missing;
+  const clip = { place, reason: "", label: "", split: "", seconds: -1 };
+  for (let column = 0; column < columns.length; column++) clip[columns[column]] = row[column];
+  if (clip.reason) clip.label = data.labels[clip.reason];
+  return clip;
 }
-const clips = rows(data.clip, data.clips);
-for (const clip of clips) clip.reason = "";
-const lost = rows(data.missing, data.missing_clips);
-for (const clip of lost) Object.assign(clip, { seconds: -1, split: "", label: data.labels[clip.reason] });
-const all = [...clips, ...lost];
-for (const clip of all) {
-  const words = [clip.stem, clip.speaker, clip.split, clip.reason, clip.label];
-  clip.text = words.filter(Boolean).join(" ").toLowerCase();
-}
+const all = data.rows.map(clipOf);
+// Joined when first searched for.
+const textOf = (clip) => (clip.text ??= `${clip.stem} ${clip.speaker} ${clip.split} ${clip.reason} ${clip.label}`.toLowerCase());
 
 const compare = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
-const byName = (one, other) => compare(one.stem, other.stem);
+const byName = (one, other) => one.place - other.place;
 const orders = {
   sample: (one, other) => !one.picture - !other.picture || byName(one, other),
   name: byName,
@@ -30,7 +28,7 @@ const orders = {
   shortest: (one, other) => (one.seconds < 0) - (other.seconds < 0) || one.seconds - other.seconds || byName(one, other),
 };
 const fits = {
-  text: (wanted, clip) => wanted.toLowerCase().split(/\s+/).every((word) => clip.text.includes(word)),
+  text: (wanted, clip) => wanted.toLowerCase().split(/\s+/).every((word) => textOf(clip).includes(word)),
   speaker: (wanted, clip) => clip.speaker.toLowerCase().includes(wanted.toLowerCase()),
   subset: (wanted, clip) => clip.subset === wanted,
   split: (wanted, clip) => clip.split === wanted,
@@ -49,6 +47,7 @@ function size(bytes) {
   const place = Math.min(4, Math.max(0, Math.floor(Math.log10(bytes || 1) / 3)));
   return `${Number((bytes / 1000 ** place).toPrecision(3))} ${["B", "kB", "MB", "GB", "TB"][place]}`;
 }
+const count = (number) => number.toLocaleString("en-US");
 const fileOf = (clip) => clip.file || `${clip.stem}.mp4`;
 const breakable = (name) => name.split("_").flatMap((part, place) => (place ? ["_", element("wbr"), part] : [part]));
 
@@ -68,10 +67,8 @@ function shot(clip) {
   if (picture) frame.append(element("img", { src: `data:image/jpeg;base64,${picture}`, alt: "", decoding: "async" }));
   else {
     frame.append("no image");
-    if (!clip.picture) {
-      frame.dataset.file = fileOf(clip);
-      preview.observe(frame);
-    }
+    frame.dataset.file = fileOf(clip);
+    preview.observe(frame);
   }
   return frame;
 }
@@ -80,7 +77,7 @@ function tile(clip, place) {
   const name = element("b", {}, ...breakable(clip.stem));
   const small = element("small");
   if (clip.reason) {
-    button.append(element("span", { className: "shot missing" }, clip.label), name);
+    button.append(element("span", { className: `shot missing ${clip.reason}` }, clip.label), name);
     small.append("missing");
     button.setAttribute("aria-label", `${clip.stem}, missing: ${clip.label}. Details`);
   } else {
@@ -99,7 +96,7 @@ function draw(number) {
   grid.append(...shown.slice(drawn, upto).map((clip, place) => tile(clip, drawn + place)));
   drawn = upto;
   more.hidden = drawn === shown.length;
-  more.textContent = `Show ${Math.min(MORE, shown.length - drawn)} more of ${shown.length - drawn}`;
+  more.textContent = `Show ${Math.min(MORE, shown.length - drawn)} more of ${count(shown.length - drawn)}`;
 }
 function filter() {
   const wanted = Object.entries(fits)
@@ -111,7 +108,7 @@ function filter() {
   grid.replaceChildren();
   drawn = 0;
   draw(FIRST);
-  at("shown").textContent = `${shown.length} of ${all.length}`;
+  at("shown").textContent = `${count(shown.length)} of ${count(all.length)}`;
 }
 
 function fact(name, value) {
@@ -125,7 +122,7 @@ function open(place) {
   const clip = shown[place];
   current = place;
   at("player-name").replaceChildren(...breakable(clip.stem));
-  at("place").textContent = `${place + 1} of ${shown.length}`;
+  at("place").textContent = `${count(place + 1)} of ${count(shown.length)}`;
   at("previous").disabled = place === 0;
   at("next").disabled = place === shown.length - 1;
   at("trouble").hidden = true;
@@ -204,9 +201,10 @@ more.addEventListener("click", () => {
   draw(MORE);
   grid.children[place].querySelector("button").focus();
 });
-for (const kind of ["input", "change"]) form.addEventListener(kind, filter);
+// Not on "change": the field that loses the focus would redraw the tile that is being clicked.
+form.addEventListener("input", filter);
 form.addEventListener("submit", (event) => event.preventDefault());
-if (clips.some((clip) => !clip.picture) && clips.some((clip) => clip.picture)) {
+if (all.some((clip) => clip.picture) && all.some((clip) => !clip.picture && !clip.reason)) {
   form.elements.sort.options[0].hidden = false;
   form.elements.sort.value = "sample";
 } else form.elements.sort.value = "name";

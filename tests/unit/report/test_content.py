@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hdtf_async.core.clip_record import ClipRecord
-from hdtf_async.core.failures import Reason
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import Split
 from hdtf_async.core.tally import Outcome, Span
@@ -99,6 +99,13 @@ REFUSED = {"file": "RD_video_url.txt", "line": 7, "subset": "RD", "words": "no a
             ReportData(records_of(line(1)), runs=[run(end={"stopped": "x"}), run()]),
             "All 1 clip is done.",
             True,
+        ),
+        (
+            ReportData(
+                {}, [lost(1)], runs=[run(end={"stopped": str(Failure(Reason.NOT_READY, "no cookies"))})]
+            ),
+            "0 of 1 clip is done. The latest run did not start: no cookies.",
+            False,
         ),
         (ReportData(records_of(line(1)), runs=[run(end={"stopped": 3})]), "All 1 clip is done.", True),
     ],
@@ -279,8 +286,11 @@ def test_settings_are_those_of_the_newest_run() -> None:
 def rows(found: ReportData) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the rows of the gallery, of clips and of missing clips, by column."""
     made = json.loads(gallery.as_script(gallery.gallery(found)))
-    clips = [dict(zip(made["clip"], row, strict=True)) for row in made["clips"]]
-    return clips, [dict(zip(made["missing"], row, strict=True)) for row in made["missing_clips"]]
+    clips = [
+        dict(zip(made["clip"], row, strict=True)) for row in made["rows"] if len(row) == len(made["clip"])
+    ]
+    lost = [row for row in made["rows"] if len(row) != len(made["clip"])]
+    return clips, [dict(zip(made["missing"], row, strict=True)) for row in lost]
 
 
 def test_the_gallery_has_the_figures_of_each_clip() -> None:
@@ -289,7 +299,8 @@ def test_the_gallery_has_the_figures_of_each_clip() -> None:
     clips = records_of(line(1, start=2.0, end=12.0), line(22, file_name="//a.b/RD_R dio_000.mp4"))
     clips["RD_Radio3_000"] = ClipRecord({"subset": "WRA"})
     found = ReportData(clips, pictures={key: "abc", "f" * 64: "other"})
-    first, second, third = rows(found)[0]
+    by_stem = {row["stem"]: row for row in rows(found)[0]}
+    first, second, third = (by_stem[stem] for stem in clips)
     assert first == {
         "stem": "RD_Radio1_000", "subset": "RD", "speaker": "Radio", "split": "", "seconds": 10, "width": 96,
         "height": 64, "fps": 25, "bytes": 2_000_000, "id": "00000000001", "start": 2, "end": 12, "file": 0,
@@ -298,6 +309,15 @@ def test_the_gallery_has_the_figures_of_each_clip() -> None:
     assert (second["file"], second["picture"]) == ("%2F%2Fa.b%2FRD_R%20dio_000.mp4", 0)
     assert (third["seconds"], third["width"], third["fps"], third["id"]) == (0, 0, 0, "")
     assert gallery.pictures(found) == {key: "abc"}
+
+
+def test_the_gallery_is_in_the_order_of_names_and_numbers() -> None:
+    """Clips and missing clips together."""
+    clips = records_of(*(line(number) for number in (10, 2, 1)))
+    made = gallery.gallery(ReportData(clips, [lost(1, clip="RD_Radio9_000"), lost(2, clip="RD_Abc50_000")]))
+    assert [row[0] for row in made["rows"]] == [
+        "RD_Abc50_000", "RD_Radio1_000", "RD_Radio2_000", "RD_Radio9_000", "RD_Radio10_000",
+    ]  # fmt: skip
 
 
 def test_missing_clips_share_their_messages() -> None:
@@ -396,8 +416,8 @@ def test_a_large_directory_is_listed_as_a_sample_with_totals(monkeypatch: pytest
     values, (listed, lost_ones) = content.of(found), rows(found)
     assert (len(listed), len(lost_ones), values["unlisted"]) == (2000, 1000, 3000)
     stems = list(clips)
-    assert [row["stem"] for row in listed[:3]] == [stems[0], stems[2], stems[5]]
-    assert ("clips", "5000") in values["counts"]
+    assert [row["stem"] for row in listed] == [stems[place * 5 // 2] for place in range(2000)]
+    assert ("clips", "5,000") in values["counts"]
     (reason,) = values["reasons"]
     assert (reason["number"], len(reason["groups"]), reason["unlisted"]) == (1000, 500, 500)
     parts = dict(values["parts"])["subset"]

@@ -301,7 +301,7 @@ def test_the_main_job_ends_with_a_report_of_all_clips(finished: Finished) -> Non
     assert finished.report.page.name == "report.html"
     html = (finished.out / finished.report.page.name).read_text("utf-8")
     whole = Page(html)
-    clips = data_of(html)["clips"]
+    clips = data_of(html)["rows"]
     assert [clip[0] for clip in clips] == sorted(finished.report.done)
     images = pictures_of(html)
     assert sorted(images) == sorted(clip[-1] for clip in clips)
