@@ -71,8 +71,8 @@ def _natural(name: str) -> list[tuple[str, int]]:
 
 def pictures(found: ReportData) -> dict[str, str | None]:
     """Return the images that the page contains, by the SHA-256 of the clip."""
-    shown = {f"{line.sha256}" for line in pictured(found.clips)}
-    return {key: image for key, image in found.pictures.items() if key in shown}
+    keys = (f"{line.sha256}" for line in pictured(found.clips))
+    return {key: found.pictures[key] for key in keys if key in found.pictures}
 
 
 def as_script(value: object) -> str:

@@ -113,7 +113,7 @@ function filter() {
 
 function fact(name, value) {
   if (value === "" || value === undefined) return [];
-  return [element("div", {}, element("dt", {}, name), element("dd", {}, value))];
+  return [element("div", { className: value.length > 30 ? "long" : "" }, element("dt", {}, name), element("dd", {}, value))];
 }
 function link(address, words) {
   return element("a", { href: address, rel: "noreferrer noopener" }, words);
@@ -201,8 +201,9 @@ more.addEventListener("click", () => {
   draw(MORE);
   grid.children[place].querySelector("button").focus();
 });
-// Not on "change": the field that loses the focus would redraw the tile that is being clicked.
 form.addEventListener("input", filter);
+// A text field also changes when it loses the focus: that would redraw the tile that is being clicked.
+form.addEventListener("change", ({ target }) => target.tagName === "SELECT" && filter());
 form.addEventListener("submit", (event) => event.preventDefault());
 if (all.some((clip) => clip.picture) && all.some((clip) => !clip.picture && !clip.reason)) {
   form.elements.sort.options[0].hidden = false;
