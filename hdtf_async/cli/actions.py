@@ -243,14 +243,21 @@ async def run_demo(call: Call, stopping: Stopping) -> int:
 
     from hdtf_async import demo
 
-    out, quiet = call.arguments.out, call.printing.quiet
+    out, quiet, faults = call.arguments.out, call.printing.quiet, call.arguments.faults
     with tempfile.TemporaryDirectory(prefix="hdtf-demo-") as temporary:
-        source = Path(temporary) / "tables"
+        source = Path(temporary) / demo.TITLE
         await run_sync(demo.write_tables, source)
-        options = replace(call.options, source=source, pace=demo.PACE, cool_down=demo.COOL_DOWN)
+        options = replace(
+            call.options,
+            source=source,
+            pace=demo.PACE,
+            cool_down=demo.COOL_DOWN,
+            retry_wait=demo.RETRY_WAIT,
+        )
         if await run_sync(_nothing_left, out, options):
             return await _run(out, replace(call, options=options), stopping)
-        async with demo.stand_in(demo.FOOTAGE, conditions=demo.CONDITIONS) as site:
+        answers = demo.FAULTS if faults else {}
+        async with demo.stand_in(demo.FOOTAGE, answers, demo.CONDITIONS) as site:
             # The children inherit it; a user would export it in the shell.
             os.environ.update(site.environment)
             if not quiet:

@@ -127,6 +127,9 @@ def _datasets_options(parser: Parser) -> None:
 
 def _demo_options(parser: Parser) -> None:
     parser.add_out("output directory (required)", needed="the output directory")
+    parser.add_argument(
+        "--faults", action="store_true", help="add a private video and a damaged download; exits with 1"
+    )
     add(parser, Printing)
     add_recipe(parser)
 
@@ -229,7 +232,9 @@ COMMANDS = (
         example="demo --out DIR",
         line="run everything offline on synthetic videos",
         description="Run everything offline: serve synthetic videos of talking heads from a mock YouTube"
-        " server on this machine, and run the main command against it.",
+        " server on this machine, and run the main command against it. The server blocks this machine once"
+        " for some seconds.",
+        usage="--out DIR [--faults] [options]",
         options=_demo_options,
         run=actions.run_demo,
         resumes=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hdtf_async.core.failures import Reason
+from hdtf_async.core.failures import ExitCode, Reason
 from hdtf_async.core.text import count, in_bytes, in_hours, shown
 from hdtf_async.progress.messages import sentence, shortened
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.commands.census import Census
     from hdtf_async.commands.repair import Check
-    from hdtf_async.core.failures import ExitCode, Failure
+    from hdtf_async.core.failures import Failure
     from hdtf_async.report.result import Report
 
 _CAUSE = 400
@@ -21,9 +21,23 @@ _CAUSE = 400
 _KINDS = {"wrong": "corrupt", "missing": "missing", "foreign": "untracked"}
 """Kinds of findings of a check, as they are printed."""
 
+_CODES = {
+    ExitCode.GIVEN_UP: "the missing clips are permanently unavailable or need action",
+    ExitCode.REFUSED: "YouTube is blocking this IP address",
+    ExitCode.LOCAL: "an error of this machine, or of the options",
+    ExitCode.PASSING: "temporary failures, run the same command again",
+}
+"""What the exit codes of a run mean."""
+
+
+def _numbers(reasons: Counter[Reason]) -> str:
+    return ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
+
 
 def summary(report: Report, out: object) -> str:
-    """Return a summary of a run, in ten lines at most."""
+    """Return a summary of a run, in ten lines at most; in one if it did not start."""
+    if report.stopped is not None and report.never_began:
+        return not_started(report.stopped)
     lines = [
         f"{count(len(report.done), 'clip')} written"
         f" ({in_hours(report.clip_seconds)}, {in_bytes(report.clip_bytes)});"
@@ -34,15 +48,18 @@ def summary(report: Report, out: object) -> str:
         lines.append(
             f"Download {in_hours(report.download_seconds)}, encode {in_hours(report.encode_seconds)},"
             f" overlapping {in_hours(report.both_seconds)} ({report.overlap:.0%} of the shorter)."
+            + (f" Retried: {_numbers(report.tally.retried)}." if report.tally.retried else "")
         )
     if report.stopped is not None:
         lines += why_stopped(report.stopped)
     lines += report.shards_left_out
     most, rows = report.reasons.most_common(), report.rows_left_out
-    few = 4 - bool(rows) - bool(report.absent)  # ten lines in total
+    few = 4 - bool(rows) - bool(report.absent) - (report.stopped is not None)  # ten lines in total
     lines += [f"{number:>5} {reason}: {reason.advice.remedy}" for reason, number in most[:few]]
     lines += [f"      and {len(most) - few} more reasons"] * (len(most) > few)
-    lines += [f"      {row}" for row in rows[: max(1, 9 - len(lines))]]
+    lines += [f"      {row}" for row in rows[: max(1, 8 - len(lines))]]
+    if report.exit_code and report.tally.winding_down is None:  # otherwise it is that of the signal
+        lines.append(f"Exit code {int(report.exit_code)}: {_CODES[report.exit_code]}.")
     lines.append(
         f"Output: {out}"
         + (f"   Failures: {out}/failures.jsonl" if most else "")
@@ -51,17 +68,27 @@ def summary(report: Report, out: object) -> str:
     return "\n".join(lines)
 
 
+def not_started(stopped: Failure) -> str:
+    """Return in one line why a command did not start, and what to do about it."""
+    cause, advice = shortened(stopped.words, _CAUSE), stopped.reason.advice
+    if stopped.reason is not Reason.NOT_READY:
+        cause = advice.meaning.removesuffix(".") + (f" ({cause})" if cause else "")
+    return f"Not started: {cause.removesuffix('.')}. {advice.remedy}"
+
+
 def why_stopped(stopped: Failure) -> list[str]:
     """Return why a run ended early or did not start, and what to do about it."""
     if stopped.reason is Reason.NOT_READY:
-        return [f"Not started: {stopped.words}", stopped.reason.advice.remedy]
+        return [not_started(stopped)]
     return [f"Stopped early: {stopped}", stopped.reason.advice.remedy]
 
 
 def quiet_summary(code: ExitCode, missing: Counter[Reason], stopped: Failure | None) -> str:
     """Return in one line why a quiet command ends with an exit code other than 0."""
-    reasons = ", ".join(f"{number} {reason}" for reason, number in missing.most_common())
-    line = f"exit code {int(code)}" + (f", {missing.total()} missing ({reasons})." if reasons else ".")
+    line = f"exit code {int(code)}"
+    line += f", {missing.total()} missing ({_numbers(missing)})." if missing else "."
+    if stopped is not None and stopped.reason is Reason.NOT_READY:
+        return f"exit code {int(code)}. {not_started(stopped)}"
     if stopped is not None:
         cause = f" ({shortened(stopped.words, _CAUSE)})" if stopped.words else ""
         line += f" Stopped early: {sentence(stopped.reason)}{cause} {stopped.reason.advice.remedy}"
@@ -95,9 +122,18 @@ def check_findings(check: Check) -> list[str]:
     return [f"{_KINDS[found.kind]:<9}  {found.file}: {found.words}" for found in check.found]
 
 
+def _counted(check: Check, kind: str) -> str:
+    """Return how many of a kind a check found. A clip that was never created is missing, as after a run."""
+    gone, reasons = check.kinds[kind], check.never_created
+    if kind != "missing" or not reasons:
+        return f"{gone} {_KINDS[kind]}"
+    parts = [f"{gone} not found"] * bool(gone) + [f"{number} {why}" for why, number in reasons.most_common()]
+    return f"{gone + reasons.total()} missing ({', '.join(parts)})"
+
+
 def check_summary(check: Check, out: object) -> str:
     """Return a summary of a check, in ten lines at most, without its findings."""
-    kinds = ", ".join(f"{check.kinds[kind]} {shown_as}" for kind, shown_as in _KINDS.items())
+    kinds = ", ".join(_counted(check, kind) for kind in _KINDS)
     lines = [f"Checked {count(check.clips, 'clip')} in {in_hours(check.seconds)}: {kinds}."]
     if check.at_work:
         lines.append("A run is active: its current clips and metadata.jsonl were not checked.")

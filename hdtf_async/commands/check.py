@@ -14,6 +14,7 @@ import json
 import os
 import stat
 import wave
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -32,7 +33,7 @@ from hdtf_async.core.text import shown
 from hdtf_async.lanes.track_files import TRACK
 from hdtf_async.media.frames import decode_clip
 from hdtf_async.media.probe import Prober
-from hdtf_async.output import atomic, locks
+from hdtf_async.output import atomic, locks, manifests
 from hdtf_async.output.directory import read_known
 from hdtf_async.output.journal import JOURNAL, SOURCE_VIDEOS, shard_of
 from hdtf_async.output.manifests import CARD, FAILURES, LISTS, LOCK, METADATA
@@ -124,6 +125,15 @@ def unlisted(index: JournalIndex) -> dict[str, object]:
         for stem, record in index.clips.items()
         if any(record["form"].get(key) != index.settings[key] for key in index.settings)
     }
+
+
+def never_created(index: JournalIndex) -> Counter[str]:
+    """Return the number of requested clips that were never created, by reason. Blocks."""
+    records = dict(index.failures.items())
+    for each in manifests.not_tried(index.out):
+        records.setdefault(each["clip"], each)
+    checked = index.clips.keys() | index.replaced.keys()
+    return Counter(f"{record['reason']}" for stem, record in records.items() if stem not in checked)
 
 
 @dataclass(frozen=True, slots=True)

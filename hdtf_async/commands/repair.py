@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async.commands.check import FOREIGN, Clips, look, names_a_file, seconds_of, unlisted
+from hdtf_async.commands.check import (
+    FOREIGN,
+    Clips,
+    look,
+    names_a_file,
+    never_created,
+    seconds_of,
+    unlisted,
+)
 from hdtf_async.core import exceptions
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import CheckEnded, RunStarted
@@ -62,6 +70,8 @@ class Check:
     """Number of recorded clips."""
     found: list[Found] = field(default_factory=list)
     """All findings, before a repair."""
+    never_created: Counter[str] = field(default_factory=Counter)
+    """Number of requested clips that no run has created, by reason: no finding, but missing too."""
     at_work: bool = False
     """Whether a run was active in the directory, whose current work was not checked."""
     report: Report = field(default_factory=Report)
@@ -198,6 +208,7 @@ class _Looking:
         if seen is None:
             raise Failure(Reason.NOT_TRIED, "interrupted before everything was checked")
         result.found, result.at_work = seen.found, seen.at_work
+        result.never_created = await run_sync(never_created, seen.index)
         for found in seen.found:
             self.events.emit(found)
         return seen

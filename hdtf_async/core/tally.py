@@ -5,6 +5,7 @@ The result of a run, its progress and the report's timeline all read the same co
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from hdtf_async.core.events import (
     VideoAsked,
     VideoFailed,
     VideoUnconfirmed,
+    WindingDown,
     WorkersChanged,
 )
 from hdtf_async.core.failures import Reason
@@ -126,8 +128,8 @@ class Tally:
     """What the run was going to do; zeros before it has started. Its lanes are those of all workers."""
     workers: int | None = None
     """Workers of the cluster that are ready; None without a cluster."""
-    videos_over: int = 0
-    """Videos that are ready to encode, or failed."""
+    videos: dict[str, bool] = field(default_factory=dict)
+    """Stem of each video that is over to whether it is ready to encode; otherwise it failed."""
     videos_downloaded: int = 0
     """Those of them that were downloaded or requested in this run."""
     weight_over: float = 0.0
@@ -144,6 +146,8 @@ class Tally:
     """Time for which the clips that were written held an encode token, added up."""
     failed: dict[str, Reason] = field(default_factory=dict)
     """Stem of each clip that failed, and why."""
+    retried: Counter[Reason] = field(default_factory=Counter)
+    """Attempts at a download or an encode that failed and were to be retried, by reason."""
     failed_seconds: float = 0.0
     """Duration of the clips that failed. A clip of unknown duration counts as the average."""
     checked: int = 0
@@ -164,7 +168,21 @@ class Tally:
     """When it was closed."""
     closed_at: float = 0.0
     """When it was closed last: a test download that fails closes it again."""
+    winding_down: WindingDown | None = None
+    """Set once the run is stopping: nothing starts any more, and only the running encodes may finish."""
+    winding_down_at: float = 0.0
+    """When that began."""
     _now: float = 0.0
+
+    @property
+    def videos_over(self) -> int:
+        """Videos that are ready to encode, or failed."""
+        return min(len(self.videos), self.plan.videos)
+
+    @property
+    def videos_failed(self) -> int:
+        """Videos that failed, with at least one of their clips."""
+        return min(sum(not ready for ready in self.videos.values()), self.plan.videos)
 
     @property
     def clips_over(self) -> int:
@@ -209,6 +227,8 @@ class Tally:
                 self.closed, self.closed_at = event, now
             case LaneOpened():
                 self.closed = None
+            case WindingDown():
+                self.winding_down, self.winding_down_at = event, now
             case WorkersChanged():
                 self.workers = event.workers
                 if event.workers:
@@ -234,10 +254,12 @@ class Tally:
             case RawReady() | VideoAsked():
                 if isinstance(event, RawReady) and event.origin == "youtube":
                     self.raw_bytes += event.bytes
-                return _span(self._video_over(event.video, now), now, Outcome.DONE)
+                return _span(self._video_over(event.video, now, ready=True), now, Outcome.DONE)
             case VideoFailed():
-                return _span(self._video_over(event.video, now), now, Outcome.FAILED, event.reason)
+                attempt = self._video_over(event.video, now, ready=False)
+                return _span(attempt, now, Outcome.FAILED, event.reason)
             case Retrying():
+                self.retried[event.reason] += 1
                 return _span(self._download_over(event.video, now), now, Outcome.AGAIN, event.reason)
             case VideoUnconfirmed():
                 attempt = self._download_over(event.video, now)
@@ -251,6 +273,7 @@ class Tally:
             case EncodeProgress() if running := self.encodes.running.get(event.clip):
                 running.so_far = event.seconds
             case ClipRetrying():
+                self.retried[event.reason] += 1
                 return _span(self.encodes.end(event.clip, now), now, Outcome.AGAIN, event.reason)
             case ClipDone():
                 self.done.append(event.clip)
@@ -269,13 +292,14 @@ class Tally:
     def _download_over(self, video: str, now: float) -> Attempt | None:
         return self.downloads.end(video, now) or self.checking.pop(video, None)
 
-    def _video_over(self, video: str, now: float) -> Attempt | None:
+    def _video_over(self, video: str, now: float, *, ready: bool) -> Attempt | None:
         attempt = self._download_over(video, now)
-        average = self.plan.least_bytes / max(1, self.plan.videos) or 1.0
-        self.weight_over += average if attempt is None else attempt.expected
         self.videos_downloaded += attempt is not None
-        # A video is over twice if its source video was bad, or its worker was lost.
-        self.videos_over = min(self.videos_over + 1, self.plan.videos)
+        # A video is over twice if its source video was bad, or its worker was lost: it counts once.
+        if video not in self.videos:
+            average = self.plan.least_bytes / max(1, self.plan.videos) or 1.0
+            self.weight_over += average if attempt is None else attempt.expected
+        self.videos[video] = ready
         return attempt
 
 

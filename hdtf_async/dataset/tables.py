@@ -21,7 +21,18 @@ from sys import intern
 from typing import TYPE_CHECKING, TypeVar
 
 from hdtf_async.core.exceptions import TableError
-from hdtf_async.core.model import SUBSETS, Box, Clip, Corrections, Finding, Interval, Severity, Tables, Video
+from hdtf_async.core.model import (
+    SUBSETS,
+    Box,
+    Clip,
+    Corrections,
+    Finding,
+    Interval,
+    Severity,
+    Source,
+    Tables,
+    Video,
+)
 from hdtf_async.core.steps import steps
 from hdtf_async.core.text import quoted
 from hdtf_async.dataset import corrections as _corrections
@@ -30,7 +41,7 @@ from hdtf_async.dataset.fields import Findings, Row
 from hdtf_async.dataset.text_files import lines, mode_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["Corrections", "Row", "TableError", "read", "shipped"]
 
@@ -77,7 +88,24 @@ def read(source: Path | None = None, *, corrections: Corrections = Corrections.V
         raise TableError(shown, 0, f"no tables in this directory; expected some of {names}")
     applied = _corrections.apply(published, _read_corrections(directory, corrections, published.findings))
     odd = Findings(_corrections.look_over(published, applied, corrections))
-    return Tables(applied.videos, applied.clips, (*published.findings, *applied.findings, *odd))
+    findings = (*published.findings, *applied.findings, *odd)
+    return Tables(applied.videos, applied.clips, findings, _source_of(applied.videos, source))
+
+
+def _source_of(videos: Iterable[Video], source: Path | None) -> Source | None:
+    """Return what texts call the videos in `source`; None if they are HDTF's, all or some of them."""
+    if source is None or mode_of(shipped(), "") is None:
+        return None
+    hdtf = {
+        youtube_id
+        for subset in SUBSETS
+        for _, youtube_id in (
+            _table(shipped(), f"{subset}_video_url.txt", Findings(), _video_url) or {}
+        ).values()
+    }
+    if all(video.youtube_id in hdtf for video in videos):
+        return None
+    return Source(source.absolute().name)
 
 
 def _read_subset(directory: Path, subset: str, published: Published) -> bool:

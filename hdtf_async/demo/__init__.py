@@ -21,7 +21,19 @@ from hdtf_async.demo.answers import (
     Then,
 )
 from hdtf_async.demo.film import Film
-from hdtf_async.demo.films import CONDITIONS, COOL_DOWN, FILMS, FOOTAGE, PACE, ROWS, Row, write_tables
+from hdtf_async.demo.films import (
+    CONDITIONS,
+    COOL_DOWN,
+    FAULTS,
+    FILMS,
+    FOOTAGE,
+    PACE,
+    RETRY_WAIT,
+    ROWS,
+    TITLE,
+    Row,
+    write_tables,
+)
 from hdtf_async.demo.motion import Head, head_at, head_box
 from hdtf_async.demo.standin import FullMock, StandIn, StandInError, full_mock, stand_in
 
@@ -29,10 +41,13 @@ __all__ = [
     "BOT",
     "CONDITIONS",
     "COOL_DOWN",
+    "FAULTS",
     "FILMS",
     "FOOTAGE",
     "PACE",
+    "RETRY_WAIT",
     "ROWS",
+    "TITLE",
     "Answer",
     "ClientAnswer",
     "Conditions",

@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from hdtf_async.core.model import SUBSETS, Box, Interval
-from hdtf_async.demo.answers import Conditions, Refusal
+from hdtf_async.demo.answers import Answer, Conditions, Fault, Refusal, Then
 from hdtf_async.demo.film import Film
 from hdtf_async.demo.motion import head_box
 
@@ -24,6 +24,10 @@ CONDITIONS = Conditions(refusal=Refusal(after_videos=5, requests=2))
 """The mock server of the demo blocks the IP address at the last video: the two requests of one yt-dlp."""
 COOL_DOWN = 2.0
 """Value of ``--cool-down`` in the demo."""
+TITLE = "synthetic-demo"
+"""Name of the directory of the demo's tables, which is what reports call their videos."""
+RETRY_WAIT = 1.0
+"""Value of ``--retry-wait`` in the demo."""
 ZOOM = 1.2
 """Value of ``xx_crop_ratio.txt`` for every clip of the demo."""
 
@@ -36,6 +40,17 @@ _ARCHITECT = Film("demoHead_06", "An architect on her city", 9, look=5)
 
 FILMS = (_RADIO_HOST, _AUTHOR, _SPEAKER, _TEACHER, _PAINTER, _ARCHITECT)
 """The films of the demo: 46 seconds in total. Each ends one second after its last clip."""
+
+FAULTS = {
+    _AUTHOR.youtube_id: Answer(
+        playability={
+            "status": "LOGIN_REQUIRED",
+            "reason": "Private video. Sign in if you've been granted access to this video",
+        }
+    ),
+    _PAINTER.youtube_id: Answer(media=(Fault(requests=1, after=1000, then=Then.NOISE),)),
+}
+"""The answers of ``demo --faults``: a private video, and one whose first download is damaged."""
 
 
 @dataclass(frozen=True, slots=True)

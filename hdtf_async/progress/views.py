@@ -153,10 +153,10 @@ class Bars(View):
             bar = self._bars[lane.name]
             if bar.total != lane.total:
                 bar.reset(lane.total)
-            bar.n = lane.over
+            bar.n = lane.done
             left = "?" if lane.left is None else bar.format_interval(lane.left)
-            # A paused lane is more important than the time.
-            self._fit(bar, [*lane.paused, f"{{elapsed}}<{left}", *lane.state])
+            # A paused lane is more important than the time, and failures are part of the count.
+            self._fit(bar, [*lane.failures, *lane.paused, f"{{elapsed}}<{left}", *lane.state])
 
     def _fit(self, bar: tqdm[Any], parts: list[str]) -> None:
         """Show as many parts of a state as fit on a line, but always the first, the most important."""
@@ -192,7 +192,7 @@ class Lines(View):
         """Write the state of both lanes."""
         now = anyio.current_time()
         parts = [
-            f"{lane.name} {lane.over}/{lane.total}: {', '.join((*lane.paused, *lane.state))}"
+            f"{lane.name} {lane.done}/{lane.total}: {', '.join((*lane.failures, *lane.paused, *lane.state))}"
             for lane in self._progress.lanes(now)
         ]
         self._writer.write(printable("; ".join(filter(None, (*parts, self._progress.end_words(now))))) + "\n")

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hdtf_async.core.reason_labels import label
 from hdtf_async.core.splits import SIDES
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def compared(
             reasons.setdefault(name, "")
     for record in missing:
         for name in _names(record):
-            reasons[name] = reasons.get(name) or f"{record['reason']}"
+            reasons[name] = reasons.get(name) or label(f"{record['reason']}")
     found = []
     for side in SIDES:
         entries = sorted(name for name, of in split.given.items() if of == side)

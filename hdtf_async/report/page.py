@@ -30,8 +30,9 @@ from hdtf_async.output.journal import journals, read
 from hdtf_async.output.locks import is_locked
 from hdtf_async.process.guard import UNGUARDED, guarding
 from hdtf_async.report import content, history
-from hdtf_async.report.content import ReportData
+from hdtf_async.report.gallery import pictured
 from hdtf_async.report.outdated import REPORT
+from hdtf_async.report.records import ReportData, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -43,10 +44,7 @@ _LARGEST = 64 << 20
 """Maximum bytes of a report whose images are reused; those of a larger one are created again."""
 _LONGEST = 4 * -(-thumbnails.LARGEST // 3)
 """Maximum characters of an image in Base64."""
-_IMAGE = re.compile(
-    rf'data-picture="([0-9a-f]{{64}})"'
-    rf'(?:><img src="data:image/jpeg;base64,([A-Za-z0-9+/=]{{1,{_LONGEST}}})")?'
-)
+_IMAGE = re.compile(rf'"([0-9a-f]{{64}})":(?:null|"([A-Za-z0-9+/=]{{1,{_LONGEST}}})")')
 
 
 async def write(
@@ -117,12 +115,12 @@ async def _complete(
     locks: Collection[int],
 ) -> None:
     """Create the missing images; the next report tries again for those that fail."""
-    missing = [line for line in content.pictured(found.clips) if line.sha256 not in found.pictures]
+    missing = [line for line in pictured(found.clips) if line.sha256 not in found.pictures]
     if not missing:
         return
 
     async def make(line: ClipRecord, ffmpeg: Path, guard: Guard) -> None:
-        seconds = content.number(line.duration)
+        seconds = number(line.duration)
         async with encodes:
             try:
                 image = await thumbnails.make(ffmpeg, out / f"{line.file_name}", seconds, guard)

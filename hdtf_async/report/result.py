@@ -92,6 +92,12 @@ class Report:
         return self.tally.overlap_seconds
 
     @property
+    def never_began(self) -> bool:
+        """Whether it ended before its first download or encode, because the user must fix something."""
+        began = self.tally.downloads.first is not None or self.tally.encodes.first is not None
+        return self.stopped is not None and self.stopped.reason.advice.action is Action.ASK and not began
+
+    @property
     def not_tried(self) -> int:
         """Number of clips that were not attempted."""
         return self.asked - self.there - len(self.done) - len(self.failed)

@@ -19,7 +19,7 @@ import anyio
 import pytest
 from command_line import job, slow_ffmpeg, until
 from screen import Screen
-from shared import QUICK_WORDS, children, copy_raws, slow_unless
+from shared import QUICK_WORDS, children, copy_raws, lines, slow_unless
 
 from hdtf_async import Options, demo
 from hdtf_async.cli import main
@@ -227,6 +227,33 @@ async def test_the_demo_command_runs_the_whole_job(tmp_path: Path) -> None:
     overlap = re.search(r"overlapping .*? \((\d+)% of the shorter\)", run.stdout)
     assert overlap is not None, "the demo is there to show both lanes at work"
     assert int(overlap[1]) > 0
+
+
+@pytest.mark.slow
+async def test_the_demo_with_faults_recovers_from_what_is_temporary(tmp_path: Path) -> None:
+    """The block and the damaged download are retried, and the private video explains exit code 1."""
+    terminal, out = Terminal(), tmp_path / "clips"
+    words = [sys.executable, "-m", "hdtf_async", "demo", "--faults", "--out", str(out)]
+    with terminal.start(words) as run:
+        terminal.read_until(b"Report:")
+    terminal.close()
+    assert run.returncode == 1
+    screen = Screen()
+    screen.feed(terminal.shown.decode())
+    text = " ".join(line.strip() for line in screen.lines)
+    assert "RD_Radio2 (1 clip): [private]" in text
+    assert "Downloads paused for 2.0 s, then one test download: [refused]" in text
+    assert "Downloads resumed after" in text
+    assert "WRA_Guest1: [raw_unreadable]" in text
+    assert "clips     9/10  |██████████▊ | 1 failed, " in text
+    assert "9 clips written" in text
+    assert "1 missing." in text
+    assert re.search(r"Retried: (1 refused, 1 raw_unreadable|1 raw_unreadable, 1 refused)\.", text)
+    assert "Exit code 1: the missing clips are permanently unavailable or need action." in text
+    assert {each["clip"]: each["reason"] for each in lines(out / "failures.jsonl")} == {
+        "RD_Radio2_000": "private"
+    }
+    assert len(lines(out / "metadata.jsonl")) == 9
 
 
 def test_the_printed_command_of_the_demo_fits_80_columns(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hdtf_async.core.hdtf import CITATION
 from hdtf_async.dataset import tables
 from hdtf_async.dataset.datasets import Dataset
 
@@ -26,14 +27,7 @@ HDTF = _Hdtf(
     title="HDTF",
     bring="nothing: the tables are part of this program (https://github.com/MRzzm/HDTF)",
     licence="CC BY 4.0",
-    citation="""\
-@inproceedings{zhang2021flow,
-  title = {Flow-Guided One-Shot Talking Face Generation With a High-Resolution Audio-Visual Dataset},
-  author = {Zhang, Zhimeng and Li, Lincheng and Ding, Yu and Fan, Changjie},
-  booktitle = {Proceedings of the IEEE/CVF Conference on Computer Vision and Pattern Recognition},
-  pages = {3661--3670},
-  year = {2021}
-}""",
+    citation=CITATION,
     clips=421,
     hours=16.35,
     rule="the box as published",

@@ -153,6 +153,20 @@ def test_problems_are_listed_and_repaired_to_the_same_bytes(
     assert capsys.readouterr().out.endswith("0 corrupt, 0 missing, 0 untracked.\n")
 
 
+def test_a_clip_that_was_never_created_is_missing_as_after_a_run(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is no finding, and has the reason that the run gave; a clip whose file is gone is missing too."""
+    (out / f"{GONE}.mp4").unlink()
+    add(out, {"type": "failed", "clip": "RD_Radio8_000", "reason": "private"})
+    with (out / "failures.jsonl").open("ab") as failures:
+        failures.write(line({"clip": "RD_Radio9_000", "reason": "not_tried"}))
+    main.main(["check", "--out", str(out)])
+    printed = capsys.readouterr().out
+    assert "missing    " + f"{GONE}.mp4" in printed
+    assert "3 missing (1 not found, 1 private, 1 not_tried)" in printed
+
+
 async def test_damage_with_a_matching_hash_is_found_by_decoding(out: Path) -> None:
     """As if the disk had damaged it before it was hashed: a frame cannot be decoded."""
     path = out / f"{FLIPPED}.mp4"

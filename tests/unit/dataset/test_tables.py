@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hdtf_async.core.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Tables
+from hdtf_async.core.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Source, Tables
 from hdtf_async.dataset import tables, text_files
 from hdtf_async.dataset.fields import Findings
 from hdtf_async.dataset.tables import Corrections, Row, TableError, read, shipped
@@ -1069,3 +1069,17 @@ def test_the_heights_of_youtubes_formats_are_not_odd(tmp_path: Path, height: int
         resolution = SMALL["resolution"].replace("720", f"{number}")
         tables = read(write_tables(tmp_path, resolution=resolution))
         assert len([row for row in found(tables, "odd_height") if f"height {number} " in row.words]) == odd
+
+
+def test_tables_of_other_videos_are_not_called_hdtf(tmp_path: Path) -> None:
+    """HDTF's own tables are, also a copy of a part of them; others have the name of their directory."""
+    part = tmp_path / "part"
+    part.mkdir()
+    for kind in ("video_url", "resolution", "annotion_time", "crop_wh", "crop_ratio"):
+        name = f"RD_{kind}.txt"
+        (part / name).write_bytes((tables.shipped() / name).read_bytes())
+    assert tables.read().source is tables.read(part).source is None
+    rows = (part / "RD_video_url.txt").read_text()
+    other = part.rename(tmp_path / "my lectures")
+    (other / "RD_video_url.txt").write_text(rows.replace("CPCoMyuBRM0", "aaaaaaaaaaa"))
+    assert tables.read(other).source == Source("my lectures")

@@ -15,6 +15,7 @@ import virtual_time
 from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
+    ClipRetrying,
     DownloadProgress,
     DownloadStarted,
     EncodeProgress,
@@ -27,6 +28,7 @@ from hdtf_async.core.events import (
     Retrying,
     RunStarted,
     VideoFailed,
+    WindingDown,
     WorkersChanged,
 )
 from hdtf_async.core.failures import Reason
@@ -82,8 +84,10 @@ def test_progress_counts_finished_and_running_work() -> None:
     """Bytes and seconds of running work count as far as they have come; the most important comes first."""
     assert told(STORY[:4]).lanes(0)[0].state == ["400 B", "200 B/s", "1 running"]
     videos, clips = told(STORY).lanes(10.0)
-    assert (videos.over, videos.total, clips.over, clips.total) == (1, 3, 1, 4)
-    assert clips.state == ["1 failed", "5.0 s of 1.0 min", "0.5x real time", "1 running"]
+    assert (videos.done, videos.failed, videos.total) == (1, 0, 3)
+    assert (clips.done, clips.failed, clips.total) == (0, 1, 4)
+    assert (videos.failures, clips.failures) == ([], ["1 failed"])
+    assert clips.state == ["5.0 s of 1.0 min", "0.5x real time", "1 running"]
     end = [
         ClipDone("RD_A_000", "RD_A_000.mp4", 20.0, 99, 1.0, 0.0),
         VideoFailed("RD_B", "b", Reason.PRIVATE, "", 1),
@@ -93,7 +97,9 @@ def test_progress_counts_finished_and_running_work() -> None:
     progress = told([*STORY, *end])
     assert (progress.tally.videos_over, progress.tally.clips_over, progress.failed) == (3, 4, 3)
     assert (progress.tally.downloads.running, progress.tally.encodes.running) == ({}, {})
-    assert progress.lanes(0)[0].state == ["1.0 kB"]
+    videos, clips = progress.lanes(0)
+    assert videos.state == ["1.0 kB"]
+    assert (videos.done, videos.failed, clips.done, clips.failed) == (2, 1, 1, 3)
 
 
 def test_a_lane_without_work_is_not_shown() -> None:
@@ -140,9 +146,58 @@ def test_a_cluster_shows_its_workers_and_the_eta_from_all_of_them() -> None:
     assert progress.left(100.0) is None
 
 
-def test_the_last_error_is_shown_with_its_age() -> None:
+def test_a_current_problem_is_shown_until_it_is_over() -> None:
     """With the text of the table of reasons, which contains no file and no URL."""
-    assert told(STORY, every=1.0).end_words(65.0) == f"1.0 min ago: RD_B: {Reason.NETWORK.advice.meaning}"
+    progress = told(STORY, every=1.0)
+    assert progress.end_words(65.0) == f"for 1.0 min: RD_B: {Reason.NETWORK.advice.meaning}"
+    progress.add(DownloadStarted("RD_B", "bbbbbbbbbbb", 2, 300), 66.0)
+    failed = f"last failure 1.1 min ago: RD_D_000: {Reason.BOX_DOES_NOT_FIT.advice.meaning}"
+    assert progress.end_words(67.0) == failed, "a failure is named as one, with its age"
+    progress.add(ClipRetrying("RD_A_000", Reason.ENCODE_STALLED, "", 10.0, 1), 70.0)
+    assert progress.end_words(75.0) == f"for 5.0 s: RD_A_000: {Reason.ENCODE_STALLED.advice.meaning}"
+    progress.add(ClipFailed("RD_A_000", Reason.ENCODE_STALLED, "", with_video=False), 80.0)
+    assert progress.end_words(85.0).startswith("last failure 5.0 s ago: RD_A_000: ")
+
+
+def test_a_block_that_is_over_is_no_current_problem() -> None:
+    """Nor for the videos that met it and wait for their next attempt; other problems remain."""
+    blocked = [Retrying(each, Reason.REFUSED, "", 600.0, 1) for each in ("RD_B", "RD_C")]
+    progress = told([*STORY[:5], LaneClosed(Reason.REFUSED, "", 600.0, 0), *blocked])
+    assert Reason.REFUSED.advice.meaning in progress.end_words(100.0)
+    progress.add(Retrying("RD_A", Reason.NETWORK, "", 10.0, 1), 100.0)
+    progress.add(LaneOpened(600.0), 600.0)
+    assert progress.end_words(601.0) == f"for 8.3 min: RD_A: {Reason.NETWORK.advice.meaning}"
+    progress.add(RawReady("RD_A", "youtube", 1000, 2.0), 602.0)
+    assert progress.end_words(603.0).startswith("last failure")
+
+
+def test_after_ctrl_c_the_eta_is_that_of_the_running_encodes() -> None:
+    """Downloads do not count, and no encode has more time than until it is terminated."""
+    progress = course()
+    progress.add(DownloadStarted("E", "E", 1, 100), 160.0)
+    progress.add(Retrying("F", Reason.NETWORK, "", 10.0, 1), 160.0)
+    progress.add(EncodeStarted("X0", 10.0), 160.0)
+    assert progress.left(164.0) == 246.0, "that of the downloads"
+    progress.add(WindingDown(1, 60.0), 164.0)
+    assert progress.left(164.0) == 1.0, "half a second per second, as the four clips before"
+    progress.add(EncodeProgress("X0", 2.0), 164.0)
+    assert progress.left(164.0) == 16.0, "it is slower than those"
+    progress.add(EncodeStarted("Y0", 1000.0), 164.0)
+    assert (progress.left(165.0), progress.left(223.0), progress.left(230.0)) == (59.0, 1.0, 0.0)
+    videos, clips = progress.lanes(165.0)
+    assert (videos.left, videos.paused, videos.state) == (0.0, ["stopped"], ["2.0 kB"])
+    assert (clips.left, clips.paused) == (59.0, ["stopping, 2 running"])
+    assert "running" not in clips.state[-1]
+    assert progress.end_words(165.0) == "about 59.0 s left"
+    for clip in ("X0", "Y0"):
+        progress.add(ClipDone(clip, f"{clip}.mp4", 10.0, 9, 5.0, 0.0), 170.0)
+    assert progress.left(170.0) == 0.0
+
+
+def test_after_ctrl_c_without_any_experience_the_eta_is_the_grace_period() -> None:
+    """No clip is finished, and the running encode has not reported anything."""
+    progress = told([STARTED, EncodeStarted("RD_A_000", 20.0), WindingDown(1, 60.0)])
+    assert progress.left(10.0) == 50.0
 
 
 def course(*, wide: bool = False, pace: float = 0.0, seconds: float = 40.0, upto: int = 99) -> RunProgress:

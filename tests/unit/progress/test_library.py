@@ -76,7 +76,7 @@ async def test_a_terminal_shows_both_bars_and_the_warning_above(monkeypatch: pyt
     *above, videos, clips = lines_on(stderr)
     assert " ".join(each.strip() for each in above) == PROBLEM
     assert videos.startswith("videos    1/2")
-    assert clips.startswith("clips     1/2")
+    assert clips.startswith("clips     0/2   |            | 1 failed")
 
 
 async def test_the_host_receives_all_events_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ async def test_the_host_receives_all_events_as_well(monkeypatch: pytest.MonkeyPa
         types = [event.type async for event in run]
     assert types == ["run_started", "raw_ready", "clip_failed"]
     assert run.report == "done"
-    assert lines_on(stderr)[-1].startswith("clips     1/2")
+    assert lines_on(stderr)[-1].startswith("clips     0/2   |            | 1 failed")
 
 
 async def test_an_exception_propagates_and_leaves_the_terminal_clean(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ async def test_an_exception_propagates_and_leaves_the_terminal_clean(monkeypatch
     stderr = terminal(monkeypatch)
     with pytest.raises(Failure, match="no space left"):
         await to_end(with_progress(failing))
-    assert lines_on(stderr)[-1].startswith("clips     1/2")
+    assert lines_on(stderr)[-1].startswith("clips     0/2   |            | 1 failed")
 
 
 async def test_a_cancelled_job_leaves_the_terminal_clean(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ async def test_a_cancelled_job_leaves_the_terminal_clean(monkeypatch: pytest.Mon
     with anyio.move_on_after(0.2) as limit:
         await to_end(with_progress(endless))
     assert limit.cancelled_caught
-    assert lines_on(stderr)[-1].startswith("clips     1/2")
+    assert lines_on(stderr)[-1].startswith("clips     0/2   |            | 1 failed")
 
 
 async def test_a_closed_terminal_does_not_end_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ async def test_a_notebook_shows_widgets(monkeypatch: pytest.MonkeyPatch) -> None
     assert await to_end(with_progress(job)) == "done"
     assert stderr.getvalue() == f"{PROBLEM}\n"
     rows = [[str(each.value).replace("\N{FIGURE SPACE}", " ") for each in row.children] for row in displayed]
-    assert [row[:2] for row in rows] == [["videos 1/2", "1"], ["clips 1/2", "1"]]
+    assert [row[:2] for row in rows] == [["videos 1/2", "1"], ["clips 0/2", "0"]]
     assert [row.children[1].max for row in displayed] == [2, 2]
     assert rows[0][2].endswith(", 1.0 kB")
-    assert ", 1 failed, " in rows[1][2]
+    assert " 1 failed, " in rows[1][2]

@@ -14,9 +14,10 @@ import pytest
 import virtual_time
 from screen import Screen
 
-from hdtf_async.cli.summaries import summary
+from hdtf_async.cli.summaries import quiet_summary, summary
 from hdtf_async.cli.views import Errors, JsonLines, view_for
 from hdtf_async.core.events import (
+    ClipDone,
     ClipFailed,
     DownloadProgress,
     DownloadStarted,
@@ -32,7 +33,7 @@ from hdtf_async.core.events import (
     VideoFailed,
     WindingDown,
 )
-from hdtf_async.core.failures import ADVICE, Failure, Reason
+from hdtf_async.core.failures import ADVICE, ExitCode, Failure, Reason
 from hdtf_async.core.printing import Printing
 from hdtf_async.core.text import fold
 from hdtf_async.progress.estimate import RunProgress
@@ -55,6 +56,9 @@ def columns(number: int, rows: int = 24) -> Callable[[], os.terminal_size]:
     """Return a function that returns the size of a terminal."""
     return lambda: os.terminal_size((number, rows))
 
+
+OTHER_CODES = {ExitCode.USAGE, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
+"""Exit codes of a run that has no summary."""
 
 STORY: list[Event] = [
     RunStarted(
@@ -105,7 +109,54 @@ def test_the_summary_has_ten_lines_at_most() -> None:
     lines = summary(report, "out").splitlines()
     assert len(lines) <= 10
     assert f"{100} missing" in lines[0]
+    assert lines[-2] == "Exit code 4: an error of this machine, or of the options."
     assert "failures.jsonl" in lines[-1]
+
+
+@pytest.mark.parametrize("code", [code for code in ExitCode if code not in OTHER_CODES])
+def test_the_summary_says_what_its_exit_code_means(code: ExitCode) -> None:
+    """And which attempts were retried, so that a run that recovered from a block says so."""
+    reason = next((reason for reason, advice in ADVICE.items() if advice.exit_code is code), None)
+    report = Report(asked=1)
+    for event in (DownloadStarted("RD_A", "a", 1, 9), EncodeStarted("RD_B_000", 9.0)):
+        report.tally.add(event, 1.0)
+    report.tally.add(Retrying("RD_A", Reason.REFUSED, "", 9.0, 1), 2.0)
+    report.failed["RD_A_000"] = reason or Reason.UNKNOWN
+    text = summary(report if reason else Report(), "out")
+    assert ("Exit code" in text) == (code is not ExitCode.DONE)
+    if reason:
+        assert f"\nExit code {int(code)}: " in text
+        assert " Retried: 1 refused.\n" in text
+        report.tally.add(WindingDown(0, 60.0), 3.0)
+        assert "Exit code" not in summary(report, "out"), "it is that of the signal"
+
+
+@pytest.mark.parametrize(
+    ("reason", "words", "line"),
+    [
+        (
+            Reason.NOT_READY,
+            "--cookies is empty: export cookies.txt",
+            "Not started: --cookies is empty: export cookies.txt. Fix this and run again;"
+            " python -m hdtf_async doctor checks everything.",
+        ),
+        (
+            Reason.TOOL_MISSING,
+            "/x: not found",
+            "Not started: A required tool was not found or could not be started (/x: not found)."
+            " Install the tool named in the error message, or omit --ffmpeg and --yt-dlp.",
+        ),
+    ],
+)
+def test_a_run_that_did_not_start_prints_one_line(reason: Reason, words: str, line: str) -> None:
+    """The cause and the remedy, not how many clips are missing; also with --quiet."""
+    stopped = Failure(reason, words)
+    report = Report(asked=100, there=3, stopped=stopped)
+    assert summary(report, "out") == line
+    if reason is Reason.NOT_READY:
+        assert quiet_summary(report.exit_code, report.reasons, stopped) == f"exit code 4. {line}"
+    report.tally.add(DownloadStarted("RD_A", "aaaaaaaaaaa", 1, 300), 1.0)
+    assert summary(report, "out").startswith("0 clips written"), "it did start"
 
 
 async def test_a_failed_video_is_reported_once() -> None:
@@ -153,8 +204,29 @@ async def test_bars_show_everything_in_80_columns() -> None:
     assert max(map(len, bars_shown)) < 80
     assert re.fullmatch(r"videos +1/3 +\|.{12}\| refused: retry in 10:00, 00:00<\?, 1\.0 kB", bars_shown[0])
     assert re.fullmatch(
-        r"clips +2/4 +\|.{12}\| 00:00<\?, 2 failed, 5\.0 s of 1\.0 min, 1 running", bars_shown[1]
+        r"clips +0/4 +\|.{12}\| 2 failed, 00:00<\?, 5\.0 s of 1\.0 min, 1 running", bars_shown[1]
     )
+
+
+async def test_bars_do_not_count_failures_as_done() -> None:
+    """Half of the clips failed: the bar of a finished run is half full, and says so at any width."""
+    ended: list[Event] = [
+        RunStarted(
+            videos=2, clips=2, clip_seconds=9.0, there=0, downloads=2, encodes=1, least_bytes=9, pace=0.0
+        ),
+        RawReady("RD_A", "youtube", 1000, 2.0),
+        EncodeStarted("RD_A_000", 4.0),
+        ClipDone("RD_A_000", "RD_A_000.mp4", 4.0, 9, 1.0, 0.0),
+        VideoFailed("RD_B", "bbbbbbbbbbb", Reason.PRIVATE, "", 1),
+        ClipFailed("RD_B_000", Reason.PRIVATE, "", with_video=True),
+    ]
+    screen = Screen()
+    screen.feed(await shown(ended, lambda pen: bars(pen, columns(80), "error")))
+    for line, name in zip(screen.lines, ("videos", "clips"), strict=True):
+        assert re.match(rf"{name} +1/2 +\|█{{6}} {{6}}\| 1 failed, 00:00<00:00", line)
+    screen = Screen()
+    screen.feed(await shown(ended, lambda pen: bars(pen, columns(40), "error")))
+    assert all(" 1/2|" in line and "| 1 failed" in line for line in screen.lines)
 
 
 async def test_bars_show_the_most_important_in_40_columns() -> None:
@@ -162,7 +234,7 @@ async def test_bars_show_the_most_important_in_40_columns() -> None:
     screen = Screen()
     screen.feed(await shown(BUSY, lambda pen: bars(pen, columns(40), "error")))
     assert re.fullmatch(r"videos 1/3\|.{3}\| refused: retry in 10:00", screen.lines[-2])
-    assert re.fullmatch(r"clips  2/4\|.{3}\| 00:00<\?, 2 failed", screen.lines[-1])
+    assert re.fullmatch(r"clips  0/4\|.{3}\| 2 failed, 00:00<\?", screen.lines[-1])
 
 
 async def test_bars_show_the_eta_of_each_lane(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +243,7 @@ async def test_bars_show_the_eta_of_each_lane(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(RunProgress, "encodes_left", lambda _self: 125.0)
     screen = Screen()
     screen.feed(await shown(STORY, lambda pen: bars(pen, columns(80), "error")))
-    assert [line.partition("| ")[2].partition(",")[0] for line in screen.lines] == ["00:00<02:30"] * 2
+    assert [line.partition("<")[2].partition(",")[0] for line in screen.lines] == ["02:30", "02:30"]
     monkeypatch.setattr(RunProgress, "network_left", lambda _self, _now: 90.0)
     screen = Screen()
     screen.feed(await shown(STORY, lambda pen: bars(pen, columns(80), "error")))
@@ -185,7 +257,7 @@ async def test_the_bars_are_never_cut_within_a_word(wide: int) -> None:
     screen.feed(await shown(BUSY, lambda pen: bars(pen, columns(wide), "error")))
     for line, whole in (
         (screen.lines[-2], ["refused: retry in 10:00", "00:00<?", "1.0 kB"]),
-        (screen.lines[-1], ["00:00<?", "2 failed", "5.0 s of 1.0 min", "1 running"]),
+        (screen.lines[-1], ["2 failed", "00:00<?", "5.0 s of 1.0 min", "1 running"]),
     ):
         assert len(line) < wide
         parts = line.rpartition("| ")[2].split(", ")
@@ -367,6 +439,6 @@ def test_without_a_terminal_there_is_a_line_every_thirty_seconds() -> None:
     lines = "".join(written).splitlines()
     assert len(lines) == 3
     assert lines[0] == (
-        "videos 1/3: 1.0 kB; clips 1/4: 1 failed, 5.0 s of 1.0 min, 0.2x real time, 1 running;"
-        f" 30.0 s ago: RD_B: {Reason.NETWORK.advice.meaning}"
+        "videos 1/3: 1.0 kB; clips 0/4: 1 failed, 5.0 s of 1.0 min, 0.2x real time, 1 running;"
+        f" for 30.0 s: RD_B: {Reason.NETWORK.advice.meaning}"
     )

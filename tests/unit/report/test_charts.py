@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -19,11 +20,11 @@ def shapes(svg: str) -> tuple[str, list[Shape]]:
     found = []
     for each in root.iter():
         kind = each.get("class")
-        if kind is not None and each.tag.rpartition("}")[2] != "g":
+        if kind is not None and each.tag.rpartition("}")[2] not in {"g", "svg"}:
             names = ("x", "x1", "y", "width", "height", "d")
             label = each.text or "".join(title.text or "" for title in each)
             found.append((kind, *(value for name in names if (value := each.get(name))), label))
-    return root.get("viewBox", ""), found
+    return root.get("viewBox") or root.get("height") or "", found
 
 
 def test_overlapping_bars_of_a_timeline_have_separate_rows() -> None:
@@ -42,26 +43,48 @@ def test_overlapping_bars_of_a_timeline_have_separate_rows() -> None:
         closed=[Span("", 108, 110, reason="refused")],
     )
     size, found = shapes(charts.timeline(run))
-    assert size == "0 0 1000 152"
-    ticks = ["933.33", "800.0", "666.67", "533.33", "400.0", "266.67", "133.33", "0.0"]
+    assert size == "158"
+    ticks = ["93.333%", "80.0%", "66.667%", "53.333%", "40.0%", "26.667%", "13.333%", "0.0%"]
     assert found == [
         *(("tick", x, "") for x in ticks),
-        ("name", "0", "12", "downloads"),
-        ("closed", "533.33", "18", "133.34", "24", "downloads paused for 2.0 s (refused)"),
-        ("bar done", "66.67", "18", "199.5", "10", "RD_A: 3.0 s, done"),
-        ("bar failed", "800.0", "18", "66.17", "10", "RD_B: 1.0 s, failed, raw_truncated"),
-        ("bar again", "133.33", "30", "266.17", "10", "RD_B: 4.0 s, retried, network"),
-        ("name", "0", "60", "encodes"),
-        ("bar done", "366.67", "66", "232.83", "10", "RD_A_000: 3.5 s, done"),
-        ("bar open", "600.0", "66", "132.83", "10", "RD_A_001: 2.0 s, in progress or interrupted"),
-        ("name", "0", "96", "clips queued for encoding (max 2)"),
-        (
-            "waits",
-            "M0 126L333.33 126L333.33 102L366.67 102L366.67 114L600.0 114L600.0 126L1000 126Z",
-            "",
+        ("name", "0%", "12", "downloads"),
+        ("closed", "53.333%", "18", "13.334%", "28", "downloads paused for 2.0 s (blocked by YouTube)"),
+        ("bar done", "6.667%", "18", "20.0%", "12", "RD_A: 3.0 s, done"),
+        ("bar failed", "80.0%", "18", "6.667%", "12", "RD_B: 1.0 s, failed, incomplete download"),
+        ("sign", "80%", "28", charts.SIGNS["failed"]),
+        ("bar again", "13.333%", "32", "26.667%", "12", "RD_B: 4.0 s, retried, network error"),
+        ("sign", "13.333%", "42", charts.SIGNS["again"]),
+        ("name", "0%", "64", "encodes"),
+        ("bar done", "36.667%", "70", "23.333%", "12", "RD_A_000: 3.5 s, done"),
+        ("bar open", "60.0%", "70", "13.333%", "12", "RD_A_001: 2.0 s, in progress or interrupted"),
+        ("sign", "60%", "80", charts.SIGNS["open"]),
+        ("name", "0%", "102", "clips queued for encoding (max 2)"),
+        ("waits", "M0 24L33.333 24L33.333 0L36.667 0L36.667 12L60.0 12L60.0 24L100 24Z", ""),
+        *(
+            (f"mark {('even', 'odd')[n % 2]}", f"{float(x[:-1]):g}%", "150", f"0:{2 * n:02}")
+            for n, x in enumerate(ticks[:0:-1])
         ),
-        *(("mark", f"{float(x) + 2:g}", "144", f"0:{2 * n:02}") for n, x in enumerate(ticks[::-1])),
     ]
+
+
+def test_attempts_without_success_are_listed_and_counted_as_text() -> None:
+    """For readers who do not see the drawing, the earliest first."""
+    run = Run(
+        {},
+        100.0,
+        215.0,
+        downloads=[Span("RD_B", 212, 213, Outcome.FAILED, "raw_truncated"), Span("RD_A", 101, 104)],
+        encodes=[Span("RD_A_000", 150, 162, Outcome.AGAIN, "encode_stalled")],
+    )
+    assert charts.troubles(run) == [
+        ("0:50", "encode", "RD_A_000", "12.0 s", "retried, encode stalled"),
+        ("1:52", "download", "RD_B", "1.0 s", "failed, incomplete download"),
+    ]
+    label = ET.fromstring(charts.timeline(run)).get("aria-label", "")  # noqa: S314
+    assert label == ("Timeline of 1 min 55 s: 2 downloads (1 failed, 1 done), 1 encode (1 retried)")
+    run.encodes = [Span(f"c{n}", 100, 101, Outcome.FAILED) for n in range(300)]
+    assert len(charts.troubles(run)) == charts.MOST_TROUBLES
+    assert charts.timeline(run).count('class="sign"') == 301, "each in a row of its own"
 
 
 def test_short_bars_are_visible_and_many_rows_are_low() -> None:
@@ -69,10 +92,10 @@ def test_short_bars_are_visible_and_many_rows_are_low() -> None:
     run = Run({}, 0.0, 1000.0, downloads=[Span(f"RD_{n}", 0, 0.1) for n in range(13)])
     size, found = shapes(charts.timeline(run))
     bars = [shape for shape in found if shape[0] == "bar done"]
-    assert [bar[1:5] for bar in bars] == [("0.0", str(18 + 7 * n), "1.0", "5") for n in range(13)]
-    assert size == f"0 0 1000 {18 + 13 * 7 + 6 + 18 + 12 + 6 + 18 + 24 + 6 + 20}"
+    assert [bar[1:5] for bar in bars] == [("0.0%", str(18 + 7 * n), "0.1%", "5") for n in range(13)]
+    assert size == f"{18 + 13 * 7 + 6 + 18 + 14 + 6 + 18 + 24 + 6 + 20}"
     run.downloads.pop()
-    assert {shape[4] for shape in shapes(charts.timeline(run))[1] if shape[0] == "bar done"} == {"10"}
+    assert {shape[4] for shape in shapes(charts.timeline(run))[1] if shape[0] == "bar done"} == {"12"}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +116,7 @@ def test_short_bars_are_visible_and_many_rows_are_low() -> None:
 def test_a_time_axis_has_ten_marks_at_most(seconds: float, first: str, last: str, marks: int) -> None:
     """At round times, in seconds, minutes or hours; labels that would not fit are omitted."""
     _, found = shapes(charts.timeline(Run({}, 50.0, 50.0 + seconds)))
-    label = [shape[-1] for shape in found if shape[0] == "mark"]
+    label = [shape[-1] for shape in found if shape[0].startswith("mark")]
     assert (len(label), label[-1]) == (marks, last)
     assert label[:2] == ["0:00", first][: len(label)]
 
@@ -129,7 +152,10 @@ def test_the_depth_is_listed_where_it_changes() -> None:
 
 
 def columns(values: list[float]) -> list[tuple[str, int]]:
-    """Return the label and the height of each column of a histogram."""
+    """Return the label and the height of each column of a histogram, or the value that all have."""
+    if (text := charts.histogram(values, "Rate", "fps")).startswith("<p"):
+        value, number = re.findall(r"<b>(.*) fps</b> \((?:all )?(\d+) clip", text)[0]
+        return [(value, int(number))]
     _, found = shapes(charts.histogram(values, "Rate", "fps"))
     labels = [shape[-1].removesuffix(" clips").split(" fps: ") for shape in found if shape[0] == "column"]
     return [(what, int(number)) for what, number in labels]

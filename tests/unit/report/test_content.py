@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from hdtf_async.core.clip_record import ClipRecord
-from hdtf_async.core.failures import Reason
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.shards import Shard
+from hdtf_async.core.splits import Split
 from hdtf_async.core.tally import Outcome, Span
-from hdtf_async.report import content
+from hdtf_async.report import content, gallery, methods, records
 from hdtf_async.report.content import ReportData
 from hdtf_async.report.history import Run
 
@@ -68,37 +70,44 @@ REFUSED = {"file": "RD_video_url.txt", "line": 7, "subset": "RD", "words": "no a
     ("found", "verdict", "well"),
     [
         (ReportData({}), "No clips yet.", False),
-        (ReportData(records_of(line(1))), "All 1 clips are done.", True),
+        (ReportData(records_of(line(1))), "All 1 clip is done.", True),
         (ReportData(records_of(line(1)), missing=[lost(1)]), "1 of 2 clips are done.", False),
-        (ReportData({}, missing=[lost(1)]), "0 of 1 clips are done.", False),
+        (ReportData({}, missing=[lost(1)]), "0 of 1 clip is done.", False),
         (
             ReportData(records_of(line(1)), refused=[REFUSED]),
-            "All 1 clips are done. 1 invalid table row skipped.",
+            "All 1 clip is done. 1 invalid table row skipped.",
             False,
         ),
         (
             ReportData(
                 records_of(line(1)), refused=[REFUSED, REFUSED | {"rows": 3}, REFUSED | {"rows": "x"}]
             ),
-            "All 1 clips are done. 5 invalid table rows skipped.",
+            "All 1 clip is done. 5 invalid table rows skipped.",
             False,
         ),
         (
             ReportData(records_of(line(1)), absent=(Shard(1, 2),)),
-            "1 of 1 clips are done. Shard 1/2 has not started: start it, or run once without --shard.",
+            "1 of 1 clip is done. Shard 1/2 has not started: start it, or run once without --shard.",
             False,
         ),
         (
             ReportData(records_of(line(1)), runs=[run(), run(end={"stopped": "disk full\nhow so"})]),
-            "All 1 clips are done. The latest run stopped early: disk full",
+            "All 1 clip is done. The latest run stopped early: disk full",
             True,
         ),
         (
             ReportData(records_of(line(1)), runs=[run(end={"stopped": "x"}), run()]),
-            "All 1 clips are done.",
+            "All 1 clip is done.",
             True,
         ),
-        (ReportData(records_of(line(1)), runs=[run(end={"stopped": 3})]), "All 1 clips are done.", True),
+        (
+            ReportData(
+                {}, [lost(1)], runs=[run(end={"stopped": str(Failure(Reason.NOT_READY, "no cookies"))})]
+            ),
+            "0 of 1 clip is done. The latest run did not start: no cookies.",
+            False,
+        ),
+        (ReportData(records_of(line(1)), runs=[run(end={"stopped": 3})]), "All 1 clip is done.", True),
     ],
 )
 def test_the_verdict_says_whether_all_clips_exist(found: ReportData, verdict: str, *, well: bool) -> None:
@@ -138,7 +147,7 @@ def test_sizes_have_three_figures(size: float, text: str) -> None:
 )
 def test_only_valid_figures_are_used(value: object, number: float) -> None:
     """The journal of a downloaded directory may contain any value."""
-    assert content.number(ClipRecord({"duration": value}).duration) == number
+    assert records.number(ClipRecord({"duration": value}).duration) == number
 
 
 def test_the_newest_twelve_runs_with_work_have_charts() -> None:
@@ -162,15 +171,15 @@ def test_a_run_is_described_by_the_work_of_both_lanes() -> None:
     )
     made.encodes.append(Span("RD_Radio1_001", NOON + 30, NOON + 35, Outcome.FAILED, "clip_wrong"))
     assert content.facts_of_run(made) == [
-        "1 clips written",
+        "1 clip written",
         "download 30.0 s",
         "encode 20.0 s",
         "overlapping 10.0 s (50% of the shorter)",
-        "downloads paused for 12.0 s (refused and unreachable)",
+        "downloads paused for 12.0 s (YouTube unreachable and blocked by YouTube)",
         "stopped early: disk full",
     ]
     made = Run({}, NOON, NOON + 60, encodes=[Span("RD_Radio1_000", NOON, NOON + 40)])
-    assert content.facts_of_run(made) == ["1 clips written", "download 0.0 s", "encode 40.0 s"]
+    assert content.facts_of_run(made) == ["1 clip written", "download 0.0 s", "encode 40.0 s"]
 
 
 FORM = {"fps": "25", "size": 512, "preset": "superfast", "crf": 20, "audio": "aac", "crop": "table"}
@@ -200,7 +209,7 @@ FORM = {"fps": "25", "size": 512, "preset": "superfast", "crf": 20, "audio": "aa
 def test_the_methods_paragraph_lists_the_steps_of_each_clip(form: dict[str, Any], steps: str | None) -> None:
     """In the order of the steps."""
     newest = Run({"form": form}, 0, 1)
-    paragraph = content.methods(ReportData(records_of(line(1)), runs=[Run({"form": FORM}, 0, 0), newest]))
+    paragraph = methods.methods(ReportData(records_of(line(1)), runs=[Run({"form": FORM}, 0, 0), newest]))
     expected = steps or (
         "kept as the whole frame, converted to 25 fps,"
         " encoded as H.264 (x264, preset None, CRF None) with audio"
@@ -212,24 +221,54 @@ def test_the_methods_paragraph_names_tools_corrections_and_missing_clips() -> No
     """With every version that was used for the clips, and the most frequent reason first."""
     lines = records_of(line(1), line(2, duration=3590.0, fps=29.97), line(3, versions="none"))
     found = ReportData(lines, [lost(1, "age"), lost(2), lost(3)])
-    paper = content._PAPER
-    assert content.methods(found) == (
-        f"We used 3 clips (1.00 hours) from 3 videos of HDTF ({paper}),"
-        " created with ffmpeg 7.1, yt_dlp 0 and 1."
+    assert methods.methods(found) == (
+        "We used 3 clips (1 h 00 min in total) from 3 videos of HDTF [zhang2021flow],"
+        " created with ffmpeg 7.1, yt-dlp 0 and 1."
         " Each clip was cropped to its published box, kept at its original frame rate (25, 29.97 fps),"
         " encoded as H.264 (x264, preset None, CRF None) without audio."
-        " 3 clips were unavailable (2 private, 1 age)."
+        " 3 of the 6 clips could not be created (private video: 2, age-restricted video: 1)."
     )
-    found = ReportData({}, runs=[Run({"settings": {"corrections": "verified"}, "form": 3}, 0, 1)])
-    assert f"HDTF ({paper}), with verified corrections of its tables, created with hdtf_async." in (
-        content.methods(found)
+    found = ReportData(
+        records_of(line(1, versions=None)),
+        runs=[Run({"settings": {"corrections": "verified"}, "form": 3}, 0, 1)],
     )
+    assert "HDTF [zhang2021flow], with verified corrections of its tables, created with hdtf_async." in (
+        methods.methods(found)
+    )
+
+
+def test_without_clips_there_is_nothing_to_describe() -> None:
+    """Neither before the first one, nor if all failed."""
+    assert methods.methods(ReportData({})) == methods.methods(ReportData({}, [lost(1)])) == ""
+    page = content.of(ReportData({}, [lost(1)]))
+    assert (page["methods"], page["histograms"]) == ("", [])
+
+
+@pytest.mark.parametrize(
+    ("source", "origin", "title"),
+    [
+        (
+            {"title": "TalkVid", "citation": "@misc{chen2025talkvid,\n title = {x}}"},
+            "TalkVid [chen2025talkvid],",
+            "TalkVid",
+        ),
+        ({"title": "synthetic-demo", "citation": ""}, "the list synthetic-demo,", "synthetic-demo"),
+        ({"title": "", "citation": ""}, "a list of clips,", "Clips"),
+    ],
+)
+def test_other_datasets_are_not_called_hdtf(source: dict[str, str], origin: str, title: str) -> None:
+    """Neither in the heading nor in the methods paragraph; the corrections are those of HDTF's tables."""
+    newest = Run({"dataset": source, "settings": {"corrections": "verified"}}, 0, 1)
+    page = content.of(ReportData(records_of(line(1)), runs=[newest]))
+    assert f"from 1 video of {origin} created with" in page["methods"]
+    assert "HDTF" not in page["methods"]
+    assert (page["dataset"], page["citation"]) == (title, source["citation"])
 
 
 @pytest.mark.parametrize("rates", [6, 7])
 def test_a_few_frame_rates_are_named(rates: int) -> None:
     """Up to six."""
-    paragraph = content.methods(ReportData(records_of(*(line(n, fps=20.0 + n) for n in range(rates)))))
+    paragraph = methods.methods(ReportData(records_of(*(line(n, fps=20.0 + n) for n in range(rates)))))
     named = " (20, 21, 22, 23, 24, 25 fps)" if rates == 6 else ""
     assert f"kept at its original frame rate{named}, encoded" in paragraph
 
@@ -244,30 +283,78 @@ def test_settings_are_those_of_the_newest_run() -> None:
     assert content.settings(ReportData({})) == []
 
 
-def test_a_tile_has_the_figures_of_its_clip() -> None:
-    """Its image only if it is one of those that are shown; its link is escaped."""
+def rows(found: ReportData) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the rows of the gallery, of clips and of missing clips, by column."""
+    made = json.loads(gallery.as_script(gallery.gallery(found)))
+    clips = [
+        dict(zip(made["clip"], row, strict=True)) for row in made["rows"] if len(row) == len(made["clip"])
+    ]
+    lost = [row for row in made["rows"] if len(row) != len(made["clip"])]
+    return clips, [dict(zip(made["missing"], row, strict=True)) for row in lost]
+
+
+def test_the_gallery_has_the_figures_of_each_clip() -> None:
+    """An image only if it is one of those that are shown; a URL's special characters are escaped."""
     key = f"{1:064d}"
-    lines = records_of(line(1), line(22, file_name="RD_R dio_000.mp4"))
-    lines["RD_Radio3_000"] = ClipRecord({"subset": "WRA"})
-    tiles = content.of(ReportData(lines, pictures={key: "abc", "f" * 64: "other"}))["tiles"]
-    assert tiles[0] == {
-        "stem": "RD_Radio1_000",
-        "file": "RD_Radio1_000.mp4",
-        "subset": "RD",
-        "speaker": "Radio",
-        "key": key,
-        "picture": "abc",
-        "summary": f"10.0 s, 96×64, 25 fps, 2{NBSP}MB",  # noqa: RUF001 - as it is shown
-    }
-    assert (tiles[1]["file"], tiles[1]["key"], tiles[1]["picture"]) == ("RD_R%20dio_000.mp4", None, None)
-    assert tiles[2]["summary"] == f"0.0 s, 0×0, 0 fps, 0{NBSP}B"  # noqa: RUF001
+    clips = records_of(line(1, start=2.0, end=12.0), line(22, file_name="//a.b/RD_R dio_000.mp4"))
+    clips["RD_Radio3_000"] = ClipRecord({"subset": "WRA"})
+    found = ReportData(clips, pictures={key: "abc", "f" * 64: "other"})
+    by_stem = {row["stem"]: row for row in rows(found)[0]}
+    first, second, third = (by_stem[stem] for stem in clips)
+    assert first == {
+        "stem": "RD_Radio1_000", "subset": "RD", "speaker": "Radio", "split": "", "seconds": 10, "width": 96,
+        "height": 64, "fps": 25, "bytes": 2_000_000, "id": "00000000001", "start": 2, "end": 12, "file": 0,
+        "picture": key,
+    }  # fmt: skip
+    assert (second["file"], second["picture"]) == ("%2F%2Fa.b%2FRD_R%20dio_000.mp4", 0)
+    assert (third["seconds"], third["width"], third["fps"], third["id"]) == (0, 0, 0, "")
+    assert gallery.pictures(found) == {key: "abc"}
+
+
+def test_the_gallery_is_in_the_order_of_names_and_numbers() -> None:
+    """Clips and missing clips together."""
+    clips = records_of(*(line(number) for number in (10, 2, 1)))
+    made = gallery.gallery(ReportData(clips, [lost(1, clip="RD_Radio9_000"), lost(2, clip="RD_Abc50_000")]))
+    assert [row[0] for row in made["rows"]] == [
+        "RD_Abc50_000", "RD_Radio1_000", "RD_Radio2_000", "RD_Radio9_000", "RD_Radio10_000",
+    ]  # fmt: skip
+
+
+def test_missing_clips_share_their_messages() -> None:
+    """Each message is in the page once; markup in it cannot end the script element."""
+    missing = [
+        lost(1),
+        lost(2),
+        lost(3, "age", words="</script>" + "y" * 600),
+        lost(4, words=None, youtube_id="../x"),
+    ]
+    made = gallery.gallery(ReportData({}, missing))
+    assert made["messages"] == ["Private video", "y" * 600]
+    assert [row["message"] for row in rows(ReportData({}, missing))[1]] == [0, 0, 1, -1]
+    assert [row["id"] for row in rows(ReportData({}, missing))[1]][2:] == ["00000000003", ""]
+    assert made["labels"] == {"age": "age-restricted video", "private": "private video"}
+    assert "<" not in gallery.as_script({"a": "</script><!--"})
+
+
+def test_the_split_of_a_clip_is_that_of_the_run_or_of_its_list() -> None:
+    """Shown for each clip, and counted."""
+    clips = records_of(line(1, split="test"), line(2))
+    assert [row["split"] for row in rows(ReportData(clips))[0]] == ["test", ""]
+    given = ReportData(clips, split=Split(given={"RD_Radio1_000": "val"}, rest="train"))
+    assert [row["split"] for row in rows(given)[0]] == ["val", "train"]
+    page = content.of(given)
+    assert page["sides"] == ["train", "val"]
+    assert dict(page["parts"])["split"] == [
+        {"name": side, "clips": 1, "duration": "10.0 s"} for side in ("train", "val")
+    ]
+    assert dict(content.of(ReportData(records_of(line(2))))["parts"])["split"] == []
 
 
 def test_clips_at_the_start_of_an_interval_have_an_image_first() -> None:
     """Six hundred at most; and only where file name and hash are valid."""
     pieces = [line(number, segment=number % 2) for number in range(700)]
     found = content.pictured(records_of(*pieces))
-    assert len(found) == content.MOST_PICTURES == 600
+    assert len(found) == gallery.MOST_PICTURES == 600
     assert [tile.segment for tile in found] == [0] * 350 + [1] * 250
     wrong = {
         "a": ClipRecord(line(1)),
@@ -299,14 +386,8 @@ def test_missing_clips_are_grouped_by_reason_and_by_video() -> None:
     assert page["reasons"][2]["groups"] == [
         {"stems": ["RD_video_url.txt:7"], "link": None, "words": "no address"}
     ]
-    assert page["missing"][1] == {
-        "stem": "a", "subset": "WDA", "speaker": "Speaker", "reason": "private", "words": "Private video",
-        "link": link,
-    }  # fmt: skip
-    (long,) = content.of(ReportData({}, [lost(1, words="x" + "y" * 600)]))["missing"]
-    assert long["words"] == "y" * 600
-    (none,) = content.of(ReportData({}, [lost(1, words=None)]))["missing"]
-    assert none["words"] == ""
+    assert page["outcomes"] == [("private", "private video", 4), ("age", "age-restricted video", 1)]
+    assert page["reasons"][0]["label"] == "private video"
 
 
 def test_subsets_and_speakers_are_those_of_all_clips() -> None:
@@ -316,39 +397,46 @@ def test_subsets_and_speakers_are_those_of_all_clips() -> None:
 
 
 def test_histograms_show_length_side_rate_and_size() -> None:
-    """Of the existing clips."""
-    histograms = dict(content.of(ReportData(records_of(line(1))))["histograms"])
-    values = {name: svg.partition("<title>")[2].partition("</title>")[0] for name, svg in histograms.items()}
-    assert values == {
-        "Duration (seconds)": "10 seconds: 1 clips",
-        "Shorter side (pixels)": "64 pixels: 1 clips",
-        "Frame rate (fps)": "25 fps: 1 clips",
-        "Size (MB)": "2 MB: 1 clips",
+    """Of the existing clips; a value that all have is a text."""
+    histograms = dict(content.of(ReportData(records_of(line(1), line(2, duration=20.0))))["histograms"])
+    assert histograms.pop("Duration (seconds)").startswith("<svg")
+    assert histograms == {
+        "Shorter side (pixels)": '<p class="same"><b>64 pixels</b> (all 2 clips)</p>',
+        "Frame rate (fps)": '<p class="same"><b>25 fps</b> (all 2 clips)</p>',
+        "Size (MB)": '<p class="same"><b>2 MB</b> (all 2 clips)</p>',
     }
 
 
-def test_a_large_directory_is_shown_as_a_sample_with_totals() -> None:
+def test_a_large_directory_is_listed_as_a_sample_with_totals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spread evenly over the names; all counts are of all clips."""
+    monkeypatch.setattr(gallery, "MOST_LISTED", 2000)
     clips = records_of(*(line(number, subset="ab"[number % 2]) for number in range(5000)))
     missing = [lost(number, "gone", subset="a") for number in range(1000)]
-    values = content.of(ReportData(clips=clips, missing=missing))
-    assert (len(values["tiles"]), len(values["missing"])) == (content.MOST_TILES, content.MOST_MISSING)
-    assert values["unshown"] == 6000 - content.MOST_TILES - content.MOST_MISSING
+    found = ReportData(clips=clips, missing=missing)
+    values, (listed, lost_ones) = content.of(found), rows(found)
+    assert (len(listed), len(lost_ones), values["unlisted"]) == (2000, 1000, 3000)
     stems = list(clips)
-    assert [tile["stem"] for tile in values["tiles"][:3]] == [stems[0], stems[2], stems[5]]
-    assert ("clips", "5000") in values["counts"]
+    assert [row["stem"] for row in listed] == [stems[place * 5 // 2] for place in range(2000)]
+    assert ("clips", "5,000") in values["counts"]
     (reason,) = values["reasons"]
     assert (reason["number"], len(reason["groups"]), reason["unlisted"]) == (1000, 500, 500)
-    assert [(each["name"], each["clips"], each["missing"]) for each in values["by_subset"]] == [
+    parts = dict(values["parts"])["subset"]
+    assert [(each["name"], each["clips"], each["missing"]) for each in parts] == [
         ("a", 2500, 1000), ("b", 2500, 0),
     ]  # fmt: skip
-    assert len(content.pictured(clips)) == content.MOST_PICTURES
+    chosen = [line.name for line in content.pictured(clips)]
+    assert len(chosen) == gallery.MOST_PICTURES
+    assert chosen[1] == f"{clips[stems[8]].name}"
 
 
 def test_one_subset_needs_no_table() -> None:
     """And a list without subsets has none to filter by."""
     values = content.of(ReportData(clips=records_of(line(1, subset=""), line(2, subset=""))))
-    assert (values["by_subset"], values["subsets"], values["unshown"]) == ([], [], 0)
+    assert (values["parts"], values["subsets"], values["unlisted"]) == (
+        [("subset", []), ("split", [])],
+        [],
+        0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -364,7 +452,7 @@ def test_one_subset_needs_no_table() -> None:
 def test_the_methods_say_how_the_size_was_reached(fit: str | None, words: str) -> None:
     """Also for a directory of a version without --fit."""
     made = Run({"form": {"size": 64} | ({"fit": fit} if fit else {})}, NOON, NOON)
-    assert words in content.methods(ReportData(clips=records_of(line(1)), runs=[made]))
+    assert words in methods.methods(ReportData(clips=records_of(line(1)), runs=[made]))
 
 
 @pytest.mark.parametrize(
@@ -378,4 +466,4 @@ def test_the_methods_say_how_the_size_was_reached(fit: str | None, words: str) -
 def test_the_methods_do_not_claim_a_box_that_is_missing(boxes: list[object], words: str) -> None:
     """A list may have clips without one."""
     clips = records_of(*(line(number, box=box) for number, box in enumerate(boxes)))
-    assert words in content.methods(ReportData(clips=clips))
+    assert words in methods.methods(ReportData(clips=clips))

@@ -24,12 +24,12 @@ def test_each_list_has_its_missing_entries_with_reasons() -> None:
     """An entry is available if all of its clips exist: segments of a clip, or clips of a YouTube id."""
     given = {"RD_A_000": "val", "RD_B_000": "val", "video_c": "val", "video_d": "test", "RD_E_000": "test"}
     val, test = compared(Split(given=given), CLIPS, MISSING)
-    assert val == GivenList("val", 3, (("RD_B_000", "no_face"),))
-    assert test == GivenList("test", 2, (("RD_E_000", NOT_REQUESTED), ("video_d", "private")))
-    assert (val.available, val.reasons) == (2, "1 no_face")
+    assert val == GivenList("val", 3, (("RD_B_000", "no face detected"),))
+    assert test == GivenList("test", 2, (("RD_E_000", NOT_REQUESTED), ("video_d", "private video")))
+    assert (val.available, val.reasons) == (2, "1 no face detected")
     assert test.sentence == (
         "0 of the 2 entries of the given test list were available;"
-        " missing: RD_E_000 (not requested), video_d (private)."
+        " missing: RD_E_000 (not requested), video_d (private video)."
     )
 
 
