@@ -332,6 +332,15 @@ async def _divide(read: Tables, options: Options, directory: OutputDirectory) ->
             split = await run_sync(split.knowing, read.videos)
         if split != before:
             await directory.append({"type": "split", **split.to_json()})
+    await _record_list(options, directory)
+
+
+async def _record_list(options: Options, directory: OutputDirectory) -> None:
+    """Record the list of ``--only``, unless the newest record is the same: the report compares it."""
+    title, names = ("", []) if options.only is None else (options.only.title, sorted(options.only.sides))
+    before = directory.known.only
+    if (before.get("title", ""), before.get("names", [])) != (title, names):
+        await directory.append({"type": "only", "title": title, "names": names})
 
 
 async def _record_impossible(decided: plan.Plan, directory: OutputDirectory, events: EventBus) -> None:

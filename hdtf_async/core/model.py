@@ -18,6 +18,9 @@ CUTTING_RULES = 3
 says when to increase it. 1 stands for all rules before it was recorded: there were several, which cannot be
 distinguished."""
 
+SCENE_CUT = 10.0
+"""Score of ffmpeg's ``scdet`` from which on a change of the image counts as a scene cut: its default."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Interval:
@@ -258,6 +261,15 @@ class Hdr(StrEnum):
     """Its clips fail."""
 
 
+class SceneCuts(StrEnum):
+    """What happens to a clip that contains a scene cut."""
+
+    REPORT = "report"
+    """It is kept; its metadata has the times."""
+    DROP = "drop"
+    """It fails."""
+
+
 class PaceScope(StrEnum):
     """Which processes share one public IP address: pace and blocks apply to each address."""
 
@@ -267,7 +279,12 @@ class PaceScope(StrEnum):
     """All of them share one."""
 
 
-UNRECORDED: dict[str, object] = {"fit": Fit.KEEP.value, "first": None, "middle": None}
+UNRECORDED: dict[str, object] = {
+    "fit": Fit.KEEP.value,
+    "first": None,
+    "middle": None,
+    "scene_cuts": SceneCuts.REPORT.value,
+}
 """Output settings that are not recorded with this value: directories of older versions stay valid."""
 
 
@@ -302,6 +319,7 @@ class OutputSettings:
     face_margin: float = 0.0
     """Margin around the face's landmarks before the zoom, as a fraction of their square's side."""
     face_fallback: Fallback = Fallback.FAIL
+    scene_cuts: SceneCuts = SceneCuts.REPORT
     cutting_rules: int = CUTTING_RULES
     """Not an option: clips cut by other rules have other settings."""
 

@@ -29,6 +29,7 @@ from hdtf_async.core.model import (
     OutputSettings,
     PaceScope,
     Resolution,
+    SceneCuts,
 )
 from hdtf_async.core.option_fields import Accepts, normalise, option
 from hdtf_async.core.recipes import RECIPES
@@ -249,6 +250,14 @@ class Options:
         "--hdr", default=Hdr.TONEMAP, group=ENCODE, kind=validators.choice(Hdr),
         help="HDR video: convert to SDR, or fail",
     )  # fmt: skip
+    scene_cuts: Accepts[SceneCuts | str, SceneCuts] = option(
+        "--scene-cuts", default=SceneCuts.REPORT, group=ENCODE, kind=validators.choice(SceneCuts),
+        help="clips with scene cuts: list the cuts in the metadata, or fail",
+    )  # fmt: skip
+    no_facts: Accepts[bool | str, bool] = option(
+        "--no-facts", default=False, group=ENCODE, kind=validators.SWITCH,
+        help="do not measure scene cuts, black bars, blur, loudness",
+    )  # fmt: skip
     codec: Accepts[Codec | str, Codec] = option(
         "--codec", default=Codec.H264, group=ENCODE, kind=validators.choice(Codec),
         help="H.264 with --crf, or lossless H.264",
@@ -340,6 +349,8 @@ class Options:
                 "--resolution: expected best with --crop face, which uses the highest resolution: omit it"
                 f" (got {self.resolution})"
             )
+        if self.no_facts and self.scene_cuts is not SceneCuts.REPORT:
+            raise OptionsError(f"--no-facts: omit it with --scene-cuts {self.scene_cuts}, which needs them")
         if self.dask is not None and self.shard is not None:
             raise OptionsError("--shard: omit it with --dask, which uses all workers of the cluster")
 
@@ -378,7 +389,7 @@ class Options:
             first=self.first, middle=self.middle, segment=self.segment,
             audio=self.audio, deinterlace=self.deinterlace, hdr=self.hdr,
             codec=self.codec, crf=self.crf, preset=self.preset, face_rate=self.face_rate,
-            face_margin=self.face_margin, face_fallback=self.face_fallback,
+            face_margin=self.face_margin, face_fallback=self.face_fallback, scene_cuts=self.scene_cuts,
         )  # fmt: skip
 
     @property

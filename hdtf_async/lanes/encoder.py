@@ -16,13 +16,15 @@ from hdtf_async.core import os_errors
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio, Crop, Deinterlace, Fit, Hdr, Interval
+from hdtf_async.core.model import Audio, Crop, Deinterlace, Fit, Hdr, Interval, SceneCuts
 from hdtf_async.dataset import geometry
 from hdtf_async.dataset.plan import fingerprint, row
 from hdtf_async.lanes.clip_metadata import metadata_of
 from hdtf_async.lanes.order import EncodeCosts, Workload
-from hdtf_async.media import ffmpeg, interlace
+from hdtf_async.media import ffmpeg, interlace, loudness
 from hdtf_async.media.face.window import plan_window
+from hdtf_async.media.filters import scaled
+from hdtf_async.media.measurements import Measurements
 from hdtf_async.process.guard import UNGUARDED, Guard
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ _FRAMES_LATE = 1.5
 """Usual frame durations by which one may come late and still be the next one."""
 _LATE = 0.1
 """Maximum seconds by which a frame may come late: in a slide show the usual duration is seconds."""
+_FEW = 5
+"""Maximum number of scene cuts that a message lists."""
 _LONGEST_STEP = 0.1
 """Frame duration in seconds above which the other tolerances no longer grow."""
 
@@ -77,6 +81,8 @@ class Encoder:
     guard: Guard = UNGUARDED
     finder: Finder | None = None
     """Required if clips are cropped to the face."""
+    measures: bool = True
+    """Whether facts about each clip are measured."""
     costs: EncodeCosts = field(default_factory=EncodeCosts)
     """What the clips of this run have taken."""
 
@@ -112,8 +118,9 @@ class Encoder:
         if self.settings.crop is Crop.FACE:
             cut, face = await self._around_face(clip, raw, cut)
         if self.settings.deinterlace is Deinterlace.AUTO:
-            seen = await interlace.look(self.tool, cut, self.guard)
-            cut = replace(cut, parity=seen.parity)
+            combing = await interlace.look(self.tool, cut, self.guard)
+            cut = replace(cut, parity=combing.parity)
+        measured = Measurements(*scaled(cut)) if self.measures else None
         async with AsyncExitStack() as temporaries:
             beside: Record = {}
             if cut.audio is not None and self.settings.has_wav_file:
@@ -126,9 +133,11 @@ class Encoder:
                 temporary,
                 on_seconds=lambda seconds: self.events.emit(EncodeProgress(clip.stem, seconds)),
                 guard=self.guard,
+                measured=measured,
             )
             facts = await self._facts(temporary)
             verify(cut, facts, counted)
+            seen = await self._measured(measured, cut, wav if beside else temporary)
             size = await self.store.size(temporary)
             digest = await self.store.sha256(temporary)
             # The WAV file first: an existing clip has all its files.
@@ -141,6 +150,7 @@ class Encoder:
             | face
             | {"bytes": size, "sha256": digest}
             | beside
+            | seen
             | {
                 "fingerprint": fingerprint(clip, self.settings),
                 "versions": self.versions | ({"yt_dlp": raw.yt_dlp} if raw.yt_dlp else {}),
@@ -167,7 +177,26 @@ class Encoder:
         # This takes half a second if every frame of a long clip was searched.
         box, metadata = await run_sync(plan_window, clip, frames, size, self.settings)
         width, height = ffmpeg.side_lengths(box, self.settings.size, self.settings.fit)
-        return replace(cut, box=box, width=width, height=height), metadata
+        cut = replace(cut, box=box, width=width, height=height)
+        if (sides := metadata.get("face_size")) is not None:
+            scale = scaled(cut)[0] / box.width
+            metadata["face_size"] = [round(side * scale, 1) for side in sides]
+        return cut, metadata
+
+    async def _measured(self, measured: Measurements | None, cut: ffmpeg.Cut, heard: Path) -> Record:
+        """Return the metadata that were measured; `heard` is the file with the audio.
+
+        Raises `Failure` with ``scene_cut`` if clips with scene cuts are not wanted.
+        """
+        if measured is None:
+            return {}
+        columns = measured.to_json(cut.seconds)
+        if columns["scene_cuts"] and self.settings.scene_cuts is SceneCuts.DROP:
+            cuts = ", ".join(f"{second:g} s" for second in columns["scene_cuts"][:_FEW])
+            raise Failure(Reason.SCENE_CUT, f"at {cuts} of the clip")
+        if cut.audio is not None:
+            columns |= await loudness.measure(self.tool, heard, cut.audio.seconds, self.guard)
+        return columns
 
     @asynccontextmanager
     async def _temporary(self, final: Path) -> AsyncIterator[Path]:

@@ -4,8 +4,7 @@ If several shards share a directory each has its own journal, and the index cont
 them, ordered by time.
 
 One JSON object per line, appended when what it records is durable and never changed afterwards; of several
-records about the same object the newest counts. An incomplete last line (the program was killed while writing
-it) is ignored and removed, and a line that is no record is skipped.
+records about one object the newest counts. An incomplete last line, left by a kill, is ignored and removed.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ _TYPE = re.compile(rb'\{"type": ?"(\w+)"')
 _ENDED = RunEnded.type.encode()
 _PARSED = frozenset({REQUEST.encode(), _ENDED})
 """Types of the records about requests and ended runs."""
-_BEFORE = frozenset({b"split", b"refused"})
+_BEFORE = frozenset({b"split", b"only", b"refused"})
 """Types of records that do not indicate a run: they are written before it starts."""
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
 
@@ -83,7 +82,6 @@ class JournalIndex:
     """YouTube id of each video that was reported as unavailable without a reason, and not available since, to
     the time of the first such record."""
     run: Record = field(default_factory=dict)
-    """The newest run."""
     settings: Record = field(default_factory=dict)
     """The output settings of the newest run, as JSON."""
     source: Source | None = None
@@ -92,6 +90,8 @@ class JournalIndex:
     """Rows of the tables that the newest run skipped."""
     split: Split | None = None
     """How the clips are split, if that was ever requested."""
+    only: Record = field(default_factory=dict)
+    """The record of the newest run's list of ``--only``, without names if it had none."""
     has_size: Callable[[str, object], bool] = atomic.has_size
     """Returns whether the file of a clip has that many bytes, wherever the clips are stored."""
 
@@ -174,10 +174,13 @@ class JournalIndex:
                 self.split = Split.from_json(record) or self.split
             case {"type": "refused", "rows": list(rows)}:
                 self.refused = [row for row in rows if isinstance(row, dict)]
-            case {"type": "run"}:
+            case {"type": "run" | "only"}:
                 self._take_run(record)
 
     def _take_run(self, record: Record) -> None:
+        if record["type"] == "only":
+            self.only = record
+            return
         self.run = record
         settings = record.get("form")  # a census has none
         if isinstance(settings, dict):

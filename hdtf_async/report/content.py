@@ -16,7 +16,7 @@ from hdtf_async.core.failures import Reason
 from hdtf_async.core.shards import absent_message
 from hdtf_async.core.tally import Outcome
 from hdtf_async.core.text import count
-from hdtf_async.report import charts, given_lists, history
+from hdtf_async.report import charts, facts, given_lists, history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -63,6 +63,8 @@ class ReportData:
     """Skipped rows of the tables."""
     split: Split | None = None
     """How the clips are split, if that was ever requested."""
+    only: given_lists.Listed | None = None
+    """The list of ``--only`` of the newest run with clips to create."""
     absent: tuple[Shard, ...] = ()
     """Shards that have not started, though others of the same run have."""
     fetched: int = 0
@@ -104,11 +106,11 @@ def of(found: ReportData) -> Record:
         "missing": [_missing(record) for record in spread(found.missing, MOST_MISSING)],
         "unshown": len(lines) + len(found.missing) - len(sample) - min(len(found.missing), MOST_MISSING),
         "reasons": _reasons([*found.missing, *map(_row, found.refused)]),
-        "lists": given_lists.compared(found.split, found.clips, found.missing),
+        "lists": given_lists.compared(found.split, found.clips, found.missing, found.only),
         "subsets": sorted({f"{subset}" for subset in _both("subset", found)} - {""}),
         "by_subset": _by_subset(found),
         "speakers": sorted({speaker(name) for name in _both("name", found)})[:MOST_SPEAKERS],
-        "histograms": _histograms(lines),
+        "histograms": _histograms(lines) + facts.histograms(lines),
         "heading": f"{dataset(found)} clips" if dataset(found) else "Clips",
         "methods": methods(found),
         "citation": f"{_recorded(found, 'dataset').get('citation') or ''}".strip(),
@@ -244,7 +246,7 @@ def methods(found: ReportData) -> str:
     if lost:
         reasons = ", ".join(f"{several} {reason}" for reason, several in lost.most_common())
         sentences.append(f"{lost.total()} clips were unavailable ({reasons}).")
-    lists = given_lists.compared(found.split, found.clips, found.missing)
+    lists = given_lists.compared(found.split, found.clips, found.missing, found.only)
     sentences += [each.sentence for each in lists]
     return " ".join(sentences)
 
