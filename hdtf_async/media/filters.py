@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hdtf_async.core.model import Box, Deinterlace, Fit, Interval
 from hdtf_async.media.containers import INACCURATE, demuxer_of, seeks_to
-from hdtf_async.media.measurements import branch
+from hdtf_async.media.measurements import MARK, branch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 WAV_RATE = 16_000
 """Samples per second of the WAV files, as nearly all training code expects."""
-MARK = "hdtf"
-"""Metadata key of frames whose timestamp is printed."""
 _RUN_UP = 1.0
 """Seconds of audio that are decoded before the first needed sample."""
 _SCALER = "flags=lanczos+accurate_rnd+full_chroma_int"

@@ -25,6 +25,8 @@ FROZEN = 0.5
 """Seconds for which frames must be the same to count as frozen."""
 MOST = 1000
 """Maximum number of scene cuts, of intervals, and of samples that are kept."""
+MARK = "hdtf"
+"""Metadata key of source frames whose timestamp is printed."""
 _VALUE = re.compile(
     r"lavfi\.([a-z0-9_.]{1,40}|signalstats\.YAVG)=(-?[0-9]{1,12}(?:\.[0-9]{1,12})?(?:e[-+][0-9]{1,2})?)"
 )
@@ -57,6 +59,7 @@ def branch() -> str:
     ]  # fmt: skip
     some = [
         "select='isnan(prev_selected_t)+gte(t-prev_selected_t,1)'",
+        f"metadata=mode=delete:key={MARK}",  # it would be printed as if this were a source frame
         "signalstats", "cropdetect=round=2:skip=0", "blurdetect",
         f"metadata=mode=print:{_PRINTED}", "nullsink",
     ]  # fmt: skip

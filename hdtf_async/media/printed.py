@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.media.filters import MARK
+from hdtf_async.media.measurements import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -87,6 +87,7 @@ PURE = {
     "report.facts": set[str](),
     "report.given_lists": {"re"},
     "report.history": {"datetime"},
+    "report.lock": {"json"},
     "youtube.entries": {"re", "urllib"},
     "youtube.formats": {"operator", "re"},
     "youtube.observed": {"re", "urllib"},

@@ -96,6 +96,22 @@ async def test_a_clip_has_the_same_bytes_if_it_is_measured(
     assert across > down
 
 
+@pytest.mark.parametrize(
+    "name", ["b_frames.mp4", "sparse.webm", "varying.mp4", "late.webm", "full_range.mp4"]
+)
+async def test_measured_frames_are_not_mistaken_for_source_frames(
+    prober: Prober, sources: Path, tmp_path: Path, name: str
+) -> None:
+    """Which are verified by their timestamps; here the first one is not at the start of the interval."""
+    clip = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", 180), 0, Interval(0.31, 0.93), Box(0, 0, 180, 180))
+    cut = plan_cut(clip, await media.raw(prober, sources / name, clip), OutputSettings(size=64))
+    found = await _measured(cut, tmp_path / "measured.mp4")
+    await ffmpeg.encode(bundled_ffmpeg(), cut, tmp_path / "plain.mp4", on_seconds=lambda _seconds: None)
+    assert (tmp_path / "measured.mp4").read_bytes() == (tmp_path / "plain.mp4").read_bytes()
+    assert found["scene_cuts"] == []
+    assert found["brightness"] > 16
+
+
 def test_only_finite_values_count_and_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """The file that was decoded is untrusted, and ffmpeg prints what it computes from it."""
     monkeypatch.setattr(measurements, "MOST", 3)
