@@ -21,6 +21,7 @@ from hdtf_async.core.events import ClipFailed, RunStarted
 from hdtf_async.core.exceptions import OptionsError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
+from hdtf_async.core.lock_file import REPRODUCTION
 from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset import name_checks, plan, reading
@@ -218,6 +219,11 @@ async def _end(report: Report, run: RunContext, records: list[Record], *, has_ru
             await run.directory.append(*records)
         if run.options.shard is not None:
             report.absent = await run.directory.absent()
+        if run.options.reproduce is not None:
+            from hdtf_async.report import reproducibility  # noqa: PLC0415 - rarely needed
+
+            with _as_failure(run.directory.out / REPRODUCTION):
+                report.reproduced = await reproducibility.compare(run.options.reproduce, run.directory.known)
         with _as_failure(run.directory.out / outdated.REPORT):
             report.page = await _drawn(run, has_run=has_run)
     except Failure as trouble:

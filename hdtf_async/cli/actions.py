@@ -194,14 +194,16 @@ async def run_merge(call: Call, _stopping: Stopping) -> int:
 
 
 async def run_report(call: Call, _stopping: Stopping) -> int:
-    """Write report.html."""
+    """Write report.html, methods.md and clips.lock.json."""
     import anyio
 
     from hdtf_async.media.ffmpeg import find_ffmpeg
-    from hdtf_async.report import page
+    from hdtf_async.report import page, reproducibility
 
     lane = anyio.CapacityLimiter(call.options.width_of_encode_lane)
     say(f"{await page.write(call.arguments.out, tool=partial(find_ffmpeg, call.options), encodes=lane)}")
+    for path in await reproducibility.write(call.arguments.out):
+        say(f"{path}")
     return ExitCode.DONE
 
 

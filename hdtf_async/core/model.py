@@ -174,9 +174,9 @@ class Clip:
         """Return the segments of `seconds` seconds into which this clip is split.
 
         The remainder becomes a segment of its own if it is at least half as long, otherwise it is added to
-        the previous segment: nothing is lost, and no segment is very short.
+        the previous segment: nothing is lost, and no segment is very short. A segment is not split again.
         """
-        if seconds is None:
+        if seconds is None or self.segment is not None:
             return (self,)
         start, end = Fraction(str(self.interval.start)), Fraction(str(self.interval.end))
         length = Fraction(str(seconds))

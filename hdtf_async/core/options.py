@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 
 from hdtf_async.core import validators
 from hdtf_async.core.exceptions import OptionsError
+from hdtf_async.core.lock_file import LockFile
 from hdtf_async.core.model import (
     SUBSETS,
+    UNRECORDED,
     Audio,
     Codec,
     Corrections,
@@ -31,7 +33,7 @@ from hdtf_async.core.model import (
     Resolution,
     SceneCuts,
 )
-from hdtf_async.core.option_fields import Accepts, normalise, option
+from hdtf_async.core.option_fields import Accepts, flag_of, normalise, option
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import SEED, SHARES, NameList, Split
@@ -123,6 +125,10 @@ class Options:
     only: Accepts[str | PathLike[str] | Iterable[str] | NameList | None, NameList | None] = option(
         "--only", default=None, group=WHICH, metavar="FILE", kind=validators.ONLY,
         help="only the clips on this list", unset="all",
+    )  # fmt: skip
+    reproduce: Accepts[str | PathLike[str] | LockFile | None, LockFile | None] = option(
+        "--reproduce", default=None, group=WHICH, metavar="FILE", kind=validators.LOCK,
+        help="the clips of a clips.lock.json, with its settings", unset="off",
     )  # fmt: skip
     corrections: Accepts[Corrections | str, Corrections] = option(
         "--corrections", default=Corrections.VERIFIED, group=WHICH, kind=validators.choice(Corrections),
@@ -334,6 +340,7 @@ class Options:
 
     def __post_init__(self, recipe: str | None) -> None:
         normalise(self)
+        self._take_settings()
         self._require_known_subsets()
         if self.clips is not None and (self.source is not None or self.dataset != HDTF):
             raise OptionsError("--clips: omit --source and --dataset, which name another list")
@@ -354,9 +361,28 @@ class Options:
         if self.dask is not None and self.shard is not None:
             raise OptionsError("--shard: omit it with --dask, which uses all workers of the cluster")
 
+    def _take_settings(self) -> None:
+        """Set the output settings to those of the lock file. Raises `OptionsError` for others."""
+        if self.reproduce is None:
+            return
+        if self.clips is not None or self.source is not None or self.dataset != HDTF:
+            raise OptionsError("--reproduce: omit --clips, --source and --dataset: the file lists the clips")
+        recorded = UNRECORDED | dict(self.reproduce.settings)
+        for each in fields(self):
+            if each.name not in recorded:
+                continue
+            flag, value, given = flag_of(each), recorded[each.name], getattr(self, each.name)
+            try:
+                setting = None if value is None else flag.read(value)
+            except OptionsError as error:
+                raise OptionsError(f"--reproduce: {self.reproduce}: {flag.names[0]}: {error}") from None
+            if given not in {each.default, setting}:
+                raise OptionsError(f"{flag.names[0]}: omit it with --reproduce, which sets it")
+            object.__setattr__(self, each.name, setting)
+
     def _require_known_subsets(self) -> None:
         """Raise `OptionsError` for a subset that HDTF does not have; another list may have any."""
-        if not self.is_hdtf or self.clips is not None:
+        if not self.is_hdtf or self.clips is not None or self.reproduce is not None:
             return
         subsets = tuple(subset.upper() for subset in self.subsets)
         if unknown := [subset for subset in self.subsets if subset.upper() not in SUBSETS]:

@@ -113,8 +113,8 @@ def of(found: ReportData) -> Record:
         "histograms": _histograms(lines) + facts.histograms(lines),
         "heading": f"{dataset(found)} clips" if dataset(found) else "Clips",
         "methods": methods(found),
-        "citation": f"{_recorded(found, 'dataset').get('citation') or ''}".strip(),
-        "versions": _versions(lines),
+        "citation": citation(found),
+        "versions": versions(lines),
         "settings": settings(found),
     }
 
@@ -221,7 +221,7 @@ def methods(found: ReportData) -> str:
     lines, made_with = list(found.clips.values()), _recorded(found, "form")
     is_hdtf = not _recorded(found, "dataset")
     corrections = _recorded(found, "settings").get("corrections", "none") if is_hdtf else "none"
-    tools = ", ".join(f"{tool} {' and '.join(each)}" for tool, each in _versions(lines).items())
+    tools = ", ".join(f"{tool} {' and '.join(each)}" for tool, each in versions(lines).items())
     steps = [
         _crop(f"{made_with.get('crop', 'table')}", lines),
         _size(made_with),
@@ -280,6 +280,11 @@ def dataset(found: ReportData) -> str:
     return f"{_recorded(found, 'dataset').get('title', 'HDTF')}"
 
 
+def citation(found: ReportData) -> str:
+    """Return the BibTeX entry of the dataset that the newest run used; an empty string if it has none."""
+    return f"{_recorded(found, 'dataset').get('citation') or ''}".strip()
+
+
 def settings(found: ReportData) -> list[tuple[str, str]]:
     """Return the settings of the newest run, without those that identify a user or a machine."""
     both = _recorded(found, "settings") | _recorded(found, "form")
@@ -319,7 +324,7 @@ def _recorded(found: ReportData, key: str) -> Record:
     return part if isinstance(part, dict) else {}
 
 
-def _versions(lines: Iterable[ClipRecord]) -> dict[str, list[str]]:
+def versions(lines: Iterable[ClipRecord]) -> dict[str, list[str]]:
     """Return each tool with all versions of it that were used for the clips."""
     found: dict[str, set[str]] = {}
     for line in lines:
