@@ -24,7 +24,7 @@ from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
 from hdtf_async.core.lock_file import REPRODUCTION
 from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
-from hdtf_async.dataset import name_checks, plan, reading
+from hdtf_async.dataset import name_checks, plan, reading, scene_cuts
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.user_videos import find_user_videos
@@ -164,12 +164,13 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
     read = await run_sync(read_tables, options, request.clips)
     async with open_location(out, options, read.videos) as directory:
         options = options_for(out, options)
+        whole, read = read, await run_sync(scene_cuts.divided, read, options, directory.known.cuts)
         decided = await run_sync(_decide, read, options, directory)
         refuse_other_settings(decided, options, out)
         if options.shard is not None and not options.recut:
             await run_sync(refuse_settings_of_shards, directory.out, options.shard, options)
         report = Report(
-            asked=len(decided.there) + len(decided.given_up) + len(decided.impossible) + len(decided.clips),
+            asked=decided.asked,
             there=len(decided.there),
             findings=read.findings,
             refused=plan.refused(read, options),
@@ -193,6 +194,11 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
                 await delete_finished(read, decided, directory, own)
             if decided.work:
                 report.stopped = await carry_out(decided, run, scheduler)
+            parts = await run_sync(scene_cuts.divided, whole, options, directory.known.cuts)
+            if parts.clips != read.clips and report.stopped is None and not finish.is_set():
+                decided = await run_sync(_decide, parts, options, directory)
+                report.asked = decided.asked
+                report.stopped = await carry_out(decided, run, scheduler) if decided.work else None
         except Failure as trouble:  # before the first video, or of the journal: the disk, a tool
             report.stopped = trouble
         finally:

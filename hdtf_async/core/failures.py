@@ -378,7 +378,7 @@ ADVICE: dict[Reason, Advice] = {
         "Use --crop table or --face-fallback table, which use the published box.",
     ),
     Reason.SCENE_CUT: _yours(
-        "The clip contains a scene cut, and --scene-cuts is drop.",
+        "The clip contains a scene cut; with --scene-cuts split, no part between cuts is a second long.",
         "Use --scene-cuts report to keep such clips; their metadata lists the cuts.",
     ),
     Reason.CLIP_WRONG: _yours(

@@ -152,6 +152,11 @@ class Clip:
         return f"{self.video.stem}_{self.index:03d}{piece}"
 
     @property
+    def whole_stem(self) -> str:
+        """Stem of the clip without the number of its segment."""
+        return self.stem if self.segment is None else replace(self, segment=None).stem
+
+    @property
     def region(self) -> Region | None:
         """The crop window of a list of clips, if it has one."""
         return None if self.annotation is None else self.annotation.region
@@ -266,6 +271,8 @@ class SceneCuts(StrEnum):
 
     REPORT = "report"
     """It is kept; its metadata has the times."""
+    SPLIT = "split"
+    """It is split at the cuts."""
     DROP = "drop"
     """It fails."""
 

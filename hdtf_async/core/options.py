@@ -258,7 +258,7 @@ class Options:
     )  # fmt: skip
     scene_cuts: Accepts[SceneCuts | str, SceneCuts] = option(
         "--scene-cuts", default=SceneCuts.REPORT, group=ENCODE, kind=validators.choice(SceneCuts),
-        help="clips with scene cuts: list the cuts in the metadata, or fail",
+        help="clips with scene cuts: list the cuts in the metadata, split there, or fail",
     )  # fmt: skip
     no_facts: Accepts[bool | str, bool] = option(
         "--no-facts", default=False, group=ENCODE, kind=validators.SWITCH,
@@ -358,6 +358,8 @@ class Options:
             )
         if self.no_facts and self.scene_cuts is not SceneCuts.REPORT:
             raise OptionsError(f"--no-facts: omit it with --scene-cuts {self.scene_cuts}, which needs them")
+        if self.scene_cuts is SceneCuts.SPLIT and (self.segment is not None or self.shard is not None):
+            raise OptionsError("--scene-cuts split: omit --segment and --shard")
         if self.dask is not None and self.shard is not None:
             raise OptionsError("--shard: omit it with --dask, which uses all workers of the cluster")
 

@@ -14,10 +14,10 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.core import os_errors
 from hdtf_async.core.clip_record import ClipRecord
-from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted
+from hdtf_async.core.events import ClipDone, ClipRetrying, EncodeProgress, EncodeStarted
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop, Deinterlace, Fit, Hdr, Interval, SceneCuts
-from hdtf_async.dataset import geometry
+from hdtf_async.dataset import geometry, scene_cuts
 from hdtf_async.dataset.plan import fingerprint, row
 from hdtf_async.lanes.clip_metadata import metadata_of
 from hdtf_async.lanes.order import EncodeCosts, Workload
@@ -138,6 +138,8 @@ class Encoder:
             facts = await self._facts(temporary)
             verify(cut, facts, counted)
             seen = await self._measured(measured, cut, wav if beside else temporary)
+            if await self._is_divided(clip, cut, seen.get("scene_cuts", [])):
+                return
             size = await self.store.size(temporary)
             digest = await self.store.sha256(temporary)
             # The WAV file first: an existing clip has all its files.
@@ -192,11 +194,31 @@ class Encoder:
             return {}
         columns = measured.to_json(cut.seconds)
         if columns["scene_cuts"] and self.settings.scene_cuts is SceneCuts.DROP:
-            cuts = ", ".join(f"{second:g} s" for second in columns["scene_cuts"][:_FEW])
-            raise Failure(Reason.SCENE_CUT, f"at {cuts} of the clip")
+            raise Failure(Reason.SCENE_CUT, _cuts_message(columns["scene_cuts"]))
         if cut.audio is not None:
             columns |= await loudness.measure(self.tool, heard, cut.audio.seconds, self.guard)
         return columns
+
+    async def _is_divided(self, clip: Clip, cut: ffmpeg.Cut, seconds: list[float]) -> bool:
+        """Record the cuts of a clip that is split there; return whether it is. Its parts come later.
+
+        Raises `Failure` with ``scene_cut`` if no part is long enough.
+        """
+        if self.settings.scene_cuts is not SceneCuts.SPLIT or not seconds or clip.segment is not None:
+            return False
+        begin = cut.interval.start if cut.source is None or cut.held else cut.source.first
+        step = 0.0 if cut.source is None else cut.source.step
+        cuts = scene_cuts.bounds(seconds, begin, step, self.settings.fps)
+        if not scene_cuts.parts(clip, cuts):
+            message = f"{_cuts_message(seconds)}, and no part has {scene_cuts.SHORTEST:g} s"
+            raise Failure(Reason.SCENE_CUT, message)
+        if clip.stem in self.store.known.clips:  # with other settings
+            await self.store.append({"type": "replacing", "clip": clip.stem})
+            await self.store.remove(self.store.clip_path(clip))
+            await self.store.publish_beside(None, clip)
+        await self.store.append(scene_cuts.record_of(clip, self.settings, cuts))
+        self.events.emit(ClipRetrying(clip.stem, Reason.SCENE_CUT, _cuts_message(seconds), 0.0, 1))
+        return True
 
     @asynccontextmanager
     async def _temporary(self, final: Path) -> AsyncIterator[Path]:
@@ -230,6 +252,10 @@ class Encoder:
             if failure.reason is Reason.RAW_UNREADABLE:  # a file of this program, not the source video
                 raise Failure(Reason.CLIP_WRONG, failure.words) from failure
             raise
+
+
+def _cuts_message(seconds: list[float]) -> str:
+    return f"at {', '.join(f'{second:g} s' for second in seconds[:_FEW])} of the clip"
 
 
 def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.Cut:

@@ -69,6 +69,7 @@ PURE = {
     "dataset.geometry": set[str](),
     "dataset.name_checks": {"difflib"},
     "dataset.plan": {"difflib", "hashlib", "json"},
+    "dataset.scene_cuts": set[str](),
     "lanes.streaks": set[str](),
     "lanes.sliding_window": set[str](),
     "media.containers": set[str](),
