@@ -21,7 +21,7 @@ from hdtf_async.core.events import ClipFailed, RunStarted
 from hdtf_async.core.exceptions import OptionsError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
-from hdtf_async.core.lock_file import REPRODUCTION
+from hdtf_async.core.lock_format import REPRODUCTION
 from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset import name_checks, plan, reading, scene_cuts

@@ -28,7 +28,7 @@ from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import ClipChecked, Found
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
-from hdtf_async.core.lock_file import LOCK_FILE, METHODS, REPRODUCTION
+from hdtf_async.core.lock_format import LOCK_FILE, METHODS, REPRODUCTION
 from hdtf_async.core.text import shown
 from hdtf_async.lanes.track_files import TRACK
 from hdtf_async.media.frames import decode_clip

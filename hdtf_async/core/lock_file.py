@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hdtf_async.core import os_errors
+from hdtf_async.core.lock_format import FORMAT
 from hdtf_async.core.model import Source
+from hdtf_async.core.name_lists import LONGEST_PATH
 
-LOCK_FILE, METHODS, REPRODUCTION = "clips.lock.json", "methods.md", "reproduction.jsonl"
-FORMAT = 1
-"""Version of the format."""
 LARGEST = 256 << 20
 """Maximum bytes of a file: a clip has about 700."""
 Setting = str | int | float | None
@@ -50,12 +49,17 @@ class LockFile:
 
 
 def of(value: object) -> LockFile:
-    """Return the lock file at a path. Blocks. Raises `LockFileError`, and `TypeError` for other values."""
+    """Return the lock file at a path. Blocks.
+
+    Raises `LockFileError`, and `TypeError` or `ValueError` for other values.
+    """
     if isinstance(value, LockFile):
         return value
     if not isinstance(value, str | os.PathLike):
         raise TypeError
-    path = Path(os.fsdecode(value))
+    path = Path(value)
+    if not 0 < len(str(path)) < LONGEST_PATH or not str(path).isprintable():
+        raise ValueError
     return LockFile(path, tuple(sorted(read(path).settings.items())))
 
 

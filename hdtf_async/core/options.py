@@ -102,7 +102,7 @@ class Options:
     source: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--source", "-s", "--source_dir", default=None, group=WHICH, metavar="PATH",
         kind=validators.path("a path, such as HDTF_dataset"),
-        help="its tables, as downloaded from the authors", unset="bundled",
+        help="its tables, as published", unset="bundled",
     )  # fmt: skip
     clips: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--clips", default=None, group=WHICH, metavar="FILE",
@@ -128,7 +128,7 @@ class Options:
     )  # fmt: skip
     reproduce: Accepts[str | PathLike[str] | LockFile | None, LockFile | None] = option(
         "--reproduce", default=None, group=WHICH, metavar="FILE", kind=validators.LOCK,
-        help="the clips of a clips.lock.json, with its settings", unset="off",
+        help="clips and settings of a clips.lock.json", unset="off",
     )  # fmt: skip
     corrections: Accepts[Corrections | str, Corrections] = option(
         "--corrections", default=Corrections.VERIFIED, group=WHICH, kind=validators.choice(Corrections),
@@ -258,11 +258,11 @@ class Options:
     )  # fmt: skip
     scene_cuts: Accepts[SceneCuts | str, SceneCuts] = option(
         "--scene-cuts", default=SceneCuts.REPORT, group=ENCODE, kind=validators.choice(SceneCuts),
-        help="clips with scene cuts: list the cuts in the metadata, split there, or fail",
+        help="clips with scene cuts",
     )  # fmt: skip
     no_facts: Accepts[bool | str, bool] = option(
         "--no-facts", default=False, group=ENCODE, kind=validators.SWITCH,
-        help="do not measure scene cuts, black bars, blur, loudness",
+        help="do not measure blur, loudness and other facts",
     )  # fmt: skip
     codec: Accepts[Codec | str, Codec] = option(
         "--codec", default=Codec.H264, group=ENCODE, kind=validators.choice(Codec),
@@ -277,7 +277,7 @@ class Options:
     )  # fmt: skip
     keep_raw: Accepts[bool | str | None, bool | None] = option(
         "--keep-raw", default=None, group=DISK, kind=validators.SWITCH, unset="on; off for object stores",
-        help="keep source videos for later re-encoding",
+        help="keep source videos",
     )  # fmt: skip
     scratch: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--scratch", default=None, group=DISK, metavar="DIR", unset="$TMPDIR",

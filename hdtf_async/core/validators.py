@@ -18,7 +18,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
 
-from hdtf_async.core import lock_file, name_lists, os_errors, ytdlp_args
+from hdtf_async.core import lock_file, lock_format, name_lists, os_errors, ytdlp_args
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import MOST_RECORDED, SHARES, NameList, shares_of
 
@@ -344,7 +344,7 @@ def _lock(value: object) -> lock_file.LockFile:
         raise RefusedError(str(error)) from None
 
 
-LOCK = Kind(f"a file that the command report has written, {lock_file.LOCK_FILE}", _lock, is_path=True)
+LOCK = Kind(f"a file that the command report has written, {lock_format.LOCK_FILE}", _lock, is_path=True)
 
 
 def _scheduler(value: object) -> str:

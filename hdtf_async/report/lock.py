@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.core.clip_record import ClipRecord
-from hdtf_async.core.lock_file import FORMAT, LOCK_FILE
+from hdtf_async.core.lock_format import FORMAT, LOCK_FILE
 from hdtf_async.core.text import printable, printable_lines
 from hdtf_async.report import content, given_lists
 

@@ -8,7 +8,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.core import lock_file
 from hdtf_async.core.jsonlines import line
-from hdtf_async.core.lock_file import LOCK_FILE, METHODS, REPRODUCTION
+from hdtf_async.core.lock_format import LOCK_FILE, METHODS, REPRODUCTION
 from hdtf_async.output import atomic, directory
 from hdtf_async.report import lock, page
 

@@ -10,7 +10,7 @@ import pytest
 from shared import lines
 
 from hdtf_async.cli.main import main
-from hdtf_async.core.lock_file import LOCK_FILE, METHODS, REPRODUCTION
+from hdtf_async.core.lock_format import LOCK_FILE, METHODS, REPRODUCTION
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -54,6 +54,7 @@ PURE = {
     "core.failures": set[str](),
     "core.jsonlines": {"json", "os"},
     "core.merged_events": set[str](),
+    "core.lock_format": set[str](),
     "core.model": set[str](),
     "core.os_errors": {"errno"},
     "core.preflight": {"datetime", "re"},
