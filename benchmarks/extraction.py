@@ -24,11 +24,14 @@ from pathlib import Path
 
 import anyio
 from anyio.to_thread import run_sync
-from rendering import draw
 
 from hdtf_async import demo
 from hdtf_async.demo import Conditions
 from hdtf_async.demo.account import COOKIES
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+
+from rendering import draw
 
 SCRIPT_BYTES = 2_700_000
 FILM = demo.Film("costsFilm_1", "A second of talk", 1, heights=(240,))

@@ -23,7 +23,6 @@ from pathlib import Path
 from statistics import mean
 
 import anyio
-from rendering import draw
 
 from hdtf_async.core.model import Codec, OutputSettings
 from hdtf_async.media import ffmpeg
@@ -32,6 +31,7 @@ from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from benchmark_job import CLIP, FILMS, even_box
+from rendering import draw
 
 AS_IT_COMES = OutputSettings(preset="medium", crf=23)
 FEW = (

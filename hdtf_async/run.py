@@ -22,9 +22,10 @@ from hdtf_async.core.exceptions import OptionsError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.install import install_extra
 from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
+from hdtf_async.core.lock_format import REPRODUCTION
 from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
-from hdtf_async.dataset import name_checks, plan, reading
+from hdtf_async.dataset import name_checks, plan, reading, scene_cuts
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.user_videos import find_user_videos
@@ -164,12 +165,13 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
     read = await run_sync(read_tables, options, request.clips)
     async with open_location(out, options, read) as directory:
         options = options_for(out, options)
+        whole, read = read, await run_sync(scene_cuts.divided, read, options, directory.known.cuts)
         decided = await run_sync(_decide, read, options, directory)
         refuse_other_settings(decided, options, out)
         if options.shard is not None and not options.recut:
             await run_sync(refuse_settings_of_shards, directory.out, options.shard, options)
         report = Report(
-            asked=len(decided.there) + len(decided.given_up) + len(decided.impossible) + len(decided.clips),
+            asked=decided.asked,
             there=len(decided.there),
             findings=read.findings,
             refused=plan.refused(read, options),
@@ -193,6 +195,11 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
                 await delete_finished(read, decided, directory, own)
             if decided.work:
                 report.stopped = await carry_out(decided, run, scheduler)
+            parts = await run_sync(scene_cuts.divided, whole, options, directory.known.cuts)
+            if parts.clips != read.clips and report.stopped is None and not finish.is_set():
+                decided = await run_sync(_decide, parts, options, directory)
+                report.asked = decided.asked
+                report.stopped = await carry_out(decided, run, scheduler) if decided.work else None
         except Failure as trouble:  # before the first video, or of the journal: the disk, a tool
             report.stopped = trouble
         finally:
@@ -219,6 +226,11 @@ async def _end(report: Report, run: RunContext, records: list[Record], *, has_ru
             await run.directory.append(*records)
         if run.options.shard is not None:
             report.absent = await run.directory.absent()
+        if run.options.reproduce is not None:
+            from hdtf_async.report import reproducibility  # noqa: PLC0415 - rarely needed
+
+            with _as_failure(run.directory.out / REPRODUCTION):
+                report.reproduced = await reproducibility.compare(run.options.reproduce, run.directory.known)
         with _as_failure(run.directory.out / outdated.REPORT):
             report.page = await _drawn(run, has_run=has_run)
     except Failure as trouble:
@@ -333,6 +345,15 @@ async def _divide(read: Tables, options: Options, directory: OutputDirectory) ->
             split = await run_sync(split.knowing, read.videos)
         if split != before:
             await directory.append({"type": "split", **split.to_json()})
+    await _record_list(options, directory)
+
+
+async def _record_list(options: Options, directory: OutputDirectory) -> None:
+    """Record the list of ``--only``, unless the newest record is the same: the report compares it."""
+    title, names = ("", []) if options.only is None else (options.only.title, sorted(options.only.sides))
+    before = directory.known.only
+    if (before.get("title", ""), before.get("names", [])) != (title, names):
+        await directory.append({"type": "only", "title": title, "names": names})
 
 
 async def _record_impossible(decided: plan.Plan, directory: OutputDirectory, events: EventBus) -> None:

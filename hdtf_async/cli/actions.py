@@ -92,7 +92,7 @@ async def run_plan(call: Call, _stopping: Stopping) -> int:
     from anyio.to_thread import run_sync
 
     from hdtf_async.commands.plan import plan_summary, plan_to_json
-    from hdtf_async.dataset import name_checks, plan, reading
+    from hdtf_async.dataset import name_checks, plan, reading, scene_cuts
     from hdtf_async.lanes import user_videos
     from hdtf_async.output.directory import read_known
     from hdtf_async.output.journal import JournalIndex
@@ -101,6 +101,7 @@ async def run_plan(call: Call, _stopping: Stopping) -> int:
     read = await run_sync(reading.read, options)
     read = await run_sync(name_checks.checked, read, options)
     index = JournalIndex(Path()) if arguments.out is None else await run_sync(read_known, arguments.out)
+    read = await run_sync(scene_cuts.divided, read, options, index.cuts)
     decided = await run_sync(
         partial(plan.make, read, options, there=index.all_there(), failed=index.failures)
     )
@@ -194,14 +195,16 @@ async def run_merge(call: Call, _stopping: Stopping) -> int:
 
 
 async def run_report(call: Call, _stopping: Stopping) -> int:
-    """Write report.html."""
+    """Write report.html, methods.md and clips.lock.json."""
     import anyio
 
     from hdtf_async.media.ffmpeg import find_ffmpeg
-    from hdtf_async.report import page
+    from hdtf_async.report import page, reproducibility
 
     lane = anyio.CapacityLimiter(call.options.width_of_encode_lane)
     say(f"{await page.write(call.arguments.out, tool=partial(find_ffmpeg, call.options), encodes=lane)}")
+    for path in await reproducibility.write(call.arguments.out):
+        say(f"{path}")
     return ExitCode.DONE
 
 

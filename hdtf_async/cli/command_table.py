@@ -201,8 +201,8 @@ COMMANDS = (
     Command(
         name="report",
         example="report --out DIR",
-        line="regenerate report.html",
-        description="Regenerate DIR/report.html. Works during a run or after a crash.",
+        line="report.html, methods.md, lock file",
+        description="Write report.html, methods.md and clips.lock.json; also during a run or after a crash.",
         options=_report_options,
         run=actions.run_report,
     ),

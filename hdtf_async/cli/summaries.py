@@ -53,8 +53,11 @@ def summary(report: Report, out: object) -> str:
     if report.stopped is not None:
         lines += why_stopped(report.stopped)
     lines += report.shards_left_out
+    if report.reproduced is not None:
+        lines.append(report.reproduced.words)
     most, rows = report.reasons.most_common(), report.rows_left_out
     few = 4 - bool(rows) - bool(report.absent) - (report.stopped is not None)  # ten lines in total
+    few -= bool(report.reproduced)
     lines += [f"{number:>5} {reason}: {reason.advice.remedy}" for reason, number in most[:few]]
     lines += [f"      and {len(most) - few} more reasons"] * (len(most) > few)
     lines += [f"      {row}" for row in rows[: max(1, 8 - len(lines))]]

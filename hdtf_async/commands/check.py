@@ -29,6 +29,7 @@ from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import ClipChecked, Found
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
+from hdtf_async.core.lock_format import LOCK_FILE, METHODS, REPRODUCTION
 from hdtf_async.core.text import shown
 from hdtf_async.lanes.track_files import TRACK
 from hdtf_async.media.frames import decode_clip
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 OURS = frozenset(
     {JOURNAL, SOURCE_VIDEOS, locks.WORKERS, METADATA, FAILURES, CENSUS, REPORT, LOCK, CARD, *LISTS}
+    | {LOCK_FILE, METHODS, REPRODUCTION}
 )
 """Files that this program creates in a directory besides clips."""
 WRONG, MISSING, FOREIGN = "wrong", "missing", "foreign"

@@ -116,7 +116,8 @@ async def _ffmpeg(options: Options) -> list[CheckResult]:
     abilities = [await _names(tool, of) for of in ("-encoders", "-decoders", "-filters")]
     whose = "--ffmpeg" if options.ffmpeg else "bundled" if find_spec("imageio_ffmpeg") else "on PATH"
     named = CheckResult(sign.subject, sign.verdict, f"{sign.words} ({whose}: {tool})", sign.remedy)
-    return [named, preflight.of_abilities(*abilities, audio=options.audio is not Audio.NONE)]
+    audio, facts = options.audio is not Audio.NONE, not options.no_facts
+    return [named, preflight.of_abilities(*abilities, audio=audio, facts=facts)]
 
 
 async def _names(tool: Path, of: str) -> set[str]:

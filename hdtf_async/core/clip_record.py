@@ -70,6 +70,10 @@ def _numbers(value: object) -> list[float] | None:
     return value if isinstance(value, list) and None not in map(_number, value) else None
 
 
+def _intervals(value: object) -> list[list[float]] | None:
+    return value if isinstance(value, list) and None not in map(_numbers, value) else None
+
+
 def _object(value: object) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
@@ -169,6 +173,26 @@ class ClipRecord:
     face_share = Column(_number)
     face_kept_share = Column(_number)
     face_inside_share = Column(_number)
+    face_size = Column(_numbers)
+    """Smallest, median and largest side of the face, in pixels of the clip."""
+    scene_cuts = Column(_numbers)
+    """Second of the first frame after each scene cut."""
+    scene_cut_scores = Column(_numbers)
+    """Score of each scene cut, from 10 to 100."""
+    black = Column(_intervals)
+    """Start and end of each black interval, in seconds."""
+    frozen = Column(_intervals)
+    """Start and end of each interval of at least half a second with the same image, in seconds."""
+    letterbox = Column(_numbers)
+    """Width of the black bars: left, top, right and bottom, in pixels of the clip."""
+    brightness = Column(_number)
+    """Mean luma, from 16 (black) to 235 (white)."""
+    blur = Column(_number)
+    """Mean width of edges in pixels: the higher, the more blurred."""
+    loudness = Column(_number)
+    """Integrated loudness of the audio in LUFS (EBU R 128)."""
+    silence_share = Column(_number)
+    """Fraction of the duration in which the audio is silent."""
     bytes = Column(_whole)
     """Size of the clip."""
     sha256 = Column(_text)

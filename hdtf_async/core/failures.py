@@ -2,11 +2,9 @@
 
 Every failure of one video or clip is a `Failure`, which has a `Reason`. Every reason has one row of advice
 (`Reason.advice`): its meaning, the remedy for the user, the program's reaction (`Action`) and the exit code
-(`ExitCode`) of a run that ends with it. The pipeline, the report, ``failures.jsonl`` and the docs all use
-that table: a reason is described in one place only.
+(`ExitCode`) of a run that ends with it. Pipeline, report, ``failures.jsonl`` and docs all use that table.
 
-``unknown`` stands for messages that have not been classified yet: nothing is guessed. Which message of a tool
-indicates which reason is in `messages`; `stderr` classifies stderr with it.
+``unknown`` stands for messages that are not classified yet, with the patterns of `messages` by `stderr`.
 """
 
 from __future__ import annotations
@@ -132,6 +130,7 @@ class Reason(StrEnum):
     UNSUPPORTED_SOURCE = "unsupported_source"
     NO_SOUND = "no_sound"
     NO_FACE = "no_face"
+    SCENE_CUT = "scene_cut"
     CLIP_WRONG = "clip_wrong"
     ROW_REFUSED = "row_refused"
     NOT_TRIED = "not_tried"
@@ -379,6 +378,10 @@ ADVICE: dict[Reason, Advice] = {
         "No person's face is in at least half of the clip's frames.",
         "Use --crop table or --face-fallback table, which use the published box.",
     ),
+    Reason.SCENE_CUT: _yours(
+        "The clip contains a scene cut; with --scene-cuts split, no part between cuts is a second long.",
+        "Use --scene-cuts report to keep such clips; their metadata lists the cuts.",
+    ),
     Reason.CLIP_WRONG: _yours(
         "The encoded clip has an unexpected size, duration or number of frames, and was deleted.",
         "Run again; if it persists, report it with the error message and the version of ffmpeg.",
@@ -414,8 +417,8 @@ _NO_ANSWER = frozenset({
     Reason.PLAYER_FORBIDDEN, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL, Reason.YOUTUBE_CHANGED,
     Reason.NOT_WRITABLE, Reason.BAD_OPTION, Reason.STORE_UNREACHABLE, Reason.STORE_REFUSED,
     Reason.TOOL_MISSING, Reason.NOT_READY, Reason.TOOL_FAILED, Reason.NOT_TRIED, Reason.FAULT,
-    Reason.WORKER_LOST, Reason.CLUSTER_LOST, Reason.ROW_REFUSED,
-    Reason.ENCODE_STALLED, Reason.MANIFESTS_LOCKED, Reason.DISK_ERROR, Reason.RESOURCE_LIMIT,
+    Reason.WORKER_LOST, Reason.CLUSTER_LOST, Reason.ROW_REFUSED, Reason.ENCODE_STALLED,
+    Reason.MANIFESTS_LOCKED, Reason.DISK_ERROR, Reason.RESOURCE_LIMIT,
 })  # fmt: skip
 
 _WEIGHT = (ExitCode.LOCAL, ExitCode.REFUSED, ExitCode.PASSING, ExitCode.GIVEN_UP)
@@ -441,8 +444,7 @@ class Failure(Exception):  # noqa: N818 - the project's term; "error" is a messa
         """The end of a tool's message, or a message of this program, limited in length; may be empty."""
         self.advanced = False
         """Whether the attempt downloaded a part that the next one resumes."""
-        # Both are passed to Exception, so that a failure survives pickling and copying, but nothing
-        # unredacted.
+        # Both are passed to Exception, so that a failure survives pickling and copying; both are redacted.
         super().__init__(reason, self.words)
 
     def __str__(self) -> str:

@@ -18,6 +18,9 @@ CUTTING_RULES = 3
 says when to increase it. 1 stands for all rules before it was recorded: there were several, which cannot be
 distinguished."""
 
+SCENE_CUT = 10.0
+"""Score of ffmpeg's ``scdet`` from which on a change of the image counts as a scene cut: its default."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Interval:
@@ -149,6 +152,11 @@ class Clip:
         return f"{self.video.stem}_{self.index:03d}{piece}"
 
     @property
+    def whole_stem(self) -> str:
+        """Stem of the clip without the number of its segment."""
+        return self.stem if self.segment is None else replace(self, segment=None).stem
+
+    @property
     def region(self) -> Region | None:
         """The crop window of a list of clips, if it has one."""
         return None if self.annotation is None else self.annotation.region
@@ -171,9 +179,9 @@ class Clip:
         """Return the segments of `seconds` seconds into which this clip is split.
 
         The remainder becomes a segment of its own if it is at least half as long, otherwise it is added to
-        the previous segment: nothing is lost, and no segment is very short.
+        the previous segment: nothing is lost, and no segment is very short. A segment is not split again.
         """
-        if seconds is None:
+        if seconds is None or self.segment is not None:
             return (self,)
         start, end = Fraction(str(self.interval.start)), Fraction(str(self.interval.end))
         length = Fraction(str(seconds))
@@ -258,6 +266,17 @@ class Hdr(StrEnum):
     """Its clips fail."""
 
 
+class SceneCuts(StrEnum):
+    """What happens to a clip that contains a scene cut."""
+
+    REPORT = "report"
+    """It is kept; its metadata has the times."""
+    SPLIT = "split"
+    """It is split at the cuts."""
+    DROP = "drop"
+    """It fails."""
+
+
 class PaceScope(StrEnum):
     """Which processes share one public IP address: pace and blocks apply to each address."""
 
@@ -267,7 +286,12 @@ class PaceScope(StrEnum):
     """All of them share one."""
 
 
-UNRECORDED: dict[str, object] = {"fit": Fit.KEEP.value, "first": None, "middle": None}
+UNRECORDED: dict[str, object] = {
+    "fit": Fit.KEEP.value,
+    "first": None,
+    "middle": None,
+    "scene_cuts": SceneCuts.REPORT.value,
+}
 """Output settings that are not recorded with this value: directories of older versions stay valid."""
 
 
@@ -302,6 +326,7 @@ class OutputSettings:
     face_margin: float = 0.0
     """Margin around the face's landmarks before the zoom, as a fraction of their square's side."""
     face_fallback: Fallback = Fallback.FAIL
+    scene_cuts: SceneCuts = SceneCuts.REPORT
     cutting_rules: int = CUTTING_RULES
     """Not an option: clips cut by other rules have other settings."""
 

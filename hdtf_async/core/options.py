@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 
 from hdtf_async.core import validators
 from hdtf_async.core.exceptions import OptionsError
+from hdtf_async.core.lock_file import LockFile
 from hdtf_async.core.model import (
     SUBSETS,
+    UNRECORDED,
     Audio,
     Codec,
     Corrections,
@@ -29,8 +31,9 @@ from hdtf_async.core.model import (
     OutputSettings,
     PaceScope,
     Resolution,
+    SceneCuts,
 )
-from hdtf_async.core.option_fields import Accepts, normalise, option
+from hdtf_async.core.option_fields import Accepts, flag_of, normalise, option
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import SEED, SHARES, NameList, Split
@@ -122,6 +125,10 @@ class Options:
     only: Accepts[str | PathLike[str] | Iterable[str] | NameList | None, NameList | None] = option(
         "--only", default=None, group=WHICH, metavar="FILE", kind=validators.ONLY,
         help="only the clips on this list", unset="all",
+    )  # fmt: skip
+    reproduce: Accepts[str | PathLike[str] | LockFile | None, LockFile | None] = option(
+        "--reproduce", default=None, group=WHICH, metavar="FILE", kind=validators.LOCK,
+        help="clips and settings of a clips.lock.json", unset="off",
     )  # fmt: skip
     corrections: Accepts[Corrections | str, Corrections] = option(
         "--corrections", default=Corrections.VERIFIED, group=WHICH, kind=validators.choice(Corrections),
@@ -249,6 +256,14 @@ class Options:
         "--hdr", default=Hdr.TONEMAP, group=ENCODE, kind=validators.choice(Hdr),
         help="HDR video: convert to SDR, or fail",
     )  # fmt: skip
+    scene_cuts: Accepts[SceneCuts | str, SceneCuts] = option(
+        "--scene-cuts", default=SceneCuts.REPORT, group=ENCODE, kind=validators.choice(SceneCuts),
+        help="clips with scene cuts",
+    )  # fmt: skip
+    no_facts: Accepts[bool | str, bool] = option(
+        "--no-facts", default=False, group=ENCODE, kind=validators.SWITCH,
+        help="do not measure blur, loudness and other facts",
+    )  # fmt: skip
     codec: Accepts[Codec | str, Codec] = option(
         "--codec", default=Codec.H264, group=ENCODE, kind=validators.choice(Codec),
         help="H.264 with --crf, or lossless H.264",
@@ -262,7 +277,7 @@ class Options:
     )  # fmt: skip
     keep_raw: Accepts[bool | str | None, bool | None] = option(
         "--keep-raw", default=None, group=DISK, kind=validators.SWITCH, unset="on; off for object stores",
-        help="keep source videos for later re-encoding",
+        help="keep source videos",
     )  # fmt: skip
     scratch: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--scratch", default=None, group=DISK, metavar="DIR", unset="$TMPDIR",
@@ -325,6 +340,7 @@ class Options:
 
     def __post_init__(self, recipe: str | None) -> None:
         normalise(self)
+        self._take_settings()
         self._require_known_subsets()
         if self.clips is not None and (self.source is not None or self.dataset != HDTF):
             raise OptionsError("--clips: omit --source and --dataset, which name another list")
@@ -342,12 +358,35 @@ class Options:
                 "--resolution: expected best with --crop face, which uses the highest resolution: omit it"
                 f" (got {self.resolution})"
             )
+        if self.no_facts and self.scene_cuts is not SceneCuts.REPORT:
+            raise OptionsError(f"--no-facts: omit it with --scene-cuts {self.scene_cuts}, which needs them")
+        if self.scene_cuts is SceneCuts.SPLIT and (self.segment is not None or self.shard is not None):
+            raise OptionsError("--scene-cuts split: omit --segment and --shard")
         if self.dask is not None and self.shard is not None:
             raise OptionsError("--shard: omit it with --dask, which uses all workers of the cluster")
 
+    def _take_settings(self) -> None:
+        """Set the output settings to those of the lock file. Raises `OptionsError` for others."""
+        if self.reproduce is None:
+            return
+        if self.clips is not None or self.source is not None or self.dataset != HDTF:
+            raise OptionsError("--reproduce: omit --clips, --source and --dataset: the file lists the clips")
+        recorded = UNRECORDED | dict(self.reproduce.settings)
+        for each in fields(self):
+            if each.name not in recorded:
+                continue
+            flag, value, given = flag_of(each), recorded[each.name], getattr(self, each.name)
+            try:
+                setting = None if value is None else flag.read(value)
+            except OptionsError as error:
+                raise OptionsError(f"--reproduce: {self.reproduce}: {flag.names[0]}: {error}") from None
+            if given not in {each.default, setting}:
+                raise OptionsError(f"{flag.names[0]}: omit it with --reproduce, which sets it")
+            object.__setattr__(self, each.name, setting)
+
     def _require_known_subsets(self) -> None:
         """Raise `OptionsError` for a subset that HDTF does not have; another list may have any."""
-        if not self.is_hdtf or self.clips is not None:
+        if not self.is_hdtf or self.clips is not None or self.reproduce is not None:
             return
         subsets = tuple(subset.upper() for subset in self.subsets)
         if unknown := [subset for subset in self.subsets if subset.upper() not in SUBSETS]:
@@ -380,7 +419,7 @@ class Options:
             first=self.first, middle=self.middle, segment=self.segment,
             audio=self.audio, deinterlace=self.deinterlace, hdr=self.hdr,
             codec=self.codec, crf=self.crf, preset=self.preset, face_rate=self.face_rate,
-            face_margin=self.face_margin, face_fallback=self.face_fallback,
+            face_margin=self.face_margin, face_fallback=self.face_fallback, scene_cuts=self.scene_cuts,
         )  # fmt: skip
 
     @property

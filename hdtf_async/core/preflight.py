@@ -207,21 +207,33 @@ _DECODERS = {
     "AV1": {"libdav1d", "libaom-av1"},  # ffmpeg's own decoder needs a graphics card
 }
 _FILTERS = ("trim", "settb", "metadata", "setpts", "tpad", "fps", "crop", "scale", "setsar", "bwdif", "idet")
+_FACTS_FILTERS = (
+    "split", "extractplanes", "scdet", "blackdetect", "freezedetect", "select", "signalstats", "cropdetect",
+    "blurdetect", "nullsink", "null",
+)  # fmt: skip
 _HDR_FILTERS = {"zscale", "tonemap"}
 _AUDIO_CODECS = {"AAC": "aac", "PCM": "pcm_s16le"}
+_FACTS_AUDIO_FILTERS = ("ebur128", "silencedetect", "ametadata")
 _AUDIO_FILTERS = ("atrim", "asetpts", "aresample", "aformat", "apad")
 
 
 def of_abilities(
-    encoders: Collection[str], decoders: Collection[str], filters: Collection[str], *, audio: bool = False
+    encoders: Collection[str],
+    decoders: Collection[str],
+    filters: Collection[str],
+    *,
+    audio: bool = False,
+    facts: bool = False,
 ) -> CheckResult:
     """Judge ffmpeg by its encoders, decoders and filters; every clip needs H.264 and the filters.
 
-    With `audio` those for audio are needed too.
+    With `audio` those for audio are needed too, and with `facts` those that only measure.
     """
     lacks = [f"encode {name}" for name, any_of in _ENCODERS.items() if not any_of & {*encoders}]
     lacks += ["decode H.264"] if not _DECODERS["H.264"] & {*decoders} else []
     needed = (*_FILTERS, *(_AUDIO_FILTERS if audio else ()))
+    if facts:
+        needed += (*_FACTS_FILTERS, *(_FACTS_AUDIO_FILTERS if audio else ()))
     if audio:
         lacks += [f"encode {name}" for name, codec in _AUDIO_CODECS.items() if codec not in encoders]
         lacks += ["decode AAC"] if "aac" not in decoders else []

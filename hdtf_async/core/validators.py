@@ -18,7 +18,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
 
-from hdtf_async.core import name_lists, os_errors, ytdlp_args
+from hdtf_async.core import lock_file, lock_format, name_lists, os_errors, ytdlp_args
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import MOST_RECORDED, SHARES, NameList, shares_of
 
@@ -335,6 +335,16 @@ SPLIT = Kind(
     is_path=True,
     is_word=lambda text: _is_published(text) or _SHARES.fullmatch(text) is not None,
 )
+
+
+def _lock(value: object) -> lock_file.LockFile:
+    try:
+        return lock_file.of(value)
+    except lock_file.LockFileError as error:
+        raise RefusedError(str(error)) from None
+
+
+LOCK = Kind(f"a file that the command report has written, {lock_format.LOCK_FILE}", _lock, is_path=True)
 
 
 def _scheduler(value: object) -> str:

@@ -124,6 +124,11 @@ class Plan:
     """Stem of each selected clip that exists with other settings, to its fingerprint."""
 
     @property
+    def asked(self) -> int:
+        """Number of selected clips."""
+        return len(self.there) + len(self.given_up) + len(self.impossible) + len(self.clips)
+
+    @property
     def clips(self) -> tuple[Clip, ...]:
         """The clips that are still to be created."""
         return tuple(clip for work in steps(self.work) for clip in work.clips)
@@ -212,7 +217,9 @@ def listed(tables: Tables, options: Options) -> Iterable[Clip]:
     if options.only is None:
         return tables.clips
     names = options.only.sides
-    return [clip for clip in steps(tables.clips) if clip.stem in names or clip.video.youtube_id in names]
+    return [
+        clip for clip in steps(tables.clips) if clip.whole_stem in names or clip.video.youtube_id in names
+    ]
 
 
 def listed_videos(tables: Tables, options: Options) -> Iterable[Video]:

@@ -105,6 +105,8 @@ class Collector:
             if record["type"] in {"clip", "failed"}:
                 over.add(record["clip"])
                 self._events.take("", _end(record))  # the process may have died before it could
+            elif record["type"] == "cuts":
+                over.add(record["clip"])  # its parts are processed later
         return replace(video, clips=tuple(clip for clip in video.clips if clip.stem not in over))
 
     def lost(self, video: VideoJob, words: str) -> None:

@@ -14,15 +14,17 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.core import os_errors
 from hdtf_async.core.clip_record import ClipRecord
-from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted
+from hdtf_async.core.events import ClipDone, ClipRetrying, EncodeProgress, EncodeStarted
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio, Crop, Deinterlace, Fit, Hdr, Interval
-from hdtf_async.dataset import geometry
+from hdtf_async.core.model import Audio, Crop, Deinterlace, Fit, Hdr, Interval, SceneCuts
+from hdtf_async.dataset import geometry, scene_cuts
 from hdtf_async.dataset.plan import fingerprint, row
 from hdtf_async.lanes.clip_metadata import metadata_of
 from hdtf_async.lanes.order import EncodeCosts, Workload
-from hdtf_async.media import ffmpeg, interlace
+from hdtf_async.media import ffmpeg, interlace, loudness
 from hdtf_async.media.face.window import plan_window
+from hdtf_async.media.filters import scaled
+from hdtf_async.media.measurements import Measurements
 from hdtf_async.process.guard import UNGUARDED, Guard
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ _FRAMES_LATE = 1.5
 """Usual frame durations by which one may come late and still be the next one."""
 _LATE = 0.1
 """Maximum seconds by which a frame may come late: in a slide show the usual duration is seconds."""
+_FEW = 5
+"""Maximum number of scene cuts that a message lists."""
 _LONGEST_STEP = 0.1
 """Frame duration in seconds above which the other tolerances no longer grow."""
 
@@ -77,6 +81,8 @@ class Encoder:
     guard: Guard = UNGUARDED
     finder: Finder | None = None
     """Required if clips are cropped to the face."""
+    measures: bool = True
+    """Whether facts about each clip are measured."""
     costs: EncodeCosts = field(default_factory=EncodeCosts)
     """What the clips of this run have taken."""
 
@@ -112,8 +118,9 @@ class Encoder:
         if self.settings.crop is Crop.FACE:
             cut, face = await self._around_face(clip, raw, cut)
         if self.settings.deinterlace is Deinterlace.AUTO:
-            seen = await interlace.look(self.tool, cut, self.guard)
-            cut = replace(cut, parity=seen.parity)
+            combing = await interlace.look(self.tool, cut, self.guard)
+            cut = replace(cut, parity=combing.parity)
+        measured = Measurements(*scaled(cut)) if self.measures else None
         async with AsyncExitStack() as temporaries:
             beside: Record = {}
             if cut.audio is not None and self.settings.has_wav_file:
@@ -126,9 +133,13 @@ class Encoder:
                 temporary,
                 on_seconds=lambda seconds: self.events.emit(EncodeProgress(clip.stem, seconds)),
                 guard=self.guard,
+                measured=measured,
             )
             facts = await self._facts(temporary)
             verify(cut, facts, counted)
+            seen = await self._measured(measured, cut, wav if beside else temporary)
+            if await self._is_divided(clip, cut, seen.get("scene_cuts", [])):
+                return
             size = await self.store.size(temporary)
             digest = await self.store.sha256(temporary)
             # The WAV file first: an existing clip has all its files.
@@ -141,6 +152,7 @@ class Encoder:
             | face
             | {"bytes": size, "sha256": digest}
             | beside
+            | seen
             | {
                 "fingerprint": fingerprint(clip, self.settings),
                 "versions": self.versions | ({"yt_dlp": raw.yt_dlp} if raw.yt_dlp else {}),
@@ -167,7 +179,46 @@ class Encoder:
         # This takes half a second if every frame of a long clip was searched.
         box, metadata = await run_sync(plan_window, clip, frames, size, self.settings)
         width, height = ffmpeg.side_lengths(box, self.settings.size, self.settings.fit)
-        return replace(cut, box=box, width=width, height=height), metadata
+        cut = replace(cut, box=box, width=width, height=height)
+        if (sides := metadata.get("face_size")) is not None:
+            scale = scaled(cut)[0] / box.width
+            metadata["face_size"] = [round(side * scale, 1) for side in sides]
+        return cut, metadata
+
+    async def _measured(self, measured: Measurements | None, cut: ffmpeg.Cut, heard: Path) -> Record:
+        """Return the metadata that were measured; `heard` is the file with the audio.
+
+        Raises `Failure` with ``scene_cut`` if clips with scene cuts are not wanted.
+        """
+        if measured is None:
+            return {}
+        columns = measured.to_json(cut.seconds)
+        if columns["scene_cuts"] and self.settings.scene_cuts is SceneCuts.DROP:
+            raise Failure(Reason.SCENE_CUT, _cuts_message(columns["scene_cuts"]))
+        if cut.audio is not None:
+            columns |= await loudness.measure(self.tool, heard, cut.audio.seconds, self.guard)
+        return columns
+
+    async def _is_divided(self, clip: Clip, cut: ffmpeg.Cut, seconds: list[float]) -> bool:
+        """Record the cuts of a clip that is split there; return whether it is. Its parts come later.
+
+        Raises `Failure` with ``scene_cut`` if no part is long enough.
+        """
+        if self.settings.scene_cuts is not SceneCuts.SPLIT or not seconds or clip.segment is not None:
+            return False
+        begin = cut.interval.start if cut.source is None or cut.held else cut.source.first
+        step = 0.0 if cut.source is None else cut.source.step
+        cuts = scene_cuts.bounds(seconds, begin, step, self.settings.fps)
+        if not scene_cuts.parts(clip, cuts):
+            message = f"{_cuts_message(seconds)}, and no part has {scene_cuts.SHORTEST:g} s"
+            raise Failure(Reason.SCENE_CUT, message)
+        if clip.stem in self.store.known.clips:  # with other settings
+            await self.store.append({"type": "replacing", "clip": clip.stem})
+            await self.store.remove(self.store.clip_path(clip))
+            await self.store.publish_beside(None, clip)
+        await self.store.append(scene_cuts.record_of(clip, self.settings, cuts))
+        self.events.emit(ClipRetrying(clip.stem, Reason.SCENE_CUT, _cuts_message(seconds), 0.0, 1))
+        return True
 
     @asynccontextmanager
     async def _temporary(self, final: Path) -> AsyncIterator[Path]:
@@ -201,6 +252,10 @@ class Encoder:
             if failure.reason is Reason.RAW_UNREADABLE:  # a file of this program, not the source video
                 raise Failure(Reason.CLIP_WRONG, failure.words) from failure
             raise
+
+
+def _cuts_message(seconds: list[float]) -> str:
+    return f"at {', '.join(f'{second:g} s' for second in seconds[:_FEW])} of the clip"
 
 
 def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.Cut:

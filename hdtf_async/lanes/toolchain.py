@@ -164,7 +164,17 @@ async def open_toolchain(
         if finder is not None:
             versions |= await run_sync(finder.versions)
         yt_dlp = YtDlp(options, tool, guard, environment)
-        encoder = Encoder(settings, directory, tool, versions, clip_prober, run.events, guard, finder)
+        encoder = Encoder(
+            settings,
+            directory,
+            tool,
+            versions,
+            clip_prober,
+            run.events,
+            guard,
+            finder,
+            measures=not options.no_facts,
+        )
         yield Toolchain(
             run,
             throttle or throttle_for(run),

@@ -51,6 +51,7 @@ from hdtf_async.media.filters import (
     side_lengths,
     video_filters,
 )
+from hdtf_async.media.printed import Frames, LateError, OtherFramesError, Printed, Progress
 from hdtf_async.media.run import FfmpegError, run_ffmpeg
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.stderr import classify_ffmpeg
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hdtf_async.core.options import Options
+    from hdtf_async.media.measurements import Measurements
 
 __all__ = ["WAV_RATE", "AudioCut", "Cut", "Source", "audio_filters", "frames_at", "side_lengths"]
 STALL = 120.0
@@ -75,16 +77,21 @@ FROM_FURTHER_BACK = frozenset({Reason.INTERVAL_OUTSIDE, Reason.BOX_DOES_NOT_FIT,
 There was no output, or a frame before the interval has another size than the clip's.
 """
 _RESTARTED = "Non-monotonic DTS"
-_ROUNDING = 2e-6
-"""Seconds by which timestamps with six decimals may differ."""
 
 
-def clip_command(
-    ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0, *, strict: bool = True
+def clip_command(  # noqa: PLR0913 - two flags, which callers name
+    ffmpeg: Path,
+    cut: Cut,
+    target: Path,
+    run_up: float = 0.0,
+    *,
+    strict: bool = True,
+    measures: bool = False,
 ) -> list[str]:
     """Return the command line that writes the clip to `target`, as MP4.
 
-    Decoding starts `run_up` seconds earlier than usually needed. If `strict`, it ends at the first error.
+    Decoding starts `run_up` seconds earlier than usually needed. If `strict`, it ends at the first error. If
+    it `measures`, it prints facts about the frames (see `measurements`), and writes the same clip.
     """
     time_base = cut.time_base if cut.settings.fps is None else 1 / cut.settings.fps
     quality = ["-qp", "0"] if cut.settings.codec is Codec.LOSSLESS else ["-crf", str(cut.settings.crf)]
@@ -99,7 +106,7 @@ def clip_command(
         *([] if audio is None else _audio_source(audio)),
         "-map", f"0:v:{cut.track}", *([] if audio is None else ["-map", f"1:a:{audio.track}"]),
         "-map_metadata", "-1", "-map_chapters", "-1", *(["-an"] if audio is None else []), "-sn", "-dn",
-        "-filter_threads", "1", "-vf", video_filters(cut, run_up),
+        "-filter_threads", "1", "-vf", video_filters(cut, run_up, measures=measures),
         "-c:v", "libx264", "-preset", cut.settings.preset, *quality, *ahead,
         "-threads", str(cut.settings.threads), "-pix_fmt", "yuv420p", *last_frame(cut),
         "-fps_mode", "passthrough", "-enc_time_base:v", f"{time_base.numerator}:{time_base.denominator}",
@@ -155,30 +162,31 @@ def _audio_source(audio: AudioCut) -> list[str]:
     ]  # fmt: skip
 
 
-async def encode(
+async def encode(  # noqa: PLR0913 - all after the target have names
     ffmpeg: Path,
     cut: Cut,
     target: Path,
     *,
     on_seconds: Callable[[float], None],
     guard: Guard = UNGUARDED,
+    measured: Measurements | None = None,
 ) -> int:
     """Create one clip and return the number of frames that ffmpeg reports.
 
-    `on_seconds` is called with the seconds encoded so far. If ffmpeg reports an error, or the container is
-    damaged somewhere, the interval is decoded a second time (`damage`), which determines whether the clip is
-    affected and whether the source or ffmpeg is the cause.
+    `on_seconds` is called with the seconds encoded so far. `measured` receives facts about the frames.
+    If ffmpeg reports an error, or the container is damaged somewhere, the interval is decoded a second time
+    (`damage`), which determines whether the clip is affected and whether the source or ffmpeg is the cause.
 
     Raises `Failure`: the reason that ffmpeg's message indicates, ``tool_missing``, ``timed_out``,
     ``stalled``; ``raw_unreadable`` if the source is damaged within the clip; ``unsupported_source`` if the
     decoded source frames are not those of the clip; ``clip_wrong`` if ffmpeg alone is the cause, or none of
     the decoded frames was written.
     """
-    clip = _Clip(ffmpeg, cut, target, on_seconds, guard)
+    clip = _Clip(ffmpeg, cut, target, on_seconds, guard, measured)
     try:
         counted, stderr = await clip.write(strict=True)
     except Failure as failure:
-        doubtful = isinstance(failure, _OtherFramesError) or failure.reason is Reason.RAW_UNREADABLE
+        doubtful = isinstance(failure, OtherFramesError) or failure.reason is Reason.RAW_UNREADABLE
         _raise_unless_outside(failure, cut, await damage.look(cut, guard) if doubtful else None)
         counted, _ = await clip.write(strict=False)
         return counted
@@ -195,7 +203,7 @@ def _raise_unless_outside(failure: Failure, cut: Cut, found: damage.Findings | N
         raise Failure(Reason.RAW_UNREADABLE, found.damage) from None
     if found is None or cut.source is None or found.frames < cut.source.frames:
         raise failure
-    if isinstance(failure, _OtherFramesError):
+    if isinstance(failure, OtherFramesError):
         message = f"{failure.words}; another decoder finds all {found.frames} of them"
         raise Failure(Reason.CLIP_WRONG, message) from None
     if cut.counted is not None:
@@ -211,12 +219,13 @@ class _Clip:
     target: Path
     on_seconds: Callable[[float], None]
     guard: Guard
+    measured: Measurements | None
 
     async def write(self, *, strict: bool) -> tuple[int, str]:
         """Run ffmpeg, from further back if needed; return its number of frames and its stderr.
 
         It is run until the first source frame is decoded. Raises `Failure` as `encode` does;
-        `_OtherFramesError` if frames other than the source frames were decoded.
+        `OtherFramesError` if frames other than the source frames were decoded.
         """
         cut = self.cut
         message, tried, reason = "", None, Reason.UNSUPPORTED_SOURCE
@@ -225,11 +234,11 @@ class _Clip:
             if sought == tried:
                 continue  # it already started at the beginning
             tried = sought
-            frames = _Frames(cut, run_up)
+            frames = Frames(cut, run_up)
             try:
                 ended = await self._once(run_up, frames, strict=strict)
                 frames.require_all()
-            except _LateError as late:
+            except LateError as late:
                 message, reason = late.words, late.reason
             except Failure as failure:
                 if frames.begun and failure.reason is Reason.INTERVAL_OUTSIDE:
@@ -245,11 +254,16 @@ class _Clip:
                 return ended
         if reason in {Reason.RAW_UNREADABLE, Reason.BOX_DOES_NOT_FIT}:
             raise _of_size(Failure(reason, message), cut)
-        raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, message)
+        raise OtherFramesError(Reason.UNSUPPORTED_SOURCE, message)
 
-    async def _once(self, run_up: float, frames: _Frames, *, strict: bool) -> tuple[int, str]:
-        argv = clip_command(self.ffmpeg, self.cut, self.target, run_up, strict=strict)
-        progress = _Progress(self.cut.seconds, self.on_seconds, frames.add)
+    async def _once(self, run_up: float, frames: Frames, *, strict: bool) -> tuple[int, str]:
+        measured = self.measured
+        if measured is not None:
+            measured.clear()
+        argv = clip_command(
+            self.ffmpeg, self.cut, self.target, run_up, strict=strict, measures=measured is not None
+        )
+        progress = Progress(self.cut.seconds, self.on_seconds, Printed(frames, measured).line)
         stderr = await _run(argv, progress, self.guard, self.cut.begin - self.cut.sought_from(run_up))
         return progress.frames, stderr
 
@@ -271,66 +285,11 @@ def _without_end(stderr: str) -> tuple[str, Reason]:
     return others, classify_ffmpeg(others)
 
 
-class _OtherFramesError(Failure):
-    """The source frames that ffmpeg reported are not those of the clip."""
-
-
-class _LateError(_OtherFramesError):
-    """The first source frame is missing: the decoder could not start where ffmpeg sought to."""
-
-
-_REPORTED = re.compile(r"frame:([0-9]{1,9}) +pts:(-?[0-9]{1,18}) ")
-
-
-class _Frames:
-    """Compares the source frames that ffmpeg reports with the expected ones."""
-
-    def __init__(self, cut: Cut, run_up: float) -> None:
-        self._cut, self._source = cut, cut.source
-        self._origin = cut.ticks(cut.origin(run_up))
-        self.begun = False
-        """Whether the first source frame was reported."""
-        self._ended = False
-
-    def add(self, line: str) -> None:
-        """Process a line of ffmpeg's output. Raises `Failure` for an unexpected frame."""
-        found = _REPORTED.match(line)
-        if found is None or self._source is None:
-            return
-        place, tick = int(found[1]), int(found[2]) + self._origin
-        if place == 0:
-            self._require("first", tick, self._source.first)
-            self.begun = True
-        if place == self._source.frames - 1:
-            self._require("last", tick, self._source.last)
-            self._ended = True
-        elif place >= self._source.frames:
-            message = f"more than the {self._source.frames} source frames were decoded"
-            raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, message)
-
-    def require_all(self) -> None:
-        """Raise `Failure` with ``unsupported_source`` unless the last source frame was reported."""
-        if self._source is None or self._ended:
-            return
-        if not self.begun:
-            message = f"none of the {self._source.frames} source frames was decoded"
-            raise _LateError(Reason.UNSUPPORTED_SOURCE, message)
-        message = f"not all of the {self._source.frames} source frames were decoded"
-        message = f"{message}, up to {self._source.last:.3f} s"
-        raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, message)
-
-    def _require(self, which: str, tick: int, second: float) -> None:
-        if abs(tick - self._cut.ticks(second)) > max(1, self._cut.ticks(_ROUNDING)):
-            found = float(tick * self._cut.time_base)
-            message = f"the {which} source frame is at {found:.3f} s, expected {second:.3f} s"
-            raise (_LateError if which == "first" else _OtherFramesError)(Reason.UNSUPPORTED_SOURCE, message)
-
-
 async def wav(ffmpeg: Path, audio: AudioCut, target: Path, *, guard: Guard = UNGUARDED) -> None:
     """Write the audio of one clip as WAV. Raises `Failure` as `encode` does."""
 
     async def attempt(*, strict: bool) -> str:
-        return await _run(wav_command(ffmpeg, audio, target, strict=strict), _Progress(audio.seconds), guard)
+        return await _run(wav_command(ffmpeg, audio, target, strict=strict), Progress(audio.seconds), guard)
 
     try:
         stderr = await attempt(strict=True)
@@ -352,42 +311,7 @@ async def wav(ffmpeg: Path, audio: AudioCut, target: Path, *, guard: Guard = UNG
             raise Failure(Reason.RAW_UNREADABLE, found.damage)
 
 
-class _Progress:
-    """Reads the lines of ``-progress``: how many frames there are, and whether ffmpeg makes progress."""
-
-    def __init__(
-        self,
-        length: float,
-        on_seconds: Callable[[float], None] = lambda _seconds: None,
-        on_other: Callable[[str], None] = lambda _line: None,
-    ) -> None:
-        """`length` is that of the output, in seconds."""
-        self.frames = 0
-        self.length = length
-        self._reached = -1.0
-        self._on_seconds = on_seconds
-        self._on_other = on_other
-
-    def line(self, line: str) -> bool:
-        """Read one line; return whether it shows progress."""
-        key, _, value = line.partition("=")
-        if key == "frame" and re.fullmatch(r"[0-9]{1,15}", value):
-            self.frames = int(value)
-        if key == "progress" and value == "end":
-            return True
-        if key != "out_time_us" or not re.fullmatch(r"[0-9]{1,15}", value):
-            self._on_other(line)
-            return False
-        seconds = int(value) / 1e6
-        # Output beyond the end of the clip, possibly endless, is no progress.
-        if not self._reached < seconds <= self.length + 1:
-            return False
-        self._reached = seconds
-        self._on_seconds(seconds)
-        return True
-
-
-async def _run(argv: list[str], progress: _Progress, guard: Guard, patience: float = 0.0) -> str:
+async def _run(argv: list[str], progress: Progress, guard: Guard, patience: float = 0.0) -> str:
     """Run ffmpeg and return its messages. Until its first frame it may take `patience` seconds longer."""
     try:
         ended = await run_ffmpeg(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hdtf_async.core.model import Box, Deinterlace, Fit, Interval
 from hdtf_async.media.containers import INACCURATE, demuxer_of, seeks_to
+from hdtf_async.media.measurements import MARK, branch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 WAV_RATE = 16_000
 """Samples per second of the WAV files, as nearly all training code expects."""
-MARK = "hdtf"
-"""Metadata key of frames whose timestamp is printed."""
 _RUN_UP = 1.0
 """Seconds of audio that are decoded before the first needed sample."""
 _SCALER = "flags=lanczos+accurate_rnd+full_chroma_int"
@@ -212,7 +211,7 @@ def side_lengths(box: Box, size: int | None, fit: Fit = Fit.KEEP) -> tuple[int, 
     return (size, longer) if box.width <= box.height else (longer, size)
 
 
-def _scaled(cut: Cut) -> tuple[int, int]:
+def scaled(cut: Cut) -> tuple[int, int]:
     """Return width and height of the picture in pixels, both even, without black bars."""
     wide, high = cut.box.width, cut.box.height
     if cut.settings.fit is not Fit.PAD or wide == high:
@@ -227,8 +226,11 @@ def frames_at(rate: Fraction, seconds: float) -> int:
     return int(Fraction(str(round(seconds, 6))) * rate + Fraction(1, 2))
 
 
-def video_filters(cut: Cut, run_up: float = 0.0) -> str:
-    """Return the filter chain: deinterlace, trim, frame rate, crop, scale, in this order."""
+def video_filters(cut: Cut, run_up: float = 0.0, *, measures: bool = False) -> str:
+    """Return the filter chain: deinterlace, trim, frame rate, crop, scale, in this order.
+
+    If it `measures`, it contains a branch that only measures the scaled frames.
+    """
     origin = cut.origin(run_up)
     before = cut.begin - origin
     start = f"start={decimal(before)}:" if before else ""
@@ -256,11 +258,13 @@ def video_filters(cut: Cut, run_up: float = 0.0) -> str:
     if cut.hdr is not None:
         chain += _to_standard_range(cut)
     to_range = ["out_range=tv"] if cut.full_range and cut.hdr is None else []
-    width, height = _scaled(cut)
+    width, height = scaled(cut)
     if (width, height) != (cut.box.width, cut.box.height):
         chain.append(":".join([f"scale={width}:{height}", *to_range, _SCALER]))
     elif to_range:
         chain.append(f"scale={to_range[0]}:{_SCALER}")
+    if measures:
+        chain.append(branch())
     if (width, height) != (cut.width, cut.height):
         chain.append(f"pad={cut.width}:{cut.height}:-1:-1")
     chain.append("setsar=1")

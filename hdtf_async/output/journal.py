@@ -1,11 +1,9 @@
 """``_journal.jsonl``: the only file of the output directory that grows, and the index of its records.
 
-If several shards share a directory each has its own journal, and the index contains the records of all of
-them, ordered by time.
+Each shard of a directory has its own journal; the index contains the records of all, ordered by time.
 
 One JSON object per line, appended when what it records is durable and never changed afterwards; of several
-records about the same object the newest counts. An incomplete last line (the program was killed while writing
-it) is ignored and removed, and a line that is no record is skipped.
+records about one object the newest counts. An incomplete last line, left by a kill, is ignored and removed.
 """
 
 from __future__ import annotations
@@ -57,7 +55,7 @@ _TYPE = re.compile(rb'\{"type": ?"(\w+)"')
 _ENDED = RunEnded.type.encode()
 _PARSED = frozenset({REQUEST.encode(), _ENDED})
 """Types of the records about requests and ended runs."""
-_BEFORE = frozenset({b"split", b"refused"})
+_BEFORE = frozenset({b"split", b"only", b"refused"})
 """Types of records that do not indicate a run: they are written before it starts."""
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
 
@@ -80,10 +78,8 @@ class JournalIndex:
     asked: dict[str, Record] = field(default_factory=dict)
     """YouTube id to the newest answer of a census."""
     unavailable_since: dict[str, str] = field(default_factory=dict)
-    """YouTube id of each video that was reported as unavailable without a reason, and not available since, to
-    the time of the first such record."""
+    """YouTube id of each video that is unavailable without a reason to the time of the first such record."""
     run: Record = field(default_factory=dict)
-    """The newest run."""
     settings: Record = field(default_factory=dict)
     """The output settings of the newest run, as JSON."""
     source: Source | None = None
@@ -92,6 +88,9 @@ class JournalIndex:
     """Rows of the tables that the newest run skipped."""
     split: Split | None = None
     """How the clips are split, if that was ever requested."""
+    cuts: dict[str, Record] = field(default_factory=dict)
+    """Stem of each clip that is split at scene cuts to their record."""
+    only: Record = field(default_factory=dict)
     has_size: Callable[[str, object], bool] = atomic.has_size
     """Returns whether the file of a clip has that many bytes, wherever the clips are stored."""
 
@@ -160,12 +159,9 @@ class JournalIndex:
             case {"type": "failed", "clip": str(stem), "reason": str(reason)} if reason in _REASONS:
                 self.failures[stem] = record
                 self._take_availability(record)
-            case {"type": "raw", "youtube_id": str(), "file": str(), "bytes": int(), "resolution": str()} | {
-                "type": "sound",
-                "youtube_id": str(),
-                "file": str(),
-                "bytes": int(),
-            }:
+            case {"type": "raw" | "sound", "youtube_id": str(), "file": str(), "bytes": int()} if record[
+                "type"
+            ] == "sound" or isinstance(record.get("resolution"), str):
                 self._take_raw(record)
             case {"type": "asked", "youtube_id": str(youtube_id), "time": str()} if _is_answer(record):
                 self.asked[youtube_id] = record
@@ -174,14 +170,21 @@ class JournalIndex:
                 self.split = Split.from_json(record) or self.split
             case {"type": "refused", "rows": list(rows)}:
                 self.refused = [row for row in rows if isinstance(row, dict)]
-            case {"type": "run"}:
+            case {"type": "run" | "only" | "cuts"}:
                 self._take_run(record)
 
     def _take_run(self, record: Record) -> None:
-        self.run = record
-        settings = record.get("form")  # a census has none
-        if isinstance(settings, dict):
-            self.settings, self.source = settings, Source.from_json(record.get("dataset"))
+        match record:
+            case {"type": "only"}:
+                self.only = record
+            case {"type": "cuts", "clip": str(stem), "cuts": list()}:
+                self.cuts[stem] = record
+                self.failures.pop(stem, None)
+            case {"type": "run"}:
+                self.run = record
+                settings = record.get("form")  # a census has none
+                if isinstance(settings, dict):
+                    self.settings, self.source = settings, Source.from_json(record.get("dataset"))
 
     def _take_availability(self, record: Record) -> None:
         """Keep since when a video is reported as unavailable; a block of the IP address is ignored."""

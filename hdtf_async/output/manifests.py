@@ -62,7 +62,7 @@ list the clips of each split.
 """Tells the loader of Hugging Face `datasets` which files belong to the dataset: without it, the loader uses
 the most common extension, which may be that of logs or audio, and takes lists named train.txt for the
 dataset."""
-_RECORD_TYPES = frozenset({"clip", "replacing", "failed", "refused", "split", "run"})
+_RECORD_TYPES = frozenset({"clip", "replacing", "failed", "refused", "split", "only", "run", "cuts"})
 """Types of records from which manifests are derived. Others, mostly of source videos, are half of a
 journal."""
 MOST_REFUSED = 500

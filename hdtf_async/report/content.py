@@ -15,7 +15,7 @@ from hdtf_async.core.shards import absent_message
 from hdtf_async.core.splits import SIDES
 from hdtf_async.core.tally import Outcome
 from hdtf_async.core.text import count
-from hdtf_async.report import charts, given_lists, history
+from hdtf_async.report import charts, facts, given_lists, history
 from hdtf_async.report.gallery import (
     MOST_LISTED,
     as_script,
@@ -84,12 +84,12 @@ def of(found: ReportData) -> Record:
         "unlisted": unlisted(found),
         "reasons": _reasons([*found.missing, *map(_row, found.refused)]),
         "outcomes": _outcomes(found),
-        "lists": given_lists.compared(found.split, found.clips, found.missing),
+        "lists": given_lists.compared(found.split, found.clips, found.missing, found.only),
         "subsets": _subsets(found),
         "sides": [side for side in SIDES if side in set(split_of(found).values())],
         "parts": [("subset", _by_subset(found)), ("split", _by_split(found))],
         "speakers": _speakers(found)[:MOST_SPEAKERS],
-        "histograms": _histograms(lines),
+        "histograms": _histograms(lines) + facts.histograms(lines),
         "dataset": dataset(found) or "Clips",
         "methods": methods(found),
         "citation": citation(found),

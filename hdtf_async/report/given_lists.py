@@ -1,4 +1,4 @@
-"""What of given train, val and test lists exists, and why the rest does not. Pure."""
+"""What of given lists of clips exists, and why the rest does not. Pure."""
 
 from __future__ import annotations
 
@@ -24,10 +24,28 @@ _SEGMENT = re.compile(r"_s[0-9]{3,}$")
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """The list of ``--only``, as the journal records it."""
+
+    title: str
+    names: tuple[str, ...]
+    """Stems of clips, and YouTube ids."""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Listed | None:
+        """Return the list in a record; None for a run without one, and for an invalid record."""
+        match record:
+            case {"title": str(title), "names": [str(), *_] as names} if title not in SIDES:
+                return cls(title, tuple(name for name in names if isinstance(name, str)))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class GivenList:
     """One list, compared with a directory."""
 
     side: str
+    """``train``, ``val`` or ``test``; the name of the list of ``--only``."""
     entries: int
     lost: tuple[tuple[str, str], ...]
     """Each entry that is missing, or of which clips are missing, with the reason."""
@@ -57,10 +75,20 @@ class GivenList:
 
 
 def compared(
-    split: Split | None, clips: Mapping[str, ClipRecord], missing: Iterable[Mapping[str, Any]]
+    split: Split | None,
+    clips: Mapping[str, ClipRecord],
+    missing: Iterable[Mapping[str, Any]],
+    only: Listed | None = None,
 ) -> list[GivenList]:
-    """Return the comparison of each given list, from the clips and the failures of a directory."""
-    if split is None or not split.given:
+    """Return the comparison of each given list, from the clips and the failures of a directory.
+
+    The lists are those of ``--split``, and that of ``--only`` if it has other entries.
+    """
+    given = {} if split is None else split.given
+    lists = {side: sorted(name for name, of in given.items() if of == side) for side in SIDES}
+    if only is not None and set(only.names) != given.keys():
+        lists[only.title] = sorted(only.names)
+    if not any(lists.values()):
         return []
     reasons: dict[str, str] = {}
     for clip in clips.values():
@@ -70,8 +98,7 @@ def compared(
         for name in _names(record):
             reasons[name] = reasons.get(name) or label(f"{record['reason']}")
     found = []
-    for side in SIDES:
-        entries = sorted(name for name, of in split.given.items() if of == side)
+    for side, entries in lists.items():
         lost = ((name, reasons.get(name, NOT_REQUESTED)) for name in entries)
         if entries:
             found.append(GivenList(side, len(entries), tuple(each for each in lost if each[1])))

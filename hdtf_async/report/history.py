@@ -48,7 +48,7 @@ _NOTED = (
 
 _REASONS = frozenset(Reason)
 
-_BEFORE_A_RUN = ("request", "split", "refused")
+_BEFORE_A_RUN = ("request", "split", "only", "refused")
 """Types of records that a run writes before its own: they do not belong to the previous run."""
 
 

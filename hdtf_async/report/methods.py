@@ -42,7 +42,7 @@ def methods(found: ReportData) -> str:
         reasons = ", ".join(f"{reason}: {several}" for reason, several in lost.most_common())
         whole = len(lines) + lost.total()
         sentences.append(f"{lost.total()} of the {count(whole, 'clip')} could not be created ({reasons}).")
-    lists = given_lists.compared(found.split, found.clips, found.missing)
+    lists = given_lists.compared(found.split, found.clips, found.missing, found.only)
     sentences += [each.sentence for each in lists]
     return " ".join(sentences)
 

@@ -29,7 +29,7 @@ from hdtf_async.output import atomic, directory, manifests
 from hdtf_async.output.journal import journals, read
 from hdtf_async.output.locks import is_locked
 from hdtf_async.process.guard import UNGUARDED, guarding
-from hdtf_async.report import content, history
+from hdtf_async.report import content, given_lists, history
 from hdtf_async.report.gallery import pictured
 from hdtf_async.report.outdated import REPORT
 from hdtf_async.report.records import ReportData, number
@@ -98,6 +98,7 @@ def find(out: Path) -> ReportData:
         missing=[failed[stem] for stem in sorted(failed)],
         refused=index.refused,
         split=index.split,
+        only=given_lists.Listed.from_json(index.only),
         absent=manifests.outstanding_in(out).absent,
         fetched=sum(sizes.values()),
         runs=sorted(runs, key=lambda run: run.begun),

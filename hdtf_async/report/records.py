@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.shards import Shard
     from hdtf_async.core.splits import Split
     from hdtf_async.report import history
+    from hdtf_async.report.given_lists import Listed
 
 Record = dict[str, Any]
 T = TypeVar("T")
@@ -40,6 +41,8 @@ class ReportData:
     """Skipped rows of the tables."""
     split: Split | None = None
     """How the clips are split, if that was ever requested."""
+    only: Listed | None = None
+    """The list of ``--only`` of the newest run with clips to create."""
     absent: tuple[Shard, ...] = ()
     """Shards that have not started, though others of the same run have."""
     fetched: int = 0

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import Event
     from hdtf_async.core.model import Finding
     from hdtf_async.core.shards import Shard
+    from hdtf_async.report.lock import Reproduced
 
 
 @dataclass(slots=True)
@@ -43,6 +44,8 @@ class Report:
     """Shards of the same run that have not started; reported by the last shard that ends."""
     page: Path | None = None
     """Path of `report.html`; None if it was not written."""
+    reproduced: Reproduced | None = None
+    """The clips, compared with those of the lock file; None without ``--reproduce``."""
     tally: Tally = field(default_factory=Tally, repr=False)
     """The counts of this run's events."""
 

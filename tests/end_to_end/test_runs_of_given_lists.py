@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from shared import QUICK, exported
 
 import hdtf_async
-from hdtf_async import Options, UnknownVideoError
+from hdtf_async import Options, UnknownVideoError, demo
 from hdtf_async.cli.main import main
 from hdtf_async.commands.export import export
 from hdtf_async.core.failures import Failure, Reason
@@ -23,6 +25,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared import Finished
+
+PRIVATE = {
+    "status": "LOGIN_REQUIRED",
+    "reason": "Private video. Sign in if you've been granted access to this video",
+}
+AGE = {
+    "status": "LOGIN_REQUIRED",
+    "reason": "Sign in to confirm your age. This video may be inappropriate for some users.",
+}
 
 
 @pytest.fixture
@@ -70,6 +81,41 @@ async def test_a_list_selects_the_clips_of_a_run(finished: Finished, tmp_path: P
     report = await hdtf_async.download(out, options)
     assert sorted(report.done) == ["RD_Radio1_000", "WRA_Guest2_000"]
     assert report.exit_code == 0
+    page = (out / "report.html").read_text()
+    assert "<tr><th>train.txt</th><td>2</td><td>2</td><td>none</td></tr>" in page
+    await hdtf_async.download(out, replace(options, only=None, videos=["RD_Radio1"]))
+    assert "train.txt" not in (out / "report.html").read_text()
+
+
+@pytest.mark.slow
+async def test_the_report_lists_what_is_missing_of_a_published_list(footage: Path, tmp_path: Path) -> None:
+    """MuseTalk's list, of videos of which YouTube refuses some: each missing clip with its reason."""
+    entries = [entry.name for entry in Options(split="musetalk").split.entries]  # type: ignore[union-attr]
+    films = [film.youtube_id for film in demo.FILMS]
+    ids = {stem: films[number % len(films)] for number, stem in enumerate(entries)}
+    rows = (f"{stem},{youtube_id},1,2" for stem, youtube_id in ids.items())
+    clips = tmp_path / "clips.csv"
+    clips.write_text("\n".join(["name,video,start,end", *rows]))
+    refused = {films[0]: ("private", PRIVATE), films[2]: ("age", AGE)}
+    answers = {youtube_id: demo.Answer(playability=each) for youtube_id, (_, each) in refused.items()}
+    async with demo.stand_in(footage, answers) as site:
+        with exported(site.environment):
+            options = Options(
+                clips=clips, split="musetalk", only="musetalk", pace=0, **QUICK,
+                yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)),
+            )  # fmt: skip
+            report = await hdtf_async.download(tmp_path / "out", options)
+    lost = {stem: refused[each][0] for stem, each in ids.items() if each in refused}
+    assert len(entries) == 20
+    assert {stem: reason.value for stem, reason in report.failed.items()} == lost
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert f"<tr><th>val</th><td>20</td><td>{20 - len(lost)}</td><td>4 private, 3 age</td></tr>" in page
+    for stem, reason in lost.items():
+        assert f"<tr><th>{stem}</th><td>{reason}</td></tr>" in page
+    assert "13 of the 20 entries of the given val list were available; missing: RD_Radio7_000" in page
+    assert page.count("of the 20 entries") == 1
+    assert not (tmp_path / "out" / "train.txt").read_text()
+    assert len((tmp_path / "out" / "val.txt").read_text().split()) == 13
 
 
 @pytest.mark.slow

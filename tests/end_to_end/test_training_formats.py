@@ -1,13 +1,17 @@
-"""Exported shards load with `webdataset`, and exported tables with pyarrow."""
+"""Exported shards load with `webdataset`, and exported tables with pyarrow and pandas."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from shared import lines
+from shared import QUICK, lines
 
+import hdtf_async
 from hdtf_async.commands.export import export
 
 if TYPE_CHECKING:
@@ -57,6 +61,52 @@ def test_tables_load_with_pyarrow(finished: Finished, tmp_path: Path) -> None:
     table = csv.read_csv(tmp_path / "metadata.csv")
     assert table["file_name"].to_pylist() == [line["file_name"] for line in metadata]
     assert anyio.run(export, finished.out, tmp_path, "tables", finished.options).new == 0
+
+
+def test_tables_load_with_pandas(finished: Finished, tmp_path: Path) -> None:
+    """The exported ones, and metadata.jsonl itself, with the measured facts."""
+    import pandas as pd  # noqa: PLC0415
+
+    anyio.run(export, finished.out, tmp_path, "tables", finished.options)
+    metadata = lines(finished.out / "metadata.jsonl")
+    for frame in (
+        pd.read_parquet(tmp_path / "metadata.parquet"),
+        pd.read_csv(tmp_path / "metadata.csv"),
+        pd.read_json(finished.out / "metadata.jsonl", lines=True),
+    ):
+        assert frame["file_name"].tolist() == [line["file_name"] for line in metadata]
+        assert frame["sha256"].tolist() == [line["sha256"] for line in metadata]
+        assert frame["brightness"].tolist() == [line["brightness"] for line in metadata]
+    parquet = pd.read_parquet(tmp_path / "metadata.parquet")
+    assert [list(row) for row in parquet["letterbox"]] == [line["letterbox"] for line in metadata]
+
+
+# It leaves an open shard to the garbage collector.
+@pytest.mark.filterwarnings("ignore:.*unclosed file:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_shards_have_the_audio_of_each_clip(finished: Finished, tmp_path: Path) -> None:
+    """With its size and checksum in the JSON, by which a reader can verify a sample."""
+    import webdataset  # noqa: PLC0415
+
+    out, shards = tmp_path / "clips", tmp_path / "shards"
+    options = replace(
+        finished.options,
+        raw_dirs=finished.out / "_videos_raw",
+        audio="wav",
+        only=["WDA_Speaker1_000"],
+        **QUICK,
+    )
+    report = anyio.run(hdtf_async.download, out, options)
+    if report.failed:
+        pytest.fail(f"{report.failed}")
+    anyio.run(export, out, shards, "webdataset", options)
+    (sample,) = webdataset.WebDataset([str(path) for path in shards.glob("*.tar")], shardshuffle=False)
+    about = json.loads(sample["json"])
+    for kind, prefix in (("mp4", ""), ("wav", "wav_")):
+        assert len(sample[kind]) == about[f"{prefix}bytes"]
+        assert hashlib.sha256(sample[kind]).hexdigest() == about[f"{prefix}sha256"]
+    assert about["loudness"] < 0
+    assert 0 <= about["silence_share"] <= 1
 
 
 def test_columns_without_a_common_type_are_json(tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ def test_command_lines_of_the_docs_are_valid(
     """The real parser accepts it; a command that needs YouTube is not started."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cookies.txt").write_text("# Netscape HTTP Cookie File\n")
+    (tmp_path / "clips.lock.json").write_text('{"format": 1, "settings": {}, "clips": [{}]}')
     monkeypatch.setattr(signals, "until_signal", lambda _work, **_more: 0)
     # Words in capitals are placeholders.
     arguments = shlex.split(line.replace("[", "").replace("]", ""))[3:]

@@ -25,7 +25,8 @@ from hdtf_async.media.face import model_file
 from hdtf_async.media.face.detector import NO_PICTURES, TIMES
 from hdtf_async.media.face.people import BETWEEN, ROUNDS, Frame, Region, doubtful
 from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, RUN_UPS, STALL, source
-from hdtf_async.media.filters import MARK, decimal, decoded_frames
+from hdtf_async.media.filters import decimal, decoded_frames
+from hdtf_async.media.measurements import MARK
 from hdtf_async.media.run import FfmpegError
 from hdtf_async.output import atomic
 from hdtf_async.process import supervisor

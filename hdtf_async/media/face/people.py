@@ -120,6 +120,8 @@ class Person:
     """Samples in which the person was seen."""
     kept: int
     """Samples whose region is no outlier."""
+    sides: tuple[float, float, float]
+    """Smallest, median and largest side of these regions."""
     people: int
     """Number of people seen in at least a tenth of the samples, including this one."""
 
@@ -225,11 +227,13 @@ def find(frames: Sequence[Frame], point: tuple[float, float] | None = None) -> P
         chosen = min(range(len(people)), key=lambda one: _starts_off(people[one], point))
     tracks = list({id(track): track for track in people[chosen].values()}.values())
     kept = {number: region for track in tracks for number, region in track.kept.items()}
+    sides = [region.side for region in kept.values()]
     left, top, right, bottom = zip(*(region.edges for region in kept.values()), strict=True)
     return Person(
         Region(min(left), min(top), max(right), max(bottom)),
         len(seen[chosen]),
         len(samples & kept.keys()),
+        (min(sides), median(sides), max(sides)),
         max(1, sum(len(where) >= _CONSTANT * len(samples) for where in seen)),
     )
 

@@ -63,6 +63,8 @@ def plan_window(
 ) -> tuple[Box, dict[str, Any]]:
     """Return the box to cut out of frames of a size, and what the metadata record about it.
 
+    The face's size is in pixels of the frames.
+
     A clip without a zoom in the table has 1. Raises `Failure`: ``no_face``; if the published box is the
     fallback, ``box_does_not_fit`` and ``height_unknown``.
     """
@@ -74,6 +76,7 @@ def plan_window(
     metadata: dict[str, Any] = {"zoom": clip.zoom, "faces": found.people if found is not None else 0}
     if found is not None and seen >= _LEAST_SHARE * samples:
         box = place(found.region, clip.zoom or 1, settings.face_margin, width, height)
+        metadata["face_size"] = list(found.sides)
         metadata["face_region"] = [round(edge, 1) for edge in found.region.edges]
     elif settings.face_fallback is Fallback.FAIL:
         anybody = sum(frame.sampled and len(frame.faces) > 0 for frame in frames)

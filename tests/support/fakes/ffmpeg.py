@@ -47,6 +47,7 @@ _FILTERS = re.compile(
     r",(?P<width>[0-9]+),0\)':"
     r"(?P<place>[0-9]+:[0-9]+:[0-9]+):exact=1,"
     r"(scale=(?P<scale>[0-9]+:[0-9]+):flags=lanczos\+accurate_rnd\+full_chroma_int,)?"
+    r"(?P<measures>split=3\[out\].*;\[out\]null,)?"
     r"setsar=1"
 )
 _MICROSECONDS = 10**6

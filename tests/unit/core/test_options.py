@@ -12,6 +12,7 @@ import pytest
 
 from hdtf_async.core import name_lists
 from hdtf_async.core.exceptions import OptionsError
+from hdtf_async.core.lock_file import LockFile
 from hdtf_async.core.model import (
     Audio,
     Codec,
@@ -24,6 +25,7 @@ from hdtf_async.core.model import (
     OutputSettings,
     PaceScope,
     Resolution,
+    SceneCuts,
 )
 from hdtf_async.core.option_fields import flag_of
 from hdtf_async.core.options import Options
@@ -157,6 +159,7 @@ class _Name(str):
 
 
 HERE = Path.cwd()
+_LOCK = Path(__file__).parents[2] / "support" / "clips.lock.json"
 WRITTEN: dict[str, list[tuple[object, object]]] = {
     "source": [("tables", HERE / "tables"), (Path("tables"), HERE / "tables"), (None, None)],
     "subsets": [("RD", ("RD",)), ("rd,WDA", ("RD", "WDA")), (["WRA"], ("WRA",)), ((), ())],
@@ -165,6 +168,11 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
     "only": [
         ("musetalk", name_lists.read("musetalk")),
         (["RD_Radio1_000"], NameList("list", (Entry("RD_Radio1_000", "entry 1", "test"),))),
+        (None, None),
+    ],
+    "reproduce": [
+        (_LOCK, LockFile(_LOCK, (("crf", 18),))),
+        (LockFile(Path("x"), ()), LockFile(Path("x"), ())),
         (None, None),
     ],
     "corrections": [("none", Corrections.NONE), ("Unverified", Corrections.UNVERIFIED)],
@@ -199,6 +207,8 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
     "audio": [("aac", Audio.AAC), ("BOTH", Audio.BOTH)],
     "deinterlace": [("off", Deinterlace.OFF)],
     "hdr": [("refuse", Hdr.REFUSE)],
+    "scene_cuts": [("split", SceneCuts.SPLIT), ("Drop", SceneCuts.DROP)],
+    "no_facts": [("yes", True)],
     "codec": [("lossless", Codec.LOSSLESS)],
     "crf": [("18", 18), (0, 0)],
     "preset": [("medium", "medium")],

@@ -22,11 +22,12 @@ from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.plan import VideoJob
 from hdtf_async.lanes.context import RunContext
-from hdtf_async.lanes.downloader import AUDIO, VIDEO, Download, Downloader, _require_whole
+from hdtf_async.lanes.downloader import Download, Downloader, _require_whole
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.throttle import Pacing, Throttle
 from hdtf_async.media.demux import AudioInfo
 from hdtf_async.output.directory import open_directory
+from hdtf_async.output.partials import AUDIO, VIDEO
 from hdtf_async.youtube.entries import CLIENTS
 from hdtf_async.youtube.formats import DUBBED, Choice, Format
 

@@ -72,6 +72,12 @@ async def raw_of(prober: Prober, path: Path, *clips: Clip, yt_dlp: str | None = 
     return replace(raw, format_id="136" if yt_dlp else None, yt_dlp=yt_dlp)
 
 
+def brightness(frame: media.DecodedFrame) -> float:
+    """Return the mean luma of a frame."""
+    luma = b"".join(frame.planes[0])
+    return sum(luma) / len(luma)
+
+
 def files(directory: OutputDirectory) -> list[str]:
     """Return the names of the files in an output directory."""
     return sorted(path.name for path in directory.out.iterdir() if path.is_file())
@@ -124,6 +130,13 @@ async def test_a_clip_is_created_verified_published_and_recorded(
         "duration": pytest.approx(len(due) / 25, abs=1e-6),
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
+        "scene_cuts": [],
+        "scene_cut_scores": [],
+        "black": [],
+        "frozen": [],
+        "letterbox": [0, 0, 0, 0],
+        "brightness": pytest.approx(sum(map(brightness, shown[::25])) / 2, abs=0.5),
+        "blur": pytest.approx(5, abs=4),
         "fingerprint": fingerprint(CLIP, settings),
         "versions": {"hdtf_async": "1", "ffmpeg": "2", "yt_dlp": "3"},
     }

@@ -46,7 +46,7 @@ FINAL = [
     Reason.OTHER_PLACE, Reason.PRIVATE, Reason.REMOVED, Reason.TERMINATED, Reason.COPYRIGHT, Reason.DRM,
     Reason.UNAVAILABLE, Reason.GONE, Reason.WRONG_VIDEO, Reason.NOT_YET, Reason.FORMAT_UNAVAILABLE,
     Reason.TOOL_FAILED, Reason.RAW_DIR_FILE, Reason.BOX_DOES_NOT_FIT, Reason.HEIGHT_UNKNOWN,
-    Reason.INTERVAL_OUTSIDE, Reason.UNSUPPORTED_SOURCE, Reason.NO_SOUND, Reason.NO_FACE,
+    Reason.INTERVAL_OUTSIDE, Reason.UNSUPPORTED_SOURCE, Reason.NO_SOUND, Reason.NO_FACE, Reason.SCENE_CUT,
     Reason.CLIP_WRONG, Reason.ROW_REFUSED, Reason.NOT_TRIED, Reason.MANIFESTS_LOCKED, Reason.FAULT,
 ]  # fmt: skip
 """Reasons after which it is not."""

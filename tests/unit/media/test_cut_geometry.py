@@ -52,4 +52,4 @@ def test_only_a_padded_picture_is_smaller_than_its_clip(
 ) -> None:
     """It keeps its proportions, and both sides are even and at least two pixels."""
     settings = replace(CUT.settings, fit=fit, size=64)
-    assert filters._scaled(replace(CUT, box=Box(0, 0, *box), settings=settings)) == size
+    assert filters.scaled(replace(CUT, box=Box(0, 0, *box), settings=settings)) == size

@@ -13,7 +13,7 @@ from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import Split
 from hdtf_async.core.tally import Outcome, Span
 from hdtf_async.report import content, gallery, methods, records
-from hdtf_async.report.content import ReportData
+from hdtf_async.report.records import ReportData
 from hdtf_async.report.history import Run
 
 NBSP = "\N{NO-BREAK SPACE}"

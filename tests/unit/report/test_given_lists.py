@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.splits import Split
-from hdtf_async.report.given_lists import NOT_REQUESTED, GivenList, compared
+from hdtf_async.report.given_lists import NOT_REQUESTED, GivenList, Listed, compared
 
 CLIPS = {
     stem: ClipRecord({"file_name": f"{stem}.mp4", "youtube_id": youtube_id, "segment": segment})
@@ -43,3 +43,27 @@ def test_many_missing_entries_are_only_counted_in_the_methods_paragraph() -> Non
 def test_without_given_lists_there_is_no_table() -> None:
     """Neither for shares nor without a split."""
     assert compared(None, CLIPS, MISSING) == compared(Split(), CLIPS, MISSING) == []
+
+
+def test_the_list_of_a_selection_is_compared_too() -> None:
+    """Under its own name, and once if it is the given split as well."""
+    only = Listed("eval.txt", ("RD_A_000", "RD_D_000"))
+    found = GivenList("eval.txt", 2, (("RD_D_000", "private"),))
+    assert compared(None, CLIPS, MISSING, only) == [found]
+    assert found.sentence.startswith("1 of the 2 entries of the given eval.txt list were available")
+    same = Split(given=dict.fromkeys(only.names, "val"))
+    assert [each.side for each in compared(same, CLIPS, MISSING, only)] == ["val"]
+    other = Split(given={"RD_A_000": "val"})
+    assert [each.side for each in compared(other, CLIPS, MISSING, only)] == ["val", "eval.txt"]
+
+
+def test_a_recorded_list_may_be_invalid() -> None:
+    """A journal may come from somebody else; a run without a list records one without names."""
+    assert Listed.from_json({"title": "a", "names": ["x", "y"]}) == Listed("a", ("x", "y"))
+    for record in (
+        {},
+        {"title": "", "names": []},
+        {"title": 1, "names": ["x"]},
+        {"title": "a", "names": [1]},
+    ):
+        assert Listed.from_json(record) is None

@@ -221,6 +221,7 @@ def test_the_metadata_of_a_window_are_complete() -> None:
     box, metadata = plan_window(CLIP, film([*swaying(99, x=700), []]), SIZE, FORM)
     assert box == place(Region(*metadata["face_region"]), 1.2, 0, WIDTH, HEIGHT)
     assert (metadata["zoom"], metadata["faces"], metadata["face_share"]) == (1.2, 1, 0.99)
+    assert metadata["face_size"] == pytest.approx([face(0, 0).side] * 3)
     assert plan_window(replace(CLIP, zoom=None), film(swaying()), SIZE, FORM)[1]["zoom"] is None
 
 

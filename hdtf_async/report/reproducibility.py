@@ -1,0 +1,67 @@
+"""``methods.md`` and ``clips.lock.json`` of a directory, and its comparison with a lock file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anyio.to_thread import run_sync
+
+from hdtf_async.core import lock_file
+from hdtf_async.core.jsonlines import line
+from hdtf_async.core.lock_format import LOCK_FILE, METHODS, REPRODUCTION
+from hdtf_async.output import atomic, directory
+from hdtf_async.report import lock, page
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hdtf_async.core.lock_file import LockFile
+    from hdtf_async.output.journal import JournalIndex
+    from hdtf_async.report.lock import Reproduced
+
+
+async def write(out: Path) -> list[Path]:
+    """Write both files of a directory and return their paths.
+
+    Raises `StoreError` if it has no journal, and `Failure`: ``disk_full``, ``not_writable``.
+    """
+    return await run_sync(_write, out)
+
+
+def _write(out: Path) -> list[Path]:
+    found, index = page.find(out), directory.read_known(out)
+    contents = {
+        METHODS: [lock.methods_of(found).encode("utf-8", "backslashreplace")],
+        LOCK_FILE: lock.lock_of(found, index.settings, _sizes(index)),
+    }
+    for name, parts in contents.items():
+        with atomic.os_errors_as_failures(out / name):
+            atomic.replace(out / name, parts)
+    return [out / name for name in contents]
+
+
+async def compare(lock_of: LockFile, index: JournalIndex) -> Reproduced:
+    """Compare the clips of a directory with a lock file, and write `REPRODUCTION`.
+
+    Raises `LockFileError` if the file has changed since, and `Failure`: ``disk_full``, ``not_writable``.
+    """
+    return await run_sync(_compare, lock_of, index)
+
+
+def _compare(lock_of: LockFile, index: JournalIndex) -> Reproduced:
+    locked = lock_file.read(lock_of.path).clips
+    result = lock.compared(locked, index.all_there(), index.failures, _sizes(index))
+    path = index.out / REPRODUCTION
+    with atomic.os_errors_as_failures(path):
+        atomic.replace(path, map(line, result.to_lines()))
+    return result
+
+
+def _sizes(index: JournalIndex) -> dict[str, int]:
+    """Return the bytes of the newest source video of each YouTube id."""
+    return {
+        youtube_id: record["bytes"]
+        for youtube_id, records in index.source_videos.items()
+        for record in records
+        if record["type"] == "raw"
+    }

@@ -1,0 +1,28 @@
+"""The charts of what was measured about the clips."""
+
+from __future__ import annotations
+
+from hdtf_async.core.clip_record import ClipRecord
+from hdtf_async.report.facts import histograms
+
+
+def test_each_measured_fact_has_a_chart() -> None:
+    """Of the clips that have it; facts that no clip has have none."""
+    cuts = {"scene_cuts": [1.0, 2.5], "black": [[0.0, 0.5], [1.0, 1.25]], "letterbox": [0, 30, 0, 28]}
+    lines = [ClipRecord(cuts), ClipRecord({"brightness": 90.5, "loudness": -23.0}), ClipRecord({})]
+    charts = dict(histograms(lines))
+    assert [*charts] == [
+        "Scene cuts (per clip)", "Black (seconds)", "Black bars (pixels)", "Brightness (luma)",
+        "Loudness (LUFS)",
+    ]  # fmt: skip
+    assert "<title>2 per clip: 1 clips</title>" in charts["Scene cuts (per clip)"]
+    assert "<title>0.75 seconds: 1 clips</title>" in charts["Black (seconds)"]
+    assert "<title>30 pixels: 1 clips</title>" in charts["Black bars (pixels)"]
+    assert "<title>-23 LUFS: 1 clips</title>" in charts["Loudness (LUFS)"]
+
+
+def test_invalid_facts_have_no_chart() -> None:
+    """A record may come from anybody."""
+    wrong = {"scene_cuts": 3, "black": [1], "letterbox": [], "brightness": float("inf"), "blur": "<b>"}
+    charts = histograms([ClipRecord(wrong), ClipRecord({"blur": float("nan"), "black": [[]]})])
+    assert [title for title, _ in charts] == ["Black (seconds)", "Black bars (pixels)"]

@@ -1,0 +1,78 @@
+"""The lock file and methods.md of a directory, and why clips differ from a lock file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hdtf_async.core.clip_record import ClipRecord
+from hdtf_async.report.records import ReportData
+from hdtf_async.report.given_lists import Listed
+from hdtf_async.report.lock import UNEXPLAINED, Reproduced, compared, lock_of, methods_of
+
+CLIP: dict[str, Any] = {
+    "file_name": "RD_A_000.mp4", "youtube_id": "video_a", "format_id": "136", "sha256": "a" * 64,
+    "fingerprint": "f", "versions": {"ffmpeg": "n9", "hdtf_async": "1", "yt_dlp": "2026.1"}, "brightness": 9,
+}  # fmt: skip
+
+
+def compared_with(**changes: object) -> Reproduced:
+    """Compare a clip with its own lock file, after changes of its record."""
+    record = {"clip": "RD_A_000", "metadata": CLIP | {"sha256": "b" * 64} | changes}
+    return compared([CLIP | {"source_bytes": 10}], {"RD_A_000": record}, {}, {"video_a": 10})
+
+
+def test_a_lock_file_has_the_clips_and_how_they_were_made() -> None:
+    """One line per clip, without what was measured."""
+    found = ReportData({"RD_A_000": ClipRecord(CLIP)}, missing=[{"clip": "RD_B_000", "reason": "private"}])
+    text = b"".join(lock_of(found, {"size": 512}, {"video_a": 10})).decode()
+    lock = json.loads(text)
+    (clip,) = lock["clips"]
+    assert clip == {key: value for key, value in CLIP.items() if key != "brightness"} | {"source_bytes": 10}
+    assert (lock["format"], lock["settings"], lock["missing"]) == (1, {"size": 512}, 1)
+    assert sum("RD_A_000.mp4" in line for line in text.splitlines()) == 1
+    assert json.loads(b"".join(lock_of(ReportData({}), {}, {})))["clips"] == []
+
+
+def test_other_bytes_have_a_cause() -> None:
+    """Tools, the format that YouTube offered, its file, or settings; yt-dlp's version is none."""
+    cases: dict[str, dict[str, object]] = {
+        "ffmpeg n9 -> n8": {"versions": {"ffmpeg": "n8", "hdtf_async": "1"}},
+        "format_id 136 -> 398": {"format_id": "398"},
+        "the settings, the table row or the cutting rules differ": {"fingerprint": "g"},
+        UNEXPLAINED: {"versions": {"ffmpeg": "n9", "hdtf_async": "1", "yt_dlp": "2027.1"}},
+    }
+    for cause, changes in cases.items():
+        assert compared_with(**changes).other == {"RD_A_000": [cause]}
+    record = {"RD_A_000": {"metadata": CLIP | {"sha256": "b" * 64}}}
+    other_file = compared([CLIP | {"source_bytes": 11}], record, {}, {"video_a": 10})
+    assert other_file.other == {"RD_A_000": ["YouTube serves another file of format 136"]}
+    assert compared_with(sha256="a" * 64, format_id="398") == Reproduced(1)
+
+
+def test_missing_clips_have_their_reasons() -> None:
+    """And the summary counts each kind."""
+    locked = [CLIP, CLIP | {"file_name": "RD_B_000.mp4"}, CLIP | {"file_name": "RD_C_000.mp4"}]
+    clips = {"RD_A_000": {"metadata": CLIP | {"sha256": "b", "format_id": None}}}
+    found = compared(locked, clips, {"RD_B_000": {"reason": "private"}}, {})
+    assert found.missing == {"RD_B_000": "private", "RD_C_000": "not attempted"}
+    assert found.words == (
+        "0 of 3 clips have the same bytes as in the lock file;"
+        " 1 have other bytes (such as 1: format_id 136 -> None); 2 are missing."
+    )
+    assert [line["result"] for line in found.to_lines()] == ["other bytes", "missing", "missing"]
+
+
+def test_methods_list_tools_and_what_is_missing() -> None:
+    """Untrusted text has no effect in Markdown."""
+    lost = [{"clip": "RD_B_000", "reason": "private"}]
+    hostile = CLIP | {"versions": {"ffmpeg": "n9 | <b> `x`\n# y"}}
+    found = ReportData({"RD_A_000": ClipRecord(hostile)}, missing=lost)
+    text = methods_of(found)
+    assert "We used 1 clip" in text
+    assert r"| ffmpeg | n9 \| \<b\> \`x\`\\n\# y |" in text
+    assert "| private | 1 |" in text
+    found.only = Listed("eval", ("RD_A_000", "RD_B_000"))
+    text = methods_of(found)
+    assert "1 of 2 entries are available." in text
+    assert r"| RD\_B\_000 | private |" in text
