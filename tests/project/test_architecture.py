@@ -75,6 +75,8 @@ PURE = {
     "media.face.people": {"statistics"},
     "media.face.window": set[str](),
     "media.filters": set[str](),
+    "media.sections": set[str](),
+    "media.segment_index": {"bisect", "struct"},
     "media.timeline": {"array", "bisect", "functools", "statistics"},
     "output.object_store.errors": {"re", "urllib"},
     "process.messages": {"re"},
