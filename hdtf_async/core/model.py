@@ -402,6 +402,17 @@ class Resolution(StrEnum):
     """The highest; the box is scaled."""
 
 
+class Fetch(StrEnum):
+    """How much of a source video is downloaded."""
+
+    WHOLE = "whole"
+    """The whole file."""
+    SECTIONS = "sections"
+    """Only the segments that clips need, where a clip has the same bytes either way."""
+    AUTO = "auto"
+    """As `SECTIONS`, if that saves at least half of the bytes."""
+
+
 class Corrections(StrEnum):
     """Which corrections of the tables are applied."""
 

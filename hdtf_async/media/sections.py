@@ -55,9 +55,18 @@ def run_of(index: SegmentIndex, interval: Interval) -> Run:
     return Run(index.at(interval.start - BEFORE), index.at(interval.end + AFTER) + 1)
 
 
+def widened(index: SegmentIndex, run: Run) -> Run:
+    """Return a run with at least two segments, if the file has as many: ffmpeg ignores Cues of one entry."""
+    if run.behind - run.first > 1:
+        return run
+    return (
+        Run(run.first, run.behind + 1) if run.behind < index.count else Run(max(0, run.first - 1), run.behind)
+    )
+
+
 def runs_of(index: SegmentIndex, intervals: Iterable[Interval]) -> tuple[Run, ...]:
-    """Return the segments that several clips need; runs that touch are joined."""
-    return joined(run_of(index, interval) for interval in intervals)
+    """Return the segments to fetch for several clips; runs that touch are joined."""
+    return joined(widened(index, run_of(index, interval)) for interval in intervals)
 
 
 def joined(runs: Iterable[Run]) -> tuple[Run, ...]:

@@ -101,7 +101,12 @@ def read_index(beginning: bytes, container: str, size: int) -> SegmentIndex:
         raise UnusableIndexError(f"a .{container} file has no supported index")
     if not 0 < size <= _LARGEST_FILE:
         raise UnusableIndexError("the size of the file is unknown")
-    found = readers[container](beginning, size)
+    try:
+        found = readers[container](beginning, size)
+    except MoreBytesNeededError as more:
+        if len(beginning) >= size or more.size > LARGEST_INDEX:
+            raise UnusableIndexError("the file ends before its index") from None
+        raise
     if not 1 <= found.count <= MAX_SEGMENTS:
         raise UnusableIndexError(f"{found.count} segments")
     if any(a >= b for a, b in pairwise(found.offsets)) or found.size != size:

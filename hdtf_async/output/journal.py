@@ -161,7 +161,7 @@ class JournalIndex:
                 self.failures[stem] = record
                 self._take_availability(record)
             case {"type": "raw", "youtube_id": str(), "file": str(), "bytes": int(), "resolution": str()} | {
-                "type": "sound",
+                "type": "sound" | "section",
                 "youtube_id": str(),
                 "file": str(),
                 "bytes": int(),

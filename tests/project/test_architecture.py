@@ -90,6 +90,7 @@ PURE = {
     "youtube.entries": {"re", "urllib"},
     "youtube.formats": {"operator", "re"},
     "youtube.observed": {"re", "urllib"},
+    "youtube.ranges": {"urllib"},
     "youtube.tracks": {"re", "urllib"},
 }
 """Modules that decide and do no I/O, each with what it needs besides `VALUES`."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from typing import TYPE_CHECKING
 
 import media
+
+from hdtf_async.demo.film import FACTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +25,7 @@ _KEY = "-g {gop} -keyint_min {gop} -sc_threshold 0"
 _ARGUMENTS = {
     "h264.mp4": ("video", f"{_X264} {_KEY} {MP4}"),
     "open.mp4": ("video", f"{_X264} {_KEY} -x264-params open-gop=1 {MP4}"),
+    "plain.mp4": ("video", f"{_X264} {_KEY} -movflags +faststart"),
     "varying.mp4": (
         "video",
         "-vf select='lt(mod(n*7\\,11)\\,6)' -fps_mode passthrough -enc_time_base 1:90000"
@@ -70,3 +74,33 @@ def mp4_with(*references: tuple[int, int, int], size: int | None = None, **field
         struct.pack(">I4s", 16, b"ftyp") + b"dash0000" + moov + sidx
         + bytes(sum(each[0] & 0x7FFFFFFF for each in references))
     )  # fmt: skip
+
+
+_OFFERED = {
+    "h264.mp4": (134, "video/mp4", "avc1.4d401e"),
+    "open.mp4": (134, "video/mp4", "avc1.4d401e"),
+    "varying.mp4": (134, "video/mp4", "avc1.4d401e"),
+    "plain.mp4": (134, "video/mp4", "avc1.4d401e"),
+    "vp9.webm": (243, "video/webm", "vp9"),
+    "av1.mp4": (396, "video/mp4", "av01.0.01M.08"),
+    "aac.m4a": (140, "audio/mp4", "mp4a.40.2"),
+    "opus.webm": (251, "audio/webm", "opus"),
+}
+
+
+def film(footage: Path, youtube_id: str, *files: Path, seconds: int = 60, fps: int = 30) -> None:
+    """Let the mock server offer these files as the formats of a video."""
+    folder = footage / youtube_id
+    folder.mkdir(parents=True)
+    renditions = []
+    for file in files:
+        itag, mime, codecs = _OFFERED[file.name]
+        is_video = mime.startswith("video")
+        (folder / file.name).symlink_to(file)
+        renditions.append({
+            "itag": itag, "name": file.name, "mime": mime, "codecs": codecs,
+            "size": file.stat().st_size, "milliseconds": 1000 * seconds,
+            "width": 160 if is_video else 0, "height": 90 if is_video else 0, "fps": fps if is_video else 0,
+        })  # fmt: skip
+    facts = {"youtube_id": youtube_id, "title": youtube_id, "seconds": seconds, "renditions": renditions}
+    (folder / FACTS).write_text(json.dumps(facts))

@@ -46,6 +46,15 @@ def test_a_clip_needs_the_segments_around_it(start: float, end: float, run: Run)
     assert sections.run_of(INDEX, Interval(start, end)) == run
 
 
+def test_a_part_has_at_least_two_segments() -> None:
+    """In a WebM whose index has one entry, ffmpeg seeks differently."""
+    assert sections.widened(INDEX, Run(0, 1)) == Run(0, 2)
+    assert sections.widened(INDEX, Run(119, 120)) == Run(118, 120)
+    assert sections.widened(INDEX, Run(4, 6)) == Run(4, 6)
+    one = replace(INDEX, offsets=(0, 10), times=(0, 50))
+    assert sections.widened(one, Run(0, 1)) == Run(0, 1)
+
+
 def test_runs_that_touch_are_joined() -> None:
     """Also if one contains the other."""
     runs = [Run(7, 9), Run(1, 3), Run(3, 4), Run(8, 9), Run(11, 12)]
