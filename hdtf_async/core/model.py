@@ -413,6 +413,13 @@ class Fetch(StrEnum):
     """As `SECTIONS`, if that saves at least half of the bytes."""
 
 
+BEFORE, AFTER = 5.0, 2.0
+"""Seconds of a video before and after each clip that are downloaded too, with `Fetch.SECTIONS`.
+
+Decoding may start up to 4 s earlier than usual, if a stream needs that.
+"""
+
+
 class Corrections(StrEnum):
     """Which corrections of the tables are applied."""
 

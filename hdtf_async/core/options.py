@@ -170,7 +170,7 @@ class Options:
     )  # fmt: skip
     fetch: Accepts[Fetch | str, Fetch] = option(
         "--fetch", default=Fetch.WHOLE, group=NETWORK, kind=validators.choice(Fetch),
-        help="whole videos; sections: only what clips need; auto: sections if they save half",
+        help="whole videos, or only sections around clips",
     )  # fmt: skip
     raw_dirs: Accepts[str | PathLike[str] | Iterable[str | PathLike[str]], tuple[Path, ...]] = option(
         "--raw-dir", default=(), group=NETWORK, metavar="DIR", many=True,

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hdtf_async.core.model import AFTER, BEFORE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -19,11 +21,6 @@ if TYPE_CHECKING:
     from hdtf_async.media.segment_index import SegmentIndex
     from hdtf_async.media.timeline import Shown
 
-BEFORE, AFTER = 5.0, 2.0
-"""Seconds of a source video before and after each interval that are needed too.
-
-Decoding may start up to 4 s earlier than usual, if a stream needs that; see `ffmpeg.RUN_UPS`.
-"""
 MOST_SAVED = 0.5
 """Part of a file up to which fetching sections is worth it, if the user leaves the choice."""
 SEGMENT_SECONDS = 5.0

@@ -34,6 +34,7 @@ RUN_ELSEWHERE = {
         for name in ("slow", "test-newest", "browser", "test-extras")
         for line in readme.command(name).splitlines()
     },
+    "python benchmarks/sections.py --live --video jNQXAC9IVRw --start 8 --end 11": "a user: it needs YouTube",
     "pip install 'hdtf-async[dask]'": ".ci/run, as part of the extra for the tests",
     "pip install 'hdtf-async[store]'": ".ci/run, as part of the extra for the tests",
     "pip install '.[face]'": ".ci/run, as part of the extra for the tests",

@@ -41,13 +41,15 @@ _ARGUMENTS = {
 }
 
 
-def render(directory: Path, name: str, *, seconds: int = 60, rate: str = "30000/1001") -> Path:
+def render(
+    directory: Path, name: str, *, seconds: int = 60, rate: str = "30000/1001", size: str = "160x90"
+) -> Path:
     """Render a file of this name, once: frames that all differ, or a tone that changes all the time."""
     path = directory / name
     if path.exists():
         return path
     kind, arguments = _ARGUMENTS[name]
-    source = f"testsrc2=s=160x90:r={rate}:d={seconds}"
+    source = f"testsrc2=s={size}:r={rate}:d={seconds}"
     if kind == "audio":
         source = f"aevalsrc='0.4*sin(2*PI*t*(300+20*t))+0.1*(random(0)-0.5)':s=44100:d={seconds}"
     gop = round(KEY_SECONDS * (30 if "/" in rate else float(rate)))
