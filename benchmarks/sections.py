@@ -33,7 +33,7 @@ import hdtf_async
 from hdtf_async import ClipRow, Options, demo
 
 SETTINGS = {"crop": "none", "codec": "lossless", "preset": "ultrafast", "deinterlace": "off", "audio": "aac"}
-LISTS = {
+LISTS: dict[str, tuple[int, tuple[list[tuple[float, float]], ...]]] = {
     "like CelebV-HQ": (600, ([(81.6, 86.2)], [(402.0, 420.0)], [(300.5, 304.0)])),
     "like VoxCeleb1": (240, ([(20 + 9 * n, 28 + 9 * n) for n in range(6)],)),
     "like HDTF": (196, ([(12.0, 179.0)],)),
@@ -59,7 +59,7 @@ async def run(out: Path, fetch: str, rows: list[ClipRow], *, yt_dlp_args: str = 
     received, options = (
         0,
         Options(fetch=fetch, pace=0, yt_dlp_args=tuple(shlex.split(yt_dlp_args)), **SETTINGS),
-    )  # type: ignore[arg-type]
+    )
     begun = time.monotonic()
     async with hdtf_async.running(out, options, clips=rows) as events:
         async for event in events:

@@ -108,7 +108,11 @@ class Sections:
         if self._options.fetch is Fetch.WHOLE or work.youtube_id in self._whole_only:
             return False
         kinds = (VIDEO,) if self._options.audio is Audio.NONE else (VIDEO, AUDIO)
-        return all(self._recorded(work, kind, clip.interval) for kind in kinds for clip in work.clips)
+        intervals = [clip.interval for clip in work.clips]
+        return all(
+            all(_covering(records, interval) for interval in intervals)
+            for records in (self._records(work, kind) for kind in kinds)
+        )
 
     async def existing(self, work: VideoJob) -> SourceVideo | None:
         """Return a source video of existing partial files, if all clips can be cut from them."""
@@ -125,8 +129,9 @@ class Sections:
     async def _existing_pieces(self, work: VideoJob, kind: str) -> list[tuple[Piece, tuple[Clip, ...]]]:
         clips_of: dict[str, list[Clip]] = {}
         records: dict[str, Record] = {}
+        found = self._records(work, kind)
         for clip in work.clips:
-            record = self._recorded(work, kind, clip.interval)
+            record = _covering(found, clip.interval)
             if record is None:
                 raise SectionsRefusedError("a file is missing")
             records[record["file"]] = record
@@ -138,14 +143,6 @@ class Sections:
             )
             for name, record in records.items()
         ]
-
-    def _recorded(self, work: VideoJob, kind: str, interval: Interval) -> Record | None:
-        """Return the record of an existing partial file that covers an interval."""
-        for record in self._records(work, kind):
-            start, end = record["covers"]
-            if sections.covers(start, end, interval):
-                return record
-        return None
 
     def _records(self, work: VideoJob, kind: str) -> list[Record]:
         """Return the records of all existing partial files of the newest format, the newest first."""
@@ -355,6 +352,15 @@ class Sections:
                 for piece, clips in by_kind[each.kind]
             ]
         return [by_kind.get(VIDEO), by_kind.get(AUDIO)]
+
+
+def _covering(records: Sequence[Record], interval: Interval) -> Record | None:
+    """Return the record of a partial file that covers an interval."""
+    for record in records:
+        start, end = record["covers"]
+        if sections.covers(start, end, interval):
+            return record
+    return None
 
 
 def digest(index: SegmentIndex) -> str:

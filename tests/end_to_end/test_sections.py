@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import served
+from audio_sync import beeps_beside, beeps_inside, flashes
 from shared import exported, lines
 
 import hdtf_async
@@ -223,3 +224,42 @@ async def test_a_temporary_failure_does_not_prevent_the_clips(
     async with demo.stand_in(footage) as site:
         await _run(tmp_path / "whole", site, "whole", rows)
     assert _clips(tmp_path / "sections") == _clips(tmp_path / "whole")
+
+
+async def test_audio_and_video_of_sections_are_in_sync(files: Path, tmp_path: Path) -> None:
+    """Each beep comes within a frame of its flash, in three clips from different segments."""
+    parts = served.render(files, "flash.mp4"), served.render(files, "beep.m4a")
+    served.film(tmp_path / "footage", ID, *parts)
+    out = tmp_path / "clips"
+    async with demo.stand_in(tmp_path / "footage") as site:
+        report = await _run(
+            out, site, "sections", _rows([(6.513, 10.2), (28.1, 31.9), (51.34, 55.0)]), audio="both"
+        )
+    assert report.exit_code is ExitCode.DONE
+    assert _partial(out) == ["0-3.m4a", "0-3.mp4", "4-7.m4a", "4-7.mp4", "9-12.m4a", "9-12.mp4"]
+    for line in _clips(out):
+        seen = flashes(out / line["file_name"])
+        assert len(seen) >= 4
+        for beeps in (beeps_inside(out / line["file_name"]), beeps_beside(out / line["wav"])):
+            assert len(beeps) == len(seen)
+            assert all(abs(beep - flash) < 1 / 29.97 for beep, flash in zip(beeps, seen, strict=True))
+
+
+async def test_sections_are_downloaded_with_signatures_and_challenges(footage: Path, tmp_path: Path) -> None:
+    """From URLs that the full mock verifies, behind its proxy."""
+    async with demo.full_mock(footage) as mock:
+        options = Options(
+            fetch="sections",
+            pace=0,
+            proxy=mock.proxy,
+            yt_dlp_args=tuple(shlex.split(mock.yt_dlp_args)),
+            **EVERYTHING,
+        )
+        with exported(mock.environment):
+            report = await hdtf_async.download(tmp_path / "clips", options, clips=_rows([(33.3, 36.1)]))
+        requests = await mock.requests()
+    assert report.exit_code is ExitCode.DONE
+    assert _partial(tmp_path / "clips") == ["5-8.mp4"]
+    media = [each for each in requests if "&range=" in each["path"]]
+    assert len(media) == 2
+    assert not any(each["refused"] for each in media)

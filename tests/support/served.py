@@ -6,6 +6,7 @@ import json
 import struct
 from typing import TYPE_CHECKING
 
+import audio_sync
 import media
 
 from hdtf_async.demo.film import FACTS
@@ -36,6 +37,8 @@ _ARGUMENTS = {
         "video",
         f"-pix_fmt yuv420p -c:v libsvtav1 -preset 12 -crf 40 -g {{gop}} -svtav1-params lp=1 {MP4}",
     ),
+    "flash.mp4": ("flash", f"{_X264} {_KEY} {MP4}"),
+    "beep.m4a": ("beep", f"-c:a aac -b:a 96k {M4A}"),
     "aac.m4a": ("audio", f"-c:a aac -b:a 96k {M4A}"),
     "opus.webm": ("audio", f"-c:a libopus -b:a 64k {WEBM}"),
 }
@@ -52,6 +55,9 @@ def render(
     source = f"testsrc2=s={size}:r={rate}:d={seconds}"
     if kind == "audio":
         source = f"aevalsrc='0.4*sin(2*PI*t*(300+20*t))+0.1*(random(0)-0.5)':s=44100:d={seconds}"
+    if kind in ("flash", "beep"):
+        drawn = audio_sync.FLASH.replace("RATE", rate) if kind == "flash" else audio_sync.BEEP
+        source = drawn.replace("duration=8", f"duration={seconds}")
     gop = round(KEY_SECONDS * (30 if "/" in rate else float(rate)))
     media.ffmpeg(directory, f"-v error -f lavfi -i {source} {arguments.format(gop=gop)} {name}")
     return path
@@ -85,6 +91,8 @@ _OFFERED = {
     "plain.mp4": (134, "video/mp4", "avc1.4d401e"),
     "vp9.webm": (243, "video/webm", "vp9"),
     "av1.mp4": (396, "video/mp4", "av01.0.01M.08"),
+    "flash.mp4": (134, "video/mp4", "avc1.4d401e"),
+    "beep.m4a": (140, "audio/mp4", "mp4a.40.2"),
     "aac.m4a": (140, "audio/mp4", "mp4a.40.2"),
     "opus.webm": (251, "audio/webm", "opus"),
 }
