@@ -149,7 +149,7 @@ class Sections:
         found = [
             record
             for record in reversed(self._store.known.source_videos.get(work.youtube_id, []))
-            if record["type"] == "section" and record["kind"] == kind and self._exists(record)
+            if _is_valid(record) and record["kind"] == kind and self._exists(record)
         ]
         requested = self._options.resolution
         return [
@@ -352,6 +352,21 @@ class Sections:
                 for piece, clips in by_kind[each.kind]
             ]
         return [by_kind.get(VIDEO), by_kind.get(AUDIO)]
+
+
+def _is_valid(record: Record) -> bool:
+    """Whether a record is that of a partial file; the journal may be from anyone."""
+    match record:
+        case {
+            "type": "section",
+            "kind": str(),
+            "covers": [int() | float(), int() | float() | None],
+            "segments": [int(first), int(behind)],
+            "of": {"index": str()},
+            "resolution": str(),
+        }:
+            return record["file"].endswith(".part") and 0 <= first < behind
+    return False
 
 
 def _covering(records: Sequence[Record], interval: Interval) -> Record | None:
