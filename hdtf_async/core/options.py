@@ -26,6 +26,7 @@ from hdtf_async.core.model import (
     Crop,
     Deinterlace,
     Fallback,
+    Fetch,
     Fit,
     Hdr,
     OutputSettings,
@@ -173,6 +174,10 @@ class Options:
         help="reference: height the boxes refer to, else the nearest; exact: only that height (within 8 px);"
         " best: highest available",
         unset="reference; best with --crop face",
+    )  # fmt: skip
+    fetch: Accepts[Fetch | str, Fetch] = option(
+        "--fetch", default=Fetch.WHOLE, group=NETWORK, kind=validators.choice(Fetch),
+        help="whole videos, or only sections around clips",
     )  # fmt: skip
     raw_dirs: Accepts[str | PathLike[str] | Iterable[str | PathLike[str]], tuple[Path, ...]] = option(
         "--raw-dir", default=(), group=NETWORK, metavar="DIR", many=True,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hdtf_async.core.clip_record import ClipRecord, point_to_json, row_to_json
 from hdtf_async.core.exceptions import UnknownVideoError
 from hdtf_async.core.failures import Action, Failure, Reason
-from hdtf_async.core.model import SUBSETS, UNRECORDED, Crop, Severity
+from hdtf_async.core.model import BEFORE, SUBSETS, UNRECORDED, Crop, Fetch, Severity
 from hdtf_async.core.steps import sorted_in_steps, steps
 from hdtf_async.core.text import shown
 from hdtf_async.dataset.geometry import fits
@@ -47,6 +47,8 @@ class VideoJob:
     """The clips that are still to be created."""
     attempt: int = 1
     """Number of the attempt, from 1."""
+    sections: bool = False
+    """Whether a part of the video may be downloaded instead of the whole."""
 
     @property
     def youtube_id(self) -> str:
@@ -76,7 +78,8 @@ class VideoJob:
     @property
     def least_bytes(self) -> int:
         """Lower bound of the bytes to download."""
-        return int(self.last_second * (self.reference_height or 360) * BITS_PER_LINE / 8)
+        seconds = _seconds_around(self.clips) if self.sections else self.last_second
+        return int(seconds * (self.reference_height or 360) * BITS_PER_LINE / 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +293,7 @@ def make(
             if record is not None:
                 different.append(Difference(clip.stem, record["form"], row(clip, settings) | stated))
     return Plan(
-        work=tuple(works(tables, left)),
+        work=tuple(works(tables, left, sections=options.fetch is not Fetch.WHOLE)),
         there=tuple(present),
         given_up=tuple(given_up),
         impossible=tuple(impossible),
@@ -359,7 +362,7 @@ def in_order(works: Iterable[VideoJob]) -> list[VideoJob]:
     return [*by_length[::_ONE_IN], *reversed(others)]
 
 
-def works(tables: Tables, clips: Iterable[Clip]) -> list[VideoJob]:
+def works(tables: Tables, clips: Iterable[Clip], *, sections: bool = False) -> list[VideoJob]:
     """Return the jobs for the given clips of the tables, one per YouTube video."""
     rows: dict[str, list[Video]] = {}
     for video in steps(dict.fromkeys(clip.video for clip in steps(tables.clips))):
@@ -367,4 +370,16 @@ def works(tables: Tables, clips: Iterable[Clip]) -> list[VideoJob]:
     clips_of: dict[str, list[Clip]] = {}
     for clip in steps(clips):
         clips_of.setdefault(clip.video.youtube_id, []).append(clip)
-    return in_order(VideoJob(tuple(rows[name]), tuple(group)) for name, group in steps(clips_of.items()))
+    return in_order(
+        VideoJob(tuple(rows[name]), tuple(group), sections=sections)
+        for name, group in steps(clips_of.items())
+    )
+
+
+def _seconds_around(clips: Iterable[Clip]) -> float:
+    """Return how many seconds of a video some clips need at least, without the margin after each."""
+    total, reached = 0.0, 0.0
+    for start, end in sorted((max(0.0, clip.interval.start - BEFORE), clip.interval.end) for clip in clips):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total

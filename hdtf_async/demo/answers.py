@@ -124,6 +124,8 @@ class Answer:
     """Faults of the video's player requests, in order. yt-dlp makes one request per client: usually two."""
     media: tuple[Fault, ...] = ()
     """Faults of the video's media requests, in order."""
+    ignores_ranges: bool = False
+    """Whether media requests with a range in the URL (``&range=FIRST-LAST``) get the whole file."""
     bandwidth: int | None = None
     """Maximum bytes of media per second and connection; None is unlimited."""
     bytes_per_address: int | None = None

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import trustme
 
@@ -256,7 +257,7 @@ class Handler(BaseHTTPRequestHandler):
         """Send a file, or the requested range of it, as far as the fault allows."""
         size = path.stat().st_size
         try:
-            span = byte_range(request.range, size)
+            span = byte_range(request.range or self.asked_range(request), size)
         except UnsatisfiableRange:
             headers = {"Content-Range": f"bytes */{size}", "Content-Length": "0"}
             self.begin(request, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers)
@@ -269,7 +270,8 @@ class Handler(BaseHTTPRequestHandler):
         if given < stop - first:
             fault = replace(fault, after=given if fault.after is None else min(given, fault.after))
         headers = {"Content-Type": kind, "Accept-Ranges": "bytes", "Content-Length": str(stop - first)}
-        if span is None:
+        if span is None or request.range is None:
+            # A range in the URL is answered as if these bytes were the whole file.
             self.begin(request, HTTPStatus.OK, headers)
         else:
             headers["Content-Range"] = f"bytes {first}-{stop - 1}/{size}"
@@ -277,6 +279,16 @@ class Handler(BaseHTTPRequestHandler):
         with path.open("rb") as file:
             file.seek(first)
             self.send(request, file.read, stop - first, fault, self.lines(request.video or ""))
+
+    def asked_range(self, request: Request) -> str | None:
+        """Return the range in a URL's query (``&range=FIRST-LAST``) as a Range header has it.
+
+        None if there is none, or the video's answer is that of a server that does not support it.
+        """
+        given = dict(parse_qsl(urlsplit(request.path).query)).get("range")
+        if given is None or self.server.site.orders.answer(request.video or "").ignores_ranges:
+            return None
+        return f"bytes={given}"
 
     def granted(self, request: Request, count: int) -> int:  # noqa: ARG002 - subclasses use the request
         """Return how many of the requested bytes may be sent."""

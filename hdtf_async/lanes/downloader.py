@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async.core.events import Downloaded, DownloadProgress, DownloadStarted, FormatChosen, RawReady
+from hdtf_async.core.events import Downloaded, DownloadStarted, FormatChosen, RawReady
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio
-from hdtf_async.lanes.limits import BandwidthLimiter
+from hdtf_async.lanes.fetching import Amount, Attempt, Fetching
+from hdtf_async.lanes.partial_videos import SectionsRefusedError
+from hdtf_async.lanes.sections import Sections
 from hdtf_async.lanes.source_videos import SourceVideos
 from hdtf_async.output import partials
 from hdtf_async.output.atomic import os_errors_as_failures
@@ -24,12 +26,13 @@ from hdtf_async.youtube import formats, tracks, ytdlp
 from hdtf_async.youtube.entries import CLIENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.lanes.context import RunContext
+    from hdtf_async.lanes.sections import Fetched
     from hdtf_async.lanes.source_videos import SourceVideo
     from hdtf_async.lanes.throttle import Permit
     from hdtf_async.media.demux import AudioInfo, MediaInfo
@@ -61,17 +64,8 @@ class Download:
     yt_dlp: str | None
     since: float
     """Start of the download, on the loop's clock."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """One attempt to download a video, after its extraction."""
-
-    work: VideoJob
-    info: Mapping[str, Any]
-    directory: Path
-    """Private to the video."""
-    permit: Permit
+    parts: tuple[Fetched, ...] = ()
+    """Partial files of video and audio, instead of whole ones."""
 
 
 class Downloader:
@@ -80,18 +74,17 @@ class Downloader:
     def __init__(self, run: RunContext, tool: ytdlp.YtDlp, prober: Prober, *, width: int = 1) -> None:
         """`width` is the number of downloads that share the bandwidth."""
         self._options = run.options
-        self._rate = BandwidthLimiter(run.options.limit_rate, width)
+        self._in_use: set[str] = set()
+        """Videos whose clips are being cut; their source videos may be deleted after that."""
+        self._fetching = Fetching(run, tool, self._in_use, width)
         self._store = run.directory
         self._tool = tool
         self._prober = prober
         self._events = run.events
         self._source_videos = SourceVideos(run, prober)
-        self._still_to_come: dict[str, int] = {}
-        """Bytes that running downloads will still write, by video."""
+        self._sections = Sections(run, prober)
         self._pictures: dict[str, SourceVideo] = {}
         """YouTube id to a source video that is valid but lacks audio, which is downloaded separately."""
-        self._in_use: set[str] = set()
-        """Videos whose clips are being cut; their source videos may be deleted after that."""
         self._forbidden: set[str] = set()
         """Consecutive videos that the media servers rejected."""
         self._forbidding: dict[Source, Counter[str]] = {}
@@ -100,7 +93,7 @@ class Downloader:
 
     def expects_existing(self, work: VideoJob) -> bool:
         """Whether a source video seems to exist, according to file names and the journal alone."""
-        return self._source_videos.seems_to_exist(work)
+        return self._source_videos.seems_to_exist(work) or self._sections.seem_to_exist(work)
 
     async def existing(self, work: VideoJob) -> SourceVideo | None:
         """Return a source video that needs no download, if there is a valid one: kept, or the user's own.
@@ -110,10 +103,12 @@ class Downloader:
         begun = anyio.current_time()
         video = await self._source_videos.existing_video(work)
         if video is None:
-            return None
-        raw = await self._source_videos.with_existing_audio(work, video)
+            raw = await self._sections.existing(work)
+        else:
+            raw = await self._source_videos.with_existing_audio(work, video)
         if raw is None:
-            self._pictures[work.youtube_id] = video
+            if video is not None:
+                self._pictures[work.youtube_id] = video
             return None
         origin = "kept" if raw.path.parent == self._store.source_videos_path else "user"
         size = await self._store.size(raw.path)
@@ -138,10 +133,11 @@ class Downloader:
             permit.available()
             selected = self._formats_to_download(work, choice)
             self._tell_chosen(work, choice)
-            attempt = _Attempt(work, info, directory, permit)
+            attempt = Attempt(work, info, directory, permit)
             arrived: dict[str, Path] = {}
             async with permit.transfer():
-                for name, fmt in selected.items():
+                parts = await self._fetch_sections(attempt, selected)
+                for name, fmt in () if parts else selected.items():
                     arrived[name] = await self._fetch(attempt, name, fmt)
         except Failure as failure:
             if failure.reason is Reason.FORBIDDEN and not failure.advanced and name:
@@ -159,7 +155,13 @@ class Downloader:
         await self._store.log(work.videos[0], message)
         self._events.emit(Downloaded(work.stem, anyio.current_time() - begun))
         return Download(
-            arrived.get(VIDEO), arrived.get(AUDIO), choice, formats.duration(info), _version(info), begun
+            arrived.get(VIDEO),
+            arrived.get(AUDIO),
+            choice,
+            formats.duration(info),
+            _version(info),
+            begun,
+            parts,
         )
 
     def _avoided(self, work: VideoJob) -> set[Source]:
@@ -222,7 +224,7 @@ class Downloader:
             )
         )  # fmt: skip
 
-    async def _fetch(self, attempt: _Attempt, name: str, fmt: Format) -> Path:
+    async def _fetch(self, attempt: Attempt, name: str, fmt: Format) -> Path:
         """Download one format, or the missing part of it."""
         work, directory = attempt.work, attempt.directory
         promise = ResumeToken.of(name, work.youtube_id, fmt)
@@ -231,32 +233,33 @@ class Downloader:
         if resumed and resumed == promise.size and await anyio.Path(directory / promise.file).exists():
             return directory / promise.file
         least = work.least_bytes if name == VIDEO else 0
-        await self._reserve(work, max(0, (fmt.size or least) - resumed))
-
-        reported = resumed
-
-        def on_progress(progress: ytdlp.Progress) -> None:
-            nonlocal reported
-            if progress.bytes > resumed:
-                attempt.permit.succeeded()
-            total = progress.total or fmt.size
-            left = None if total is None else total - progress.bytes
-            attempt.permit.received(progress.bytes - reported, left)
-            reported = progress.bytes
-            self._still_to_come[work.stem] = max(0, (total or least) - progress.bytes)
-            self._events.emit(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
-
         target = directory / promise.file
         try:
-            async with self._rate.part() as part:
-                await self._tool.fetch(attempt.info, fmt, target, on_progress, rate=part)
+            await self._fetching.run(attempt, fmt, target, Amount(fmt.size or least, fmt.size, resumed))
         except Failure as failure:
             failure.advanced = await run_sync(_advanced, failure, promise, directory, resumed)
             raise
-        finally:
-            # Before the next file of this video reserves space: it must not wait for this one.
-            self._still_to_come.pop(work.stem, None)
         return target
+
+    async def _fetch_sections(self, attempt: Attempt, selected: Mapping[str, Format]) -> tuple[Fetched, ...]:
+        """Download only what the clips need; nothing if the whole files are to be downloaded."""
+        work = attempt.work
+        if VIDEO not in selected or not self._sections.are_wanted(work, formats.duration(attempt.info)):
+            return ()
+
+        async def fetch(fmt: Format, target: Path, ranges: Sequence[tuple[int, int]]) -> None:
+            size = sum(behind - first for first, behind in ranges)
+            await self._fetching.run(attempt, fmt, target, Amount(size, size, ranges=ranges))
+
+        try:
+            found = await self._sections.fetch(work, attempt.info, selected, attempt.directory, fetch)
+            await self._sections.judge(work, found)
+        except SectionsRefusedError as refused:
+            await self._store.log(work.videos[0], f"the whole file is downloaded: {refused}\n")
+            return ()
+        segments = ", ".join(each.summary for each in found)
+        await self._store.log(work.videos[0], f"only sections are downloaded: {segments}\n")
+        return found
 
     def _of_several(self, work: VideoJob, failure: Failure) -> Failure:
         """Return the failure; if media of several videos in a row are rejected, the videos are not the cause.
@@ -299,6 +302,8 @@ class Downloader:
 
         Raises `Failure`: ``raw_truncated``, ``raw_unreadable``, ``disk_full``, ``not_writable``.
         """
+        if arrived.parts:
+            return await self._accept_sections(work, arrived)
         try:
             if arrived.path is None:
                 raw = self._pictures[work.youtube_id]
@@ -315,9 +320,21 @@ class Downloader:
                     await run_sync(partials.forget, path.parent)
             raise
         self._pictures.pop(work.youtube_id, None)
+        await self._sections.remove(work)
         self._in_use.add(work.stem)
         files = {raw.path} if audio is None or raw.audio is None else {raw.path, raw.audio}
         size = sum([await self._store.size(path) for path in files])
+        self._events.emit(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
+        return raw
+
+    async def _accept_sections(self, work: VideoJob, arrived: Download) -> SourceVideo:
+        common = {
+            "promised": {"height": arrived.choice.video.height, "seconds": arrived.duration},
+            "yt_dlp": arrived.yt_dlp,
+            "took": round(anyio.current_time() - arrived.since, 3),
+        }
+        raw, size = await self._sections.accept(work, arrived.parts, arrived.choice, common)
+        self._in_use.add(work.stem)
         self._events.emit(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
         return raw
 
@@ -369,34 +386,19 @@ class Downloader:
         } | ({} if fmt.track is None else {"audio": fmt.track.to_json()})
 
     async def discard(self, work: VideoJob, raw: SourceVideo) -> None:
-        """Stop using an invalid source video."""
-        await self._source_videos.discard(work, raw)
+        """Stop using an invalid source video; after a partial one, the whole file is downloaded."""
+        if raw.partial:
+            self._sections.never(work.youtube_id)
+            await self._store.log(work.videos[0], "partial files cannot be used; the whole file is next\n")
+            await self._sections.remove(work)
+        else:
+            await self._source_videos.discard(work, raw)
 
     async def release(self, work: VideoJob, *, keep: bool) -> None:
         """Register that a video's clips are finished; delete its source video if it was downloaded."""
         self._in_use.discard(work.stem)
         for record in self._store.known.source_videos.get(work.youtube_id, ()) if not keep else ():
             await self._source_videos.remove(work, record["file"])
-
-    async def _reserve(self, work: VideoJob, size: int) -> None:
-        """Reserve `size` bytes for a download, or refuse to start it.
-
-        It waits while other downloads run that may turn out smaller, or a source video may be deleted soon.
-        """
-        while True:
-            free = await run_sync(self._store.free_bytes)
-            left = free - sum(self._still_to_come.values()) - size
-            may_become_more = self._still_to_come or (self._in_use and not self._options.keeps_raws)
-            if left >= self._options.min_free or not may_become_more:
-                break
-            await anyio.sleep(1)
-        if left < self._options.min_free:
-            raise Failure(
-                Reason.DISK_FULL,
-                f"{free / 1e9:.1f} GB free; with the remaining download less than"
-                f" --min-free {self._options.min_free / 1e9:g}G would be left",
-            )
-        self._still_to_come[work.stem] = size
 
 
 def _advanced(failure: Failure, promise: ResumeToken, directory: Path, resumed: int) -> bool:

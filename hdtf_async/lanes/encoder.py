@@ -67,6 +67,12 @@ _LONGEST_STEP = 0.1
 """Frame duration in seconds above which the other tolerances no longer grow."""
 
 
+_MAY_BE_PARTIAL = frozenset({
+    Reason.RAW_UNREADABLE, Reason.UNSUPPORTED_SOURCE, Reason.INTERVAL_OUTSIDE, Reason.CLIP_WRONG,
+})  # fmt: skip
+"""Reasons that a whole source video might not have led to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """Creates clips with the same output settings."""
@@ -89,7 +95,7 @@ class Encoder:
     def estimate(self, clip: Clip, raw: SourceVideo) -> Callable[[], float]:
         """Return a function that estimates the seconds that a clip takes; 0 if it is impossible."""
         try:
-            work = Workload.of(plan_cut(clip, raw, self.settings))
+            work = Workload.of(plan_cut(clip, raw.of(clip.stem), self.settings))
         except Failure:
             work = Workload(0, 0)
         return partial(self.costs.expected, work)
@@ -98,11 +104,16 @@ class Encoder:
         """Encode, verify, publish and record one clip, in this order.
 
         The caller holds an encode token. Raises `Failure`, after deleting the temporary file. If one of the
-        user's own files cannot be decoded, that is ``raw_dir_file``: it is not replaced by a download.
+        user's own files cannot be decoded, that is ``raw_dir_file``: it is not replaced by a download. If a
+        partial file may be the cause, that is ``raw_unreadable``: then the whole file is downloaded.
         """
+        raw = raw.of(clip.stem)
         try:
             await self._cut(clip, raw)
         except Failure as failure:
+            if raw.partial and failure.reason in _MAY_BE_PARTIAL:
+                message = f"in a partial source video: {failure.words}"
+                raise Failure(Reason.RAW_UNREADABLE, message) from failure
             if raw.own and failure.reason is Reason.RAW_UNREADABLE:
                 files = dict.fromkeys(path.name for path in (raw.path, raw.audio) if path is not None)
                 message = f"{' or '.join(files)}: {failure.words}"
@@ -395,7 +406,8 @@ def _plan_audio(raw: SourceVideo, begin: float, seconds: float) -> ffmpeg.AudioC
     track = raw.audio_track if inside is None else inside.track
     zero = None if inside is None else inside.zero
     suspect = raw.audio_suspect if inside is None else raw.facts.suspect
-    return ffmpeg.AudioCut(raw.audio, raw.audio.suffix[1:].lower(), begin, seconds, track, zero, suspect)
+    container = raw.audio_container or raw.audio.suffix[1:].lower()
+    return ffmpeg.AudioCut(raw.audio, container, begin, seconds, track, zero, suspect)
 
 
 def verify(cut: ffmpeg.Cut, facts: MediaInfo, counted: int) -> None:

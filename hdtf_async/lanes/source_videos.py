@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from anyio.to_thread import run_sync
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _KEPT = ("mp4", "m4v", "mov", "webm", "mkv")
 """Extensions of source videos in an output directory without a record."""
+_FILE = re.compile(r"(\.\d+-\d+\.\w+\.part|\.[^.]*)$")
+"""What follows the name of a video in that of a source file, partial or whole."""
 _NOT_READ = frozenset({Reason.RAW_UNREADABLE, Reason.TIMED_OUT})
 """Reasons for which a file could not be read that say something about the file."""
 
@@ -63,6 +66,16 @@ class SourceVideo:
     """Its audio according to the format table; None if not recorded, as for the user's own videos."""
     stretched_ratio: float | None = None
     """Aspect ratio that the uploader requested, if it differs from the file's."""
+    audio_container: str = ""
+    """Extension that selects the demuxer of `audio`; empty if it is that of the file."""
+    partial: bool = False
+    """Whether it has only the segments that its clips need."""
+    pieces: Mapping[str, SourceVideo] = field(default_factory=dict)
+    """Stem of each clip to the partial file that it is cut from, if there are several files."""
+
+    def of(self, stem: str) -> SourceVideo:
+        """Return the file that a clip is cut from."""
+        return self.pieces.get(stem, self)
 
     def with_own_audio(self) -> Self:
         """Return it with the audio inside it."""
@@ -323,7 +336,8 @@ async def delete_finished(read: Tables, decided: Plan, store: OutputDirectory, o
     for video in read.videos:
         rows.setdefault(video.youtube_id, []).append(video)
     # Nearly always they are deleted already: one listing shows that without checking each of them.
-    stems = await run_sync(lambda: {path.stem for path in store.source_videos_path.iterdir()})
+    names = await run_sync(lambda: [path.name for path in store.source_videos_path.iterdir()])
+    stems = {_FILE.sub("", name) for name in names}
     for youtube_id in sorted(over & store.known.source_videos.keys()):
         if not stems.isdisjoint(video.stem for video in rows[youtube_id]):
             for record in store.known.source_videos[youtube_id]:

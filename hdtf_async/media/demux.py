@@ -106,6 +106,8 @@ class MediaInfo:
     """Its audio stream; None if it has none."""
     suspect: bool = False
     """Whether the container is damaged somewhere, so that frames or audio may be missing."""
+    regular: bool = False
+    """Whether all frames are a usual distance apart."""
 
     @property
     def truncated(self) -> bool:
@@ -308,6 +310,7 @@ def _facts(
         counted=str(timeline.step * base) if counted else "",
         sound=None if heard is None else heard.facts(zero),
         suspect=suspicion.found or suspicion.of_gaps(timeline, heard),
+        regular=timeline.is_regular,
     )
 
 

@@ -92,6 +92,12 @@ class Timeline:
         return all(b - a == step for a, b in pairwise(self._sorted))
 
     @property
+    def is_regular(self) -> bool:
+        """Whether all frames are equally far apart, up to a quarter of the usual distance."""
+        step = self.step
+        return all(abs(b - a - step) <= step / 4 for a, b in pairwise(self._sorted))
+
+    @property
     def has_gaps(self) -> bool:
         """Whether some frames are more than one and a half times the usual distance apart."""
         most = 1.5 * self.step

@@ -159,9 +159,9 @@ class JournalIndex:
             case {"type": "failed", "clip": str(stem), "reason": str(reason)} if reason in _REASONS:
                 self.failures[stem] = record
                 self._take_availability(record)
-            case {"type": "raw" | "sound", "youtube_id": str(), "file": str(), "bytes": int()} if record[
-                "type"
-            ] == "sound" or isinstance(record.get("resolution"), str):
+            case {"type": "raw", "resolution": str(), "youtube_id": str(), "file": str(), "bytes": int()}:
+                self._take_raw(record)
+            case {"type": "sound" | "section", "youtube_id": str(), "file": str(), "bytes": int()}:
                 self._take_raw(record)
             case {"type": "asked", "youtube_id": str(youtube_id), "time": str()} if _is_answer(record):
                 self.asked[youtube_id] = record

@@ -33,6 +33,7 @@ from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.stderr import classify
 from hdtf_async.youtube import reachability
+from hdtf_async.youtube.ranges import RANGES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -64,6 +65,8 @@ _ALWAYS = (
     # The cache is not worth a file in a home directory that may be missing, full or on the network.
     "--no-cache-dir",
 )
+_RANGES = ("--fixup", "never", "--fragment-retries", "3", "--retry-sleep", "fragment:exp=1:20")
+"""Arguments for byte ranges of a file; yt-dlp would ask for a rejected one eleven times without a pause."""
 _LARGEST_COOKIES = 16 << 20
 """Maximum size of a cookies file in bytes."""
 _KEPT = ("id", "title", "extractor", "extractor_key", "duration", "live_status", "_type")
@@ -229,6 +232,8 @@ class YtDlp:
                 *("--progress", "--newline", "--progress-delta", "0.5"),
                 *("--progress-template", "download:PROG %(progress)j"),
                 *("--print", "after_move:FILE %(filepath)j"),
+                # A server that ignores ranges would send the whole file for each of them.
+                *((*_RANGES, "--max-filesize", str(fmt.size)) if fmt.protocol == RANGES else ()),
                 feed=json.dumps(_only(info, fmt.format_id)).encode(),
             )
             ended = await supervisor.run(

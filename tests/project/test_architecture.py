@@ -81,6 +81,8 @@ PURE = {
     "media.face.window": set[str](),
     "media.filters": set[str](),
     "media.measurements": {"re", "statistics"},
+    "media.sections": set[str](),
+    "media.segment_index": {"bisect", "struct"},
     "media.timeline": {"array", "bisect", "functools", "statistics"},
     "output.object_store.errors": {"re", "urllib"},
     "process.messages": {"re"},
@@ -99,6 +101,7 @@ PURE = {
     "youtube.entries": {"re", "urllib"},
     "youtube.formats": {"operator", "re"},
     "youtube.observed": {"re", "urllib"},
+    "youtube.ranges": {"urllib"},
     "youtube.tracks": {"re", "urllib"},
 }
 """Modules that decide and do no I/O, each with what it needs besides `VALUES`."""

@@ -41,6 +41,7 @@ RUN_ELSEWHERE = {
     },
     "pip install '.[dask]'": ".ci/run, as part of the extra for the tests",
     "pip install '.[store]'": ".ci/run, as part of the extra for the tests",
+    "python benchmarks/sections.py --live --video jNQXAC9IVRw --start 8 --end 11": "a user: it needs YouTube",
     "pip install '.[face]'": ".ci/run, as part of the extra for the tests",
     "pip install '.[face,store]'": ".ci/run, as part of the extra for the tests",
     "python3 -m venv .venv && .venv/bin/pip install .": "test_packaging.py, in the first command",

@@ -119,6 +119,18 @@ def test_an_unknown_height_counts_as_the_usual_one() -> None:
     assert decided.work[0].least_bytes == decided.work[1].least_bytes == 100 * 360 * plan.BITS_PER_LINE / 8
 
 
+def test_sections_count_the_seconds_around_the_clips() -> None:
+    """Five seconds before each, once where they overlap; a whole video counts up to its last clip."""
+    video = _video("One", height=720)
+    clips = [
+        Clip(video, number, Interval(start, start + 10), Box(0, 0, 64, 64))
+        for number, start in enumerate((2, 100, 108, 500))
+    ]
+    for fetch, seconds in (("whole", 510), ("sections", 12 + 23 + 15), ("auto", 12 + 23 + 15)):
+        (work,) = _make(clips, Options(fetch=fetch)).work
+        assert work.least_bytes == int(seconds * 720 * plan.BITS_PER_LINE / 8)
+
+
 def test_a_youtube_video_is_downloaded_once() -> None:
     """Two rows with one id are one job; the source video is named after the first row."""
     first = _video("WhipJimClyburn", "gh3YqnvNdio", subset="WRA", height=720)

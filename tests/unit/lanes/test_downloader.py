@@ -381,7 +381,8 @@ async def test_a_download_that_leaves_too_little_space_does_not_start(tmp_path: 
     """Exactly the space to keep free may be left; the message says how much there is."""
     async with fetching(tmp_path, {}) as (downloader, tool, attempt):
         size = load_runs.BYTES
-        downloader._options = replace(downloader._options, min_free=1000)
+        fetching_of = downloader._fetching
+        fetching_of._options = replace(fetching_of._options, min_free=1000)
         downloader._store.free_bytes = lambda: size + 1000 - missing  # type: ignore[method-assign]
         expected = (
             pytest.raises(Failure, match=r"0\.0 GB free.*--min-free 1e-06G") if missing else nullcontext()

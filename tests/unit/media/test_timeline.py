@@ -54,6 +54,12 @@ def test_the_usual_distance_is_the_lower_median(
     assert found.is_even is even
 
 
+def test_rounded_times_are_regular_and_a_missing_frame_is_not() -> None:
+    """WebM rounds to milliseconds; a difference of up to a quarter of a frame does not count."""
+    assert made((0, 0), (33, 0), (67, 0), (100, 0)).is_regular
+    assert not made((0, 0), (33, 0), (100, 0), (133, 0)).is_regular
+
+
 @pytest.mark.parametrize(
     ("frames", "stated", "end"),
     [

@@ -13,8 +13,8 @@ from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import Split
 from hdtf_async.core.tally import Outcome, Span
 from hdtf_async.report import content, gallery, methods, records
-from hdtf_async.report.records import ReportData
 from hdtf_async.report.history import Run
+from hdtf_async.report.records import ReportData
 
 NBSP = "\N{NO-BREAK SPACE}"
 NOON = 1_700_000_000.0

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from hdtf_async.core.clip_record import ClipRecord
-from hdtf_async.report.records import ReportData
 from hdtf_async.report.given_lists import Listed
 from hdtf_async.report.lock import UNEXPLAINED, Reproduced, compared, lock_of, methods_of
+from hdtf_async.report.records import ReportData
 
 CLIP: dict[str, Any] = {
     "file_name": "RD_A_000.mp4", "youtube_id": "video_a", "format_id": "136", "sha256": "a" * 64,

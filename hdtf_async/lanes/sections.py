@@ -1,0 +1,432 @@
+"""Partial source videos: only the segments that clips need, each run of segments as a file of its own.
+
+Such a file is named ``{video}.{first}-{behind}.{ext}.part`` after its segments, so that no version of this
+program, and no user, takes it for a whole video, and its journal record (``section``) has the intervals that
+it covers. A clip is cut from the one file that contains all of its segments. What a later run needs in
+addition is fetched alone; runs of segments that then touch are joined.
+
+Whenever a part might give another clip than the whole file, `SectionsRefusedError` says why, and the caller
+fetches the whole file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Audio, Fetch, Resolution
+from hdtf_async.lanes.partial_videos import FIRST_REQUEST, Piece, SectionsRefusedError, joined_video
+from hdtf_async.media import sections
+from hdtf_async.media.sections import Run
+from hdtf_async.media.segment_index import MoreBytesNeededError, UnusableIndexError, read_index
+from hdtf_async.output import atomic
+from hdtf_async.output.atomic import os_errors_as_failures
+from hdtf_async.output.partials import AUDIO, VIDEO
+from hdtf_async.youtube.ranges import accepts_ranges
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.model import Clip, Interval
+    from hdtf_async.dataset.plan import VideoJob
+    from hdtf_async.lanes.context import RunContext
+    from hdtf_async.lanes.source_videos import SourceVideo
+    from hdtf_async.media.probe import Prober
+    from hdtf_async.media.segment_index import SegmentIndex
+    from hdtf_async.youtube.formats import Choice, Format
+
+    Fetcher = Callable[[Format, Path, Sequence[tuple[int, int]]], Awaitable[None]]
+    """Downloads byte ranges of a format, joined to one file."""
+
+_MOST_REQUESTS = 4
+"""Number of requests for an index: header, index, and some elements with wrong lengths."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Offered:
+    """A file on YouTube, with its index."""
+
+    kind: str
+    fmt: Format
+    index: SegmentIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The partial files of one format for the clips of a video."""
+
+    kind: str
+    fmt: Format
+    index: SegmentIndex
+    pieces: tuple[Piece, ...]
+    """Those that clips are cut from."""
+    replaced: tuple[str, ...] = ()
+    """Names of existing files that are part of new ones."""
+
+    @property
+    def summary(self) -> str:
+        """Which segments of how many."""
+        segments = " ".join(f"{piece.run.first}-{piece.run.behind}" for piece in self.pieces)
+        return f"{self.fmt.format_id} segments {segments} of {self.index.count}"
+
+
+class Sections:
+    """Fetches partial source videos, and finds those that exist."""
+
+    def __init__(self, run: RunContext, prober: Prober) -> None:
+        self._options = run.options
+        self._store = run.directory
+        self._prober = prober
+        self._whole_only: set[str] = set()
+        """Videos of which a part was of no use in this run."""
+
+    def never(self, youtube_id: str) -> None:
+        """Fetch only the whole file of a video from now on."""
+        self._whole_only.add(youtube_id)
+
+    def are_wanted(self, work: VideoJob, duration: float | None) -> bool:
+        """Whether it is worth looking at the index of a video, by its duration in seconds."""
+        if work.youtube_id in self._whole_only or self._options.fetch is Fetch.WHOLE:
+            return False
+        intervals = [clip.interval for clip in work.clips]
+        if self._options.fetch is Fetch.SECTIONS or duration is None:
+            return True
+        return sections.is_worth_it(sections.seconds_needed(intervals, duration), duration)
+
+    # What exists
+
+    def seem_to_exist(self, work: VideoJob) -> bool:
+        """Whether partial files for all clips of a video seem to exist, by the journal alone."""
+        if self._options.fetch is Fetch.WHOLE or work.youtube_id in self._whole_only:
+            return False
+        kinds = (VIDEO,) if self._options.audio is Audio.NONE else (VIDEO, AUDIO)
+        intervals = [clip.interval for clip in work.clips]
+        return all(
+            all(_covering(records, interval) for interval in intervals)
+            for records in (self._records(work, kind) for kind in kinds)
+        )
+
+    async def existing(self, work: VideoJob) -> SourceVideo | None:
+        """Return a source video of existing partial files, if all clips can be cut from them."""
+        if not self.seem_to_exist(work):
+            return None
+        try:
+            video = await self._existing_pieces(work, VIDEO)
+            audio = None if self._options.audio is Audio.NONE else await self._existing_pieces(work, AUDIO)
+            return await joined_video(self._prober, work, video, audio)
+        except SectionsRefusedError as refused:
+            await self._store.log(work.videos[0], f"existing partial files are not used: {refused}\n")
+        return None
+
+    async def _existing_pieces(self, work: VideoJob, kind: str) -> list[tuple[Piece, tuple[Clip, ...]]]:
+        clips_of: dict[str, list[Clip]] = {}
+        records: dict[str, Record] = {}
+        found = self._records(work, kind)
+        for clip in work.clips:
+            record = _covering(found, clip.interval)
+            if record is None:
+                raise SectionsRefusedError("a file is missing")
+            records[record["file"]] = record
+            clips_of.setdefault(record["file"], []).append(clip)
+        return [
+            (
+                Piece(Run(*record["segments"]), self._store.source_videos_path / name, record),
+                tuple(clips_of[name]),
+            )
+            for name, record in records.items()
+        ]
+
+    def _records(self, work: VideoJob, kind: str) -> list[Record]:
+        """Return the records of all existing partial files of the newest format, the newest first."""
+        found = [
+            record
+            for record in reversed(self._store.known.source_videos.get(work.youtube_id, []))
+            if _is_valid(record) and record["kind"] == kind and self._exists(record)
+        ]
+        requested = self._options.resolution
+        return [
+            record
+            for record in found
+            if record["of"] == found[0]["of"]
+            and (
+                record["resolution"] == requested or Resolution.BEST not in (record["resolution"], requested)
+            )
+        ]
+
+    def _exists(self, record: Record) -> bool:
+        return atomic.has_size(str(self._store.source_videos_path / record["file"]), record["bytes"])
+
+    # What is fetched
+
+    async def fetch(
+        self,
+        work: VideoJob,
+        info: Mapping[str, Any],
+        selected: Mapping[str, Format],
+        directory: Path,
+        fetch: Fetcher,
+    ) -> tuple[Fetched, ...]:
+        """Fetch the segments that are missing for the clips of a video, to a private directory.
+
+        `selected` has the formats by kind. Raises `SectionsRefusedError` if the whole files have to be
+        fetched, and `Failure` as a download does.
+        """
+        for fmt in selected.values():
+            if not accepts_ranges(info, fmt.format_id) or fmt.size is None:
+                raise SectionsRefusedError(f"format {fmt.format_id} is not one file of a known size")
+            if fmt.acodec is not None and fmt.vcodec is not None:
+                raise SectionsRefusedError(f"format {fmt.format_id} has video and audio in one file")
+        place = directory / "sections"
+        with os_errors_as_failures(directory):
+            await run_sync(_empty, place)
+        try:
+            indexes = {kind: await self._index(kind, fmt, place, fetch) for kind, fmt in selected.items()}
+            self._require_saving(work, indexes)
+            return tuple(
+                [
+                    await self._pieces(work, _Offered(kind, selected[kind], index), place, fetch)
+                    for kind, index in indexes.items()
+                ]
+            )
+        except UnusableIndexError as why:
+            raise SectionsRefusedError(str(why)) from None
+        except Failure as failure:
+            if failure.reason is Reason.RAW_TRUNCATED:
+                message = failure.words.partition("\n")[0]
+                raise SectionsRefusedError(f"a byte range was not answered as expected: {message}") from None
+            if failure.reason is Reason.FORBIDDEN and "HTTP Error" not in failure.words:
+                # yt-dlp reports an answer that is longer than requested only as a missing fragment.
+                raise SectionsRefusedError("a byte range was not answered as expected") from None
+            if failure.reason in {Reason.FORBIDDEN, Reason.UNKNOWN}:
+                self.never(work.youtube_id)  # the next attempt does not depend on ranges
+            raise
+
+    def _require_saving(self, work: VideoJob, indexes: Mapping[str, SegmentIndex]) -> None:
+        intervals = [clip.interval for clip in work.clips]
+        needed = sum(
+            index.bytes_of(run.first, run.behind)
+            for kind, index in indexes.items()
+            for run in sections.without(
+                sections.runs_of(index, intervals), [piece.run for piece in self._there(work, kind, index)]
+            )
+        )
+        whole = sum(index.size for index in indexes.values())
+        if self._options.fetch is Fetch.AUTO and not sections.is_worth_it(needed, whole):
+            raise SectionsRefusedError(f"the clips need {needed / 1e6:.1f} of {whole / 1e6:.1f} MB")
+
+    async def _index(self, kind: str, fmt: Format, place: Path, fetch: Fetcher) -> SegmentIndex:
+        size, beginning = fmt.size or 0, b""
+        container = "webm" if fmt.ext == "webm" else "mp4"
+        wanted = min(size, FIRST_REQUEST)
+        for number in range(_MOST_REQUESTS):
+            path = place / f"{kind}-index{number}.{fmt.ext}"
+            await fetch(fmt, path, [(len(beginning), wanted)])
+            with os_errors_as_failures(place):
+                beginning += await anyio.Path(path).read_bytes()
+            try:
+                # In a thread: a long index takes some milliseconds.
+                return await run_sync(read_index, beginning, container, size)
+            except MoreBytesNeededError as more:
+                wanted = min(size, more.size + FIRST_REQUEST)
+        raise UnusableIndexError("the index is in too many parts")
+
+    def _there(self, work: VideoJob, kind: str, index: SegmentIndex) -> list[Piece]:
+        """Return the existing partial files of the same file on YouTube."""
+        return [
+            Piece(Run(*record["segments"]), self._store.source_videos_path / record["file"], record)
+            for record in self._records(work, kind)
+            if record["of"]["index"] == digest(index)
+        ]
+
+    async def _pieces(self, work: VideoJob, offered: _Offered, place: Path, fetch: Fetcher) -> Fetched:
+        kind, fmt, index = offered.kind, offered.fmt, offered.index
+        there = self._there(work, kind, index)
+        needed = [sections.run_of(index, clip.interval) for clip in work.clips]
+        lacking = [
+            sections.widened(index, run)
+            for run in needed
+            if not any(piece.run.contains(run) for piece in there)
+        ]
+        new = [
+            run
+            for run in sections.joined([*lacking, *(piece.run for piece in there)])
+            if any(run.contains(each) for each in lacking)
+        ]
+        missing = sections.without(new, [piece.run for piece in there])
+        fetched = place / f"{kind}.{fmt.ext}"
+        if missing:
+            await fetch(fmt, fetched, sections.requests(index, missing))
+        pieces = [piece for piece in there if any(piece.run.contains(run) for run in needed)]
+        places = _places(index, fetched, missing, there)
+        for run in new:
+            path = place / f"{kind}-{run.first}-{run.behind}.{fmt.ext}"
+            with os_errors_as_failures(place):
+                await run_sync(_assemble, path, index, run, places)
+            pieces.append(Piece(run, path, None))
+        inside = [each for each in there if any(run.contains(each.run) for run in new)]
+        used = tuple(piece for piece in pieces if piece not in inside)
+        return Fetched(kind, fmt, index, used, tuple(each.path.name for each in inside))
+
+    async def judge(self, work: VideoJob, found: Sequence[Fetched]) -> None:
+        """Raise `SectionsRefusedError` unless all clips can be cut from what was fetched."""
+        await joined_video(self._prober, work, *self._by_kind(work, found))
+
+    async def accept(
+        self, work: VideoJob, found: Sequence[Fetched], choice: Choice, common: Record
+    ) -> tuple[SourceVideo, int]:
+        """Rename and record what was fetched; return the source video, and the number of bytes.
+
+        Raises `Failure`: ``disk_full``, ``not_writable``, and ``raw_unreadable`` if it cannot be used.
+        """
+        kept, size = list[Fetched](), 0
+        for each in found:
+            pieces = []
+            for piece in each.pieces:
+                if piece.record is not None:
+                    pieces.append(piece)
+                    continue
+                record = await self._record(work, each, piece, choice, common)
+                final = self._store.source_videos_path / record["file"]
+                await self._store.append(record)
+                await self._store.publish(piece.path, final)
+                pieces.append(Piece(piece.run, final, record))
+                size += record["bytes"]
+            for name in each.replaced:
+                await self._store.remove(self._store.source_videos_path / name)
+            kept.append(replace(each, pieces=tuple(pieces)))
+        try:
+            return await joined_video(self._prober, work, *self._by_kind(work, kept)), size
+        except SectionsRefusedError as refused:
+            self.never(work.youtube_id)
+            raise Failure(Reason.RAW_UNREADABLE, str(refused)) from None
+
+    async def _record(
+        self, work: VideoJob, each: Fetched, piece: Piece, choice: Choice, common: Record
+    ) -> Record:
+        index, run, fmt = each.index, piece.run, each.fmt
+        return {
+            "type": "section",
+            "kind": each.kind,
+            "youtube_id": work.youtube_id,
+            "file": f"{work.stem}.{run.first}-{run.behind}.{_ending(each)}.part",
+            "bytes": await self._store.size(piece.path),
+            "format_id": fmt.format_id,
+            "resolution": str(self._options.resolution),
+            "covers": sections.covered(index, run),
+            "segments": [run.first, run.behind],
+            "of": {"bytes": index.size, "index": digest(index), "format_id": fmt.format_id},
+            "fps": choice.video.fps,
+            "stretched_ratio": fmt.stretched_ratio,
+            **common,
+        } | ({} if fmt.track is None else {"audio": fmt.track.to_json()})
+
+    async def remove(self, work: VideoJob) -> None:
+        """Remove the partial files of a video. Raises `Failure` with ``not_writable``."""
+        for record in self._store.known.source_videos.get(work.youtube_id, ()):
+            if record["type"] == "section":
+                await self._store.remove(self._store.source_videos_path / record["file"])
+
+    @staticmethod
+    def _by_kind(
+        work: VideoJob, found: Sequence[Fetched]
+    ) -> list[list[tuple[Piece, tuple[Clip, ...]]] | None]:
+        """Return the partial files of video and of audio, each with its clips."""
+        by_kind: dict[str, list[tuple[Piece, tuple[Clip, ...]]]] = {}
+        for each in found:
+            clips_of: dict[Piece, list[Clip]] = {}
+            for clip in work.clips:
+                run = sections.run_of(each.index, clip.interval)
+                piece = next(piece for piece in each.pieces if piece.run.contains(run))
+                clips_of.setdefault(piece, []).append(clip)
+            by_kind[each.kind] = [(piece, tuple(clips)) for piece, clips in clips_of.items()]
+            by_kind[each.kind] = [
+                (replace(piece, record=piece.record or {"fps": each.fmt.fps, **_of(each)}), clips)
+                for piece, clips in by_kind[each.kind]
+            ]
+        return [by_kind.get(VIDEO), by_kind.get(AUDIO)]
+
+
+def _is_valid(record: Record) -> bool:
+    """Whether a record is that of a partial file; the journal may be from anyone."""
+    match record:
+        case {
+            "type": "section",
+            "kind": str(),
+            "covers": [int() | float(), int() | float() | None],
+            "segments": [int(first), int(behind)],
+            "of": {"index": str()},
+            "resolution": str(),
+        }:
+            return record["file"].endswith(".part") and 0 <= first < behind
+    return False
+
+
+def _covering(records: Sequence[Record], interval: Interval) -> Record | None:
+    """Return the record of a partial file that covers an interval."""
+    for record in records:
+        start, end = record["covers"]
+        if sections.covers(start, end, interval):
+            return record
+    return None
+
+
+def digest(index: SegmentIndex) -> str:
+    """Return what identifies a file on YouTube: a hash of its header and its index."""
+    content = repr((index.container, index.tick, index.offsets, index.times)).encode()
+    return hashlib.sha256(b"".join((*index.head, content))).hexdigest()[:32]
+
+
+def _of(each: Fetched) -> Record:
+    track = {} if each.fmt.track is None else {"audio": each.fmt.track.to_json()}
+    return {"format_id": each.fmt.format_id, "stretched_ratio": each.fmt.stretched_ratio, **track}
+
+
+def _ending(each: Fetched) -> str:
+    """Return the extension of a partial file before ``.part``: that of audio differs from that of video."""
+    if each.kind == VIDEO:
+        return each.fmt.ext
+    return "weba" if each.fmt.ext == "webm" else "m4a"
+
+
+def _empty(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(mode=0o700)
+
+
+def _places(
+    index: SegmentIndex, fetched: Path, missing: Sequence[Run], there: Sequence[Piece]
+) -> dict[int, tuple[Path, int]]:
+    """Return where each segment is: in which file, and at which position."""
+    places: dict[int, tuple[Path, int]] = {}
+    for piece in there:
+        begin = len(index.header_of(piece.run.first, piece.run.behind))
+        for number in range(piece.run.first, piece.run.behind):
+            places[number] = (piece.path, begin + index.bytes_of(piece.run.first, number))
+    begin = 0
+    for each in missing:
+        for number in range(each.first, each.behind):
+            places[number] = (fetched, begin + index.bytes_of(each.first, number))
+        begin += index.bytes_of(each.first, each.behind)
+    return places
+
+
+def _assemble(path: Path, index: SegmentIndex, run: Run, places: Mapping[int, tuple[Path, int]]) -> None:
+    """Write a file of consecutive segments from what was fetched and from existing files. Blocks."""
+    with path.open("wb") as target:
+        target.write(index.header_of(run.first, run.behind))
+        for number in range(run.first, run.behind):
+            source, position = places[number]
+            with source.open("rb") as file:
+                file.seek(position)
+                left = index.bytes_of(number, number + 1)
+                while left and (some := file.read(min(left, 1 << 20))):
+                    target.write(some)
+                    left -= len(some)
