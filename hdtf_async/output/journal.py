@@ -159,9 +159,7 @@ class JournalIndex:
             case {"type": "failed", "clip": str(stem), "reason": str(reason)} if reason in _REASONS:
                 self.failures[stem] = record
                 self._take_availability(record)
-            case {"type": "raw", "resolution": str(), "youtube_id": str(), "file": str(), "bytes": int()}:
-                self._take_raw(record)
-            case {"type": "sound" | "section", "youtube_id": str(), "file": str(), "bytes": int()}:
+            case {"youtube_id": str(), "file": str(), "bytes": int()} if _is_of_source_video(record):
                 self._take_raw(record)
             case {"type": "asked", "youtube_id": str(youtube_id), "time": str()} if _is_answer(record):
                 self.asked[youtube_id] = record
@@ -204,6 +202,12 @@ class JournalIndex:
 def _is_answer(record: Record) -> bool:
     """Whether a record of a census contains a height, or a reason why there is none."""
     return record["reason"] in _REASONS if "reason" in record else isinstance(record.get("height"), int)
+
+
+def _is_of_source_video(record: Record) -> bool:
+    """Whether a record is about a file of a source video: the whole, its audio, or a part."""
+    kind = record.get("type")
+    return kind in {"sound", "section"} or (kind == "raw" and isinstance(record.get("resolution"), str))
 
 
 def name_of(shard: Shard | None) -> str:
