@@ -413,6 +413,8 @@ class Tables:
     findings: tuple[Finding, ...]
     source: Source | None = None
     """None for HDTF."""
+    in_hdtf_format: bool = False
+    """Whether the clips are from tables in HDTF's format, in which names of videos contain the speaker."""
 
 
 class Resolution(StrEnum):

@@ -61,7 +61,7 @@ def _shared(tables: Tables, options: Options) -> Iterator[Finding]:
     split = options.divided
     if split is None or not split.given:
         return
-    is_hdtf = tables.source is None
+    is_hdtf = tables.source is None or tables.in_hdtf_format
     split = split.knowing(tables.videos) if is_hdtf else split
     shared = split.shared({clip.stem: member_of(clip, is_hdtf=is_hdtf) for clip in steps(tables.clips)})
     for group, sides in list(shared.items())[:MOST_SHARED]:

@@ -89,7 +89,8 @@ def read(source: Path | None = None, *, corrections: Corrections = Corrections.V
     applied = _corrections.apply(published, _read_corrections(directory, corrections, published.findings))
     odd = Findings(_corrections.look_over(published, applied, corrections))
     findings = (*published.findings, *applied.findings, *odd)
-    return Tables(applied.videos, applied.clips, findings, _source_of(applied.videos, source))
+    origin = _source_of(applied.videos, source)
+    return Tables(applied.videos, applied.clips, findings, origin, in_hdtf_format=True)
 
 
 def _source_of(videos: Iterable[Video], source: Path | None) -> Source | None:

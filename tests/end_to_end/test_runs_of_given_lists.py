@@ -69,7 +69,7 @@ async def test_a_run_writes_the_given_lists_with_what_exists(
         }
         assert len(report.warnings_of_lists) == (options is not finished.options)
     page = (copied / "report.html").read_text()
-    assert "<tr><th>WDA_Speaker3_000</th><td>gone</td></tr>" in page
+    assert '<tr><th scope="row">WDA_Speaker3_000</th><td>no longer on YouTube</td></tr>' in page
     assert "2 of the 3 entries of the given val list were available" in page
 
 
