@@ -168,7 +168,6 @@ async def test_a_run_crops_to_the_face(options: Options, tmp_path: Path) -> None
         at = motion.at(0)
         assert at is not None
         assert line["face_size"][1] == pytest.approx(at[2], rel=0.1)
-        assert line["face_size"] == pytest.approx([at[2]] * 3, rel=0.15)  # the detector's noise
         assert line["face_size"] == sorted(line["face_size"])
         assert line["versions"]["face_model"] == "64184e229b263107"
     assert [json.loads(line)["reason"] for line in (out / "failures.jsonl").read_text().splitlines()] == [
