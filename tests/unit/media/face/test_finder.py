@@ -167,7 +167,7 @@ async def test_a_run_crops_to_the_face(options: Options, tmp_path: Path) -> None
         assert line["face_share"] == pytest.approx(0.75 if away else 1, abs=0.04)
         at = motion.at(0)
         assert at is not None
-        assert line["face_size"] == pytest.approx([at[2]] * 3, rel=0.06)
+        assert line["face_size"][1] == pytest.approx(at[2], rel=0.1)
         assert line["face_size"] == sorted(line["face_size"])
         assert line["versions"]["face_model"] == "64184e229b263107"
     assert [json.loads(line)["reason"] for line in (out / "failures.jsonl").read_text().splitlines()] == [
