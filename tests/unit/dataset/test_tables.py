@@ -917,6 +917,20 @@ def test_a_source_is_quoted_safely(tmp_path: Path) -> None:
     assert len(finding.words) < 400
 
 
+def test_a_message_quotes_a_hundred_characters_of_a_correction(tmp_path: Path) -> None:
+    """The message about a malformed clip, and the source of a correction."""
+    head = "level,subset,name,youtube_id,index,published,new_index,corrected,source"
+    line = f"verified,{ONE},0,{'y' * 200},us\n"
+    (write_tables(tmp_path) / "corrections.csv").write_text(f"{head}\n{line}")
+    with pytest.raises(TableError) as caught:
+        read(tmp_path)
+    assert f"'{'y' * 100}'" in str(caught.value)
+    line = f"verified,RD,One,{ONE_ID},,720,,1080,{'x' * 200}\n"
+    (finding,) = found(read(write_tables(tmp_path, corrections=line)), "corrected")
+    assert finding.words.count("x" * 100) == 1
+    assert "x" * 101 not in finding.words
+
+
 # Any content of tables.
 
 TOKENS = st.one_of(

@@ -16,7 +16,7 @@ import load_runs
 import pytest
 from format_tables import video_entry
 
-from hdtf_async.core.events import Event, EventBus, RawReady
+from hdtf_async.core.events import Event, EventBus, FormatChosen, RawReady
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
@@ -30,6 +30,7 @@ from hdtf_async.output.directory import open_directory
 from hdtf_async.output.partials import AUDIO, VIDEO
 from hdtf_async.youtube.entries import CLIENTS
 from hdtf_async.youtube.formats import DUBBED, Choice, Format
+from hdtf_async.youtube.tracks import Track
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -470,3 +471,17 @@ async def test_a_released_source_video_is_deleted_unless_it_is_kept(tmp_path: Pa
         downloader._store = cast("Any", SimpleNamespace(known=known))
         await downloader.release(WORK, keep=keep)
     assert existing.removed == ([] if keep else ["a.mp4", "a.m4a"])
+
+
+@pytest.mark.parametrize(("audio", "language"), [(Audio.AAC, "ja"), (Audio.NONE, None)])
+async def test_the_language_of_the_chosen_audio_is_reported(
+    tmp_path: Path, audio: Audio, language: str | None
+) -> None:
+    """None without audio."""
+    sound = replace(RENDITION, format_id="140", vcodec=None, track=Track("ja", original=True))
+    async with fetching(tmp_path, {}, audio=audio) as (downloader, *_):
+        events: list[Event] = []
+        downloader._events.subscribe(events.append)
+        downloader._tell_chosen(WORK, Choice(RENDITION, sound, ()))
+    (chosen,) = [event for event in events if isinstance(event, FormatChosen)]
+    assert chosen.audio_language == language

@@ -8,7 +8,8 @@ import wave
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import anyio
 import media
@@ -20,7 +21,9 @@ from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted, Even
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Deinterlace, Interval, OutputSettings, Video
 from hdtf_async.dataset.plan import fingerprint
+from hdtf_async.lanes import encoder
 from hdtf_async.lanes.encoder import Encoder, plan_cut, verify
+from hdtf_async.lanes.order import EncodeCosts
 from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media import interlace
 from hdtf_async.media.demux import AudioInfo, MediaInfo
@@ -524,3 +527,15 @@ async def test_a_wav_file_as_planned_is_published_with_the_clip(
         len(content),
         hashlib.sha256(content).hexdigest(),
     )
+
+
+def test_an_impossible_clip_is_expected_to_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails at once, so its place in the order does not matter."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise Failure(Reason.BOX_DOES_NOT_FIT)
+
+    monkeypatch.setattr(encoder, "plan_cut", refuse)
+    parts = SimpleNamespace(settings=OutputSettings(), costs=EncodeCosts())
+    estimate = Encoder.estimate(cast("Encoder", parts), cast("Clip", None), cast("SourceVideo", None))
+    assert estimate() == 0

@@ -21,6 +21,7 @@ from hdtf_async.core.events import (
     LaneOpened,
     Retrying,
     VideoFailed,
+    VideoUnconfirmed,
     WindingDown,
 )
 from hdtf_async.core.failures import Reason
@@ -778,3 +779,11 @@ def test_each_clip_has_exactly_one_outcome(
     assert all(later - earlier >= pace - 1e-9 for earlier, later in pairwise(world.times("fetch")))
     assert all(world.who("fetch").count(work.stem) <= 3 + 2 for work in world.works)
     assert [event.clip for event in world.of(ClipFailed)] == failed
+
+
+def test_an_unavailable_video_without_a_reason_is_reported_as_unconfirmed() -> None:
+    """Each one once, before the end of the run decides what is recorded."""
+    gone = Plot(fetch=10, cut=1, fetch_failures=(Reason.UNAVAILABLE,) * 9)
+    world = World([Plot(fetch=10, cut=1), gone, Plot(fetch=10, cut=1)], downloads=1)
+    world.run()
+    assert [event.video for event in world.of(VideoUnconfirmed)] == ["RD_V1"]

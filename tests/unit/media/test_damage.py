@@ -329,9 +329,14 @@ def test_counted_frames_may_be_stored_sixteen_packets_later(behind: int, damaged
     [(0.5, 9, False), (0.75, 9, False), (1.0, 9, True), (1.0, 10, True), (1.0, 17, True), (1.0, 18, False)],
 )
 def test_lost_packets_count_if_frames_are_missing_near_them(gap: float, lost_at: int, damaged: bool) -> None:
-    """One side of the gap is enough; a gap of one and a half frames is none."""
+    """One side of the gap is enough; a gap of one and a half frames is none.
+
+    The message has the position of the packet before.
+    """
     found = damage._Interval(4.0, 14.0, 14.5, 0.5)
     times = [number / 2 for number in range(9)]  # to 4 s
     found.packets = [(second, False) for second in (*times, *(4.0 + gap + n / 2 for n in range(12)))]
     found.lost = [(lost_at, "packets are missing")]
-    assert bool(found.findings([0.0]).damage) is damaged
+    before = found.packets[lost_at - 1][0]
+    expected = f"damaged at {before:.2f} s: packets are missing" if damaged else ""
+    assert found.findings([0.0]).damage == expected

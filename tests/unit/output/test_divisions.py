@@ -17,8 +17,9 @@ from hdtf_async import ExitCode, Reason
 from hdtf_async.cli import main
 from hdtf_async.core.divisions import Outstanding, Part, Request, outstanding, part_of, record_of
 from hdtf_async.core.shards import Shard, named, place
+from hdtf_async.core.splits import Split
 from hdtf_async.output.directory import open_directory
-from hdtf_async.output.journal import JOURNAL, name_of, parts
+from hdtf_async.output.journal import JOURNAL, JournalIndex, name_of, parts
 from hdtf_async.output.manifests import FAILURES, METADATA
 
 if TYPE_CHECKING:
@@ -300,3 +301,12 @@ async def test_the_last_shard_that_ends_lists_the_absent_ones(tmp_path: Path, so
         assert report.absent == ()
     assert parts(out / name_of(Shard(0, 4)))[0].ended
     assert (await load(out, source, Most(), shard=Shard(0, 4))).absent
+
+
+def test_the_journal_keeps_the_last_valid_split(tmp_path: Path) -> None:
+    """An invalid record does not change it."""
+    split = Split((90, 5, 5), 7)
+    known = JournalIndex(tmp_path)
+    for record in (Split().to_json(), split.to_json(), {"shares": "90/5/5"}):
+        known.add({"type": "split"} | record)
+    assert known.split == split

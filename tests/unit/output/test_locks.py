@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ import anyio.to_thread
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Reason
+from hdtf_async import ExitCode, Reason, StoreError
 from hdtf_async.core import descriptors
 from hdtf_async.core.shards import Shard
 from hdtf_async.output import locks, manifests
@@ -296,3 +297,18 @@ def test_a_process_of_another_user_has_not_ended(
     run = {"pid": 4711, "host": socket.gethostname(), "time": "2026-01-01T00:00:00.000+00:00"}
     assert locks.has_ended(run) is ended
     assert ("which has ended" in locks.holder(run)) is ended
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ELOOP, "cannot write /dir/_videos_raw: "),
+        (errno.ENOSPC, "cannot write in /dir: .*free disk space, or choose another --out"),
+        (errno.EMFILE, "cannot write in /dir: (?!.*another --out)"),
+    ],
+)
+def test_an_error_of_the_system_names_the_directory_or_the_link(number: int, message: str) -> None:
+    """And another directory, where that would help."""
+    error = OSError(number, os.strerror(number), "/dir/_videos_raw")
+    with pytest.raises(StoreError, match=message), locks.as_store_error(Path("/dir")):
+        raise error

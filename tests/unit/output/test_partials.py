@@ -48,6 +48,8 @@ def test_the_same_token_resumes(tmp_path: Path) -> None:
     promise = ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION)
     left(tmp_path, promise)
     (tmp_path / "raw.mp4.part-Frag3").touch()
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "file").touch()
     assert tidy(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"raw.promise.json", "raw.mp4.part"}
     assert resume(tmp_path, promise) == 5

@@ -41,6 +41,8 @@ HTTPSConnection(host='www.youtube.com', port=443): Failed to establish a new con
 HTTPSConnection(host='www.youtube.com', port=443): Failed to establish a new connection: [Errno 99] Cannot assign requested address
 == connection to www.youtube.com:443 timed out
 (<HTTPSConnection(host='www.youtube.com', port=443) at 0x7f77ddd6d0>, 'Connection to www.youtube.com timed out. (connect timeout=20.0)')
+== connection to www.youtube.com timed out
+Connection to www.youtube.com timed out. (connect timeout=20.0)
 == connection to the proxy 127.0.0.1:3128 refused
 ('Unable to connect to proxy', NewConnectionError("HTTPSConnection(host='127.0.0.1', port=3128): Failed to establish a new connection: [Errno 111] Connection refused"))
 == cannot resolve the proxy nosuch.invalid
