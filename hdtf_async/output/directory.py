@@ -15,7 +15,6 @@ directory's own lock with the others. A run without shards holds the directory's
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -32,7 +31,7 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import records
 from hdtf_async.core.shards import Merged
 from hdtf_async.core.steps import steps
-from hdtf_async.output import atomic, manifests, partials, video_journal
+from hdtf_async.output import atomic, leftovers, manifests, partials, video_journal
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.journal import (
     JOURNAL,
@@ -58,7 +57,7 @@ from hdtf_async.output.locks import (
 from hdtf_async.output.manifests import failure_record, outstanding_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from hdtf_async.core.divisions import Request
@@ -66,11 +65,6 @@ if TYPE_CHECKING:
     from hdtf_async.core.model import Clip, Tables, Video
     from hdtf_async.core.shards import Shard
     from hdtf_async.output.journal import Ledger
-
-
-_ENDING = re.compile(r"\.(?:mp4|wav|track\.json)$")
-_SEGMENT = re.compile(r"_s\d{3,}$")
-"""End of the stem of a clip's segment."""
 
 
 class OutputDirectory:
@@ -422,31 +416,10 @@ def _read_and_tidy(
     # Later records depend on what was read, which may not have been synced if its writer was killed; what was
     # truncated could be mixed with later writes.
     atomic.sync(lock)
-    clips, videos = (None, None) if shard is None else _stems_of(shard, tables)
-    atomic.sweep(out, ours=lambda name: clips is None or _is_file_of(name, clips))
-    atomic.sweep(
-        out / SOURCE_VIDEOS,
-        spare=partials.tidy,
-        ours=lambda name: videos is None or name.rpartition(".")[0] in videos,
-    )
+    leftovers.remove(out, shard, tables)
     for directory in (out, out / SOURCE_VIDEOS):
         atomic.sync_directory(directory)  # later records depend on the names found there, too
     return known, newest
-
-
-def _is_file_of(name: str, clips: Collection[str]) -> bool:
-    """Return whether a name is that of a file of one of these clips, or of their segments."""
-    stem = _ENDING.sub("", name)
-    return stem in clips or _SEGMENT.sub("", stem) in clips
-
-
-def _stems_of(shard: Shard, tables: Tables | None) -> tuple[set[str], set[str]]:
-    """Return the stems of a shard's clips, and those of its source videos."""
-    if tables is None:
-        return set(), set()
-    clips = {clip.stem for clip in steps(tables.clips) if shard.owns(clip.video.youtube_id)}
-    videos = {video.stem for video in steps(tables.videos) if shard.owns(video.youtube_id)}
-    return clips, videos
 
 
 def _are_neighbours(journal: Path, shard: Shard) -> bool:
