@@ -24,7 +24,7 @@ import anyio
 
 from hdtf_async.core import model
 from hdtf_async.core.model import Clip, OutputSettings
-from hdtf_async.lanes.encoder import plan_cut
+from hdtf_async.lanes.cut_plan import plan_cut
 from hdtf_async.media import ffmpeg, interlace
 from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
 from hdtf_async.media.probe import Prober

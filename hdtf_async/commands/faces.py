@@ -24,7 +24,7 @@ from hdtf_async.core.install import install_extra
 from hdtf_async.core.model import Box, Clip, Crop, Interval, OutputSettings, Video
 from hdtf_async.core.text import printable
 from hdtf_async.dataset.geometry import place, scale_of
-from hdtf_async.lanes.encoder import plan_cut
+from hdtf_async.lanes.cut_plan import plan_cut
 from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media.face.finder import input_arguments

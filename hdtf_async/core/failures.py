@@ -3,7 +3,6 @@
 Every failure of one video or clip is a `Failure`, which has a `Reason`. Every reason has one row of advice
 (`Reason.advice`): its meaning, the remedy for the user, the program's reaction (`Action`) and the exit code
 (`ExitCode`) of a run that ends with it. Pipeline, report, ``failures.jsonl`` and docs all use that table.
-
 ``unknown`` stands for messages that are not classified yet, with the patterns of `messages` by `stderr`.
 """
 

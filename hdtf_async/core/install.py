@@ -12,6 +12,8 @@ WHERE = " in a clone of the repository"
 """Where the command of `install_extra` must be run."""
 UPDATE_YT_DLP = "pip install -U 'yt-dlp[default,deno]'"
 """Installs the newest yt-dlp with everything that it needs for YouTube."""
+REINSTALL = f"pip install {SOURCE}{WHERE}"
+"""Installs this program again, with the entry points of its version."""
 
 
 def install_extra(name: str) -> str:

@@ -429,24 +429,6 @@ class Resolution(StrEnum):
     """The highest; the box is scaled."""
 
 
-class Fetch(StrEnum):
-    """How much of a source video is downloaded."""
-
-    WHOLE = "whole"
-    """The whole file."""
-    SECTIONS = "sections"
-    """Only the segments that clips need, where a clip has the same bytes either way."""
-    AUTO = "auto"
-    """As `SECTIONS`, if that saves at least half of the bytes."""
-
-
-BEFORE, AFTER = 5.0, 2.0
-"""Seconds of a video before and after each clip that are downloaded too, with `Fetch.SECTIONS`.
-
-Decoding may start up to 4 s earlier than usual, if a stream needs that.
-"""
-
-
 class Corrections(StrEnum):
     """Which corrections of the tables are applied."""
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from hdtf_async.core import validators
 from hdtf_async.core.exceptions import OptionsError
+from hdtf_async.core.fetch import Fetch
 from hdtf_async.core.lock_file import LockFile
 from hdtf_async.core.model import (
     SUBSETS,
@@ -26,7 +27,6 @@ from hdtf_async.core.model import (
     Crop,
     Deinterlace,
     Fallback,
-    Fetch,
     Fit,
     Hdr,
     OutputSettings,

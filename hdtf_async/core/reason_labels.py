@@ -53,6 +53,7 @@ LABELS: dict[Reason, str] = {
     Reason.UNSUPPORTED_SOURCE: "unusable source video",
     Reason.NO_SOUND: "video without audio",
     Reason.NO_FACE: "no face detected",
+    Reason.SCENE_CUT: "scene cut in the clip",
     Reason.CLIP_WRONG: "encode failed verification",
     Reason.ROW_REFUSED: "invalid table row",
     Reason.NOT_TRIED: "not attempted yet",

@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.core.exceptions import OptionsError
+from hdtf_async.core.install import REINSTALL
 from hdtf_async.core.model import Source
 from hdtf_async.core.options import HDTF
 from hdtf_async.core.text import printable, shown
@@ -87,7 +88,7 @@ def find(name: str) -> Dataset:
         near = get_close_matches(name.lower(), entries, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         if HDTF not in entries:
-            hint = "; this installation is older than the program: run pip install again"
+            hint = f"; this installation is older than the program: run {REINSTALL}"
         raise OptionsError(
             f"--dataset: expected one of {', '.join(sorted(entries))}{hint} (got {shown(name)})"
         )

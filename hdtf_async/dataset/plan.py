@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from hdtf_async.core.clip_record import ClipRecord, point_to_json, row_to_json
 from hdtf_async.core.exceptions import UnknownVideoError
 from hdtf_async.core.failures import Action, Failure, Reason
-from hdtf_async.core.model import BEFORE, SUBSETS, UNRECORDED, Crop, Fetch, Severity
+from hdtf_async.core.fetch import BEFORE, Fetch
+from hdtf_async.core.model import SUBSETS, UNRECORDED, Crop, Severity
 from hdtf_async.core.steps import sorted_in_steps, steps
 from hdtf_async.core.text import shown
 from hdtf_async.dataset.geometry import fits

@@ -20,7 +20,8 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio, Fetch, Resolution
+from hdtf_async.core.fetch import Fetch
+from hdtf_async.core.model import Audio, Resolution
 from hdtf_async.lanes.partial_videos import FIRST_REQUEST, Piece, SectionsRefusedError, joined_video
 from hdtf_async.media import sections
 from hdtf_async.media.sections import Run

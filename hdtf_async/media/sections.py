@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hdtf_async.core.model import AFTER, BEFORE
+from hdtf_async.core.fetch import AFTER, BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

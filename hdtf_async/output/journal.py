@@ -1,9 +1,8 @@
 """``_journal.jsonl``: the only file of the output directory that grows, and the index of its records.
 
-Each shard of a directory has its own journal; the index contains the records of all, ordered by time.
-
-One JSON object per line, appended when what it records is durable and never changed afterwards; of several
-records about one object the newest counts. An incomplete last line, left by a kill, is ignored and removed.
+Each shard of a directory has its own journal; the index contains the records of all, ordered by time. A
+record is one line, about what is durable; of several records about one object the newest counts. An
+incomplete last line, left by a kill, is ignored and removed.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ class JournalIndex:
     asked: dict[str, Record] = field(default_factory=dict)
     """YouTube id to the newest answer of a census."""
     unavailable_since: dict[str, str] = field(default_factory=dict)
-    """YouTube id of each video that is unavailable without a reason to the time of the first such record."""
+    """Time of the first record of each video that is unavailable without a reason, by YouTube id."""
     run: Record = field(default_factory=dict)
     settings: Record = field(default_factory=dict)
     """The output settings of the newest run, as JSON."""
@@ -143,10 +142,8 @@ class JournalIndex:
                 yield max(0.0, (now - datetime.fromisoformat(time)).total_seconds())
 
     def add(self, record: Record) -> None:
-        """Process one more record; records of unknown types are ignored.
-
-        A clip with a recorded failure keeps its record: if its file exists, it has its previous settings.
-        """
+        """Process one more record; records of unknown types are ignored."""
+        # A clip with a recorded failure keeps its record: if its file exists, it has its previous settings.
         match record:
             case {"type": "clip", "clip": str(stem), "metadata": dict(), "form": dict()}:
                 self.clips[stem] = record
@@ -180,8 +177,7 @@ class JournalIndex:
                 self.failures.pop(stem, None)
             case {"type": "run"}:
                 self.run = record
-                settings = record.get("form")  # a census has none
-                if isinstance(settings, dict):
+                if isinstance(settings := record.get("form"), dict):  # a census has none
                     self.settings, self.source = settings, Source.from_json(record.get("dataset"))
 
     def _take_availability(self, record: Record) -> None:
@@ -205,7 +201,7 @@ def _is_answer(record: Record) -> bool:
 
 
 def _is_of_source_video(record: Record) -> bool:
-    """Whether a record is about a file of a source video: the whole, its audio, or a part."""
+    """Whether a record is about a source video, its audio, or a part of it."""
     kind = record.get("type")
     return kind in {"sound", "section"} or (kind == "raw" and isinstance(record.get("resolution"), str))
 

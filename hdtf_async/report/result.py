@@ -96,9 +96,10 @@ class Report:
 
     @property
     def never_began(self) -> bool:
-        """Whether it ended before its first download or encode, because the user must fix something."""
+        """Whether the user must fix something before its first download or encode."""
         began = self.tally.downloads.first is not None or self.tally.encodes.first is not None
-        return self.stopped is not None and self.stopped.reason.advice.action is Action.ASK and not began
+        asks = self.stopped is not None and self.stopped.reason.advice.action is Action.ASK
+        return asks and not began and self.asked > self.there
 
     @property
     def not_tried(self) -> int:

@@ -183,6 +183,6 @@ async def test_the_report_names_the_list(finished: Finished, tmp_path: Path) -> 
     options = replace(finished.options, source=None, raw_dirs=(raws,), crop=Crop.NONE, **QUICK)
     await hdtf_async.download(tmp_path / "clips", options, clips=[ClipRow(RADIO, 1, 2)])
     page = (tmp_path / "clips" / "report.html").read_text(encoding="utf-8")
-    assert "<h1>Clips</h1>" in page
+    assert "<h1>Clips <span>in clips</span></h1>" in page
     assert "from 1 video of a list of clips, created with" in page
     assert "HDTF" not in page

@@ -52,6 +52,7 @@ PURE = {
     "core.event_decoder": {"types"},
     "core.events": {"anyio"},
     "core.failures": set[str](),
+    "core.fetch": set[str](),
     "core.install": set[str](),
     "core.jsonlines": {"json", "os"},
     "core.merged_events": set[str](),

@@ -11,7 +11,7 @@ import av
 import media
 
 from hdtf_async.core.model import Box, Clip, Interval, OutputSettings, Video
-from hdtf_async.lanes.encoder import plan_cut
+from hdtf_async.lanes.cut_plan import plan_cut
 from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.ffmpeg import bundled_ffmpeg

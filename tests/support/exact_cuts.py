@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import media
 
 from hdtf_async.core.model import Box, Clip, Crop, Interval, OutputSettings, Video
-from hdtf_async.lanes.encoder import plan_cut
+from hdtf_async.lanes.cut_plan import plan_cut
 from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg, encode, side_lengths
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from hdtf_async.core.model import (
     Video,
 )
 from hdtf_async.dataset.plan import fingerprint
-from hdtf_async.lanes.encoder import plan_cut
+from hdtf_async.lanes.cut_plan import plan_cut
 from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.demux import AudioInfo, MediaInfo

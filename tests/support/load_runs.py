@@ -169,9 +169,16 @@ class _Prober:
 
 
 async def _encode(
-    _tool: Path, cut: Cut, target: Path, *, on_seconds: Callable[[float], None], guard: object
+    _tool: Path,
+    cut: Cut,
+    target: Path,
+    *,
+    on_seconds: Callable[[float], None],
+    guard: object,
+    measured: object,
 ) -> int:
     assert guard is not None
+    del measured  # no frame is decoded
     for second in range(1, int(cut.interval.seconds) + 1):
         on_seconds(second)
         await checkpoint()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import av
 
 from hdtf_async.core.model import Box, Clip, Interval, OutputSettings, Video
-from hdtf_async.lanes.encoder import plan_cut
+from hdtf_async.lanes.cut_plan import plan_cut
 from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 

@@ -15,7 +15,7 @@ from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.option_fields import flag_of
 from hdtf_async.core.options import Options
 from hdtf_async.core.printing import Printing
-from hdtf_async.report import page
+from hdtf_async.report import page, reproducibility
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -244,7 +244,11 @@ def test_report_uses_settings_from_file_and_environment(
         seen.append((tool(), encodes.total_tokens))
         return ""
 
+    async def nothing(_out: Path) -> list[Path]:
+        return []
+
     monkeypatch.setattr(page, "write", write)
+    monkeypatch.setattr(reproducibility, "write", nothing)
     file = tmp_path / "a.toml"
     file.write_text('ffmpeg = "mine"\n')
     monkeypatch.setenv("HDTF_ASYNC_ENCODES", "3")

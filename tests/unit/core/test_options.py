@@ -12,6 +12,7 @@ import pytest
 
 from hdtf_async.core import name_lists
 from hdtf_async.core.exceptions import OptionsError
+from hdtf_async.core.fetch import Fetch
 from hdtf_async.core.lock_file import LockFile
 from hdtf_async.core.model import (
     Audio,
@@ -224,6 +225,7 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
     "split": [("80/10/10", (80, 10, 10)), ([80, 10, 10], (80, 10, 10)), (True, SHARES),
               ("musetalk", name_lists.read("musetalk"))],
     "split_seed": [("7", 7)],
+    "fetch": [("auto", Fetch.AUTO), (Fetch.SECTIONS, Fetch.SECTIONS)],
     "ffmpeg": [("/usr/bin/ffmpeg", Path("/usr/bin/ffmpeg"))],
     "yt_dlp": [("yt-dlp", HERE / "yt-dlp")],
     "face_model": [(__file__, Path(__file__))],

@@ -10,7 +10,7 @@ import pytest
 
 from hdtf_async.core.model import Audio, Box, Clip, Interval, OutputSettings, Video
 from hdtf_async.lanes.clip_metadata import metadata_of
-from hdtf_async.lanes.encoder import plan_cut
+from hdtf_async.lanes.cut_plan import plan_cut
 from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media.demux import AudioInfo, MediaInfo
 from hdtf_async.media.timeline import Shown

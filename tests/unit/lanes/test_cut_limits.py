@@ -11,7 +11,7 @@ import pytest
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Hdr, Interval, OutputSettings, Video
-from hdtf_async.lanes.encoder import plan_cut, verify
+from hdtf_async.lanes.cut_plan import plan_cut, verify
 from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media.demux import AudioInfo, MediaInfo
 from hdtf_async.media.ffmpeg import Cut

@@ -22,7 +22,8 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Deinterlace, Interval, OutputSettings, Video
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes import encoder
-from hdtf_async.lanes.encoder import Encoder, plan_cut, verify
+from hdtf_async.lanes.cut_plan import plan_cut, verify
+from hdtf_async.lanes.encoder import Encoder
 from hdtf_async.lanes.order import EncodeCosts
 from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media import interlace
@@ -537,5 +538,6 @@ def test_an_impossible_clip_is_expected_to_take_no_time(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(encoder, "plan_cut", refuse)
     parts = SimpleNamespace(settings=OutputSettings(), costs=EncodeCosts())
-    estimate = Encoder.estimate(cast("Encoder", parts), cast("Clip", None), cast("SourceVideo", None))
+    clip, raw = SimpleNamespace(stem="a"), SimpleNamespace(of=lambda _stem: None)
+    estimate = Encoder.estimate(cast("Encoder", parts), cast("Clip", clip), cast("SourceVideo", raw))
     assert estimate() == 0

@@ -18,7 +18,7 @@ from shared import slow_unless
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop, OutputSettings
-from hdtf_async.lanes import encoder
+from hdtf_async.lanes import cut_plan
 from hdtf_async.media import damage
 from hdtf_async.media.probe import Prober
 
@@ -195,7 +195,7 @@ async def test_no_damage_is_found_in_an_undamaged_video(name: str, prober: Probe
     path = shapes.plain(tmp_path, name, arguments, pick=pick or None)
     for start in (3.0, 3.5, 4.5):
         clip = shapes.clip_of(start, start + 2)
-        wanted = encoder.plan_cut(
+        wanted = cut_plan.plan_cut(
             clip, await media.raw(prober, path, clip), OutputSettings(crop=Crop.NONE, audio=Audio.AAC)
         )
         found = await damage.look(replace(wanted, suspect=True))

@@ -20,7 +20,7 @@ from shared import slow_unless
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Deinterlace, Interval, OutputSettings
-from hdtf_async.lanes.encoder import verify
+from hdtf_async.lanes.cut_plan import verify
 from hdtf_async.media import demux, ffmpeg, filters, frames, interlace, stills, thumbnails
 from hdtf_async.media.face import finder
 from hdtf_async.media.ffmpeg import AudioCut, Cut, bundled_ffmpeg, encode, frames_at, side_lengths

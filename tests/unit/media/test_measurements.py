@@ -9,7 +9,7 @@ import media
 import pytest
 
 from hdtf_async.core.model import Box, Clip, Fit, Interval, OutputSettings, Video
-from hdtf_async.lanes.encoder import plan_cut
+from hdtf_async.lanes.cut_plan import plan_cut
 from hdtf_async.media import ffmpeg, loudness, measurements
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.filters import Cut, scaled

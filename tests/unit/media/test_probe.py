@@ -68,6 +68,7 @@ async def test_the_properties_of_an_ordinary_video(prober: Prober, sources: Path
         parts=(Part(0.0, media.WIDTH, media.HEIGHT, pixels="yuv420p"),),
         step=0.033367,
         last=round((frames - 1) * 1001 / 30000, 6),
+        regular=True,
     )
 
 
@@ -86,6 +87,7 @@ async def test_the_properties_of_a_webm(prober: Prober, sources: Path) -> None:
         parts=(Part(0.0, media.WIDTH, media.HEIGHT, pixels="yuv420p"),),
         step=0.033,
         last=3.967,
+        regular=True,
     )
 
 

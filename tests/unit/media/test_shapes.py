@@ -18,7 +18,7 @@ from sources import AV1, B_FRAMES, SHAPES, USUAL_SHAPES, VP9
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Crop
-from hdtf_async.lanes import encoder
+from hdtf_async.lanes import cut_plan, encoder
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ async def test_an_undetected_change_of_size_is_not_cropped(
         numbers = shapes.draw_numbers(tmp_path, width, height)
         media.ffmpeg(tmp_path, f"-v error -ss {4 * part} {numbers} -t 4 {H264} part{part}.mp4")
     shape = Shape(shapes.joined(tmp_path, "both.mp4", "part0.mp4", "part1.mp4"), sound=False)
-    plan = encoder.plan_cut
+    plan = cut_plan.plan_cut
 
     def unnoticed(clip: Clip, raw: SourceVideo, form: OutputSettings) -> Cut:
         return plan(clip, replace(raw, facts=replace(raw.facts, parts=raw.facts.parts[:1])), form)

@@ -15,10 +15,10 @@ def test_each_measured_fact_has_a_chart() -> None:
         "Scene cuts (per clip)", "Black (seconds)", "Black bars (pixels)", "Brightness (luma)",
         "Loudness (LUFS)",
     ]  # fmt: skip
-    assert "<title>2 per clip: 1 clips</title>" in charts["Scene cuts (per clip)"]
-    assert "<title>0.75 seconds: 1 clips</title>" in charts["Black (seconds)"]
-    assert "<title>30 pixels: 1 clips</title>" in charts["Black bars (pixels)"]
-    assert "<title>-23 LUFS: 1 clips</title>" in charts["Loudness (LUFS)"]
+    assert "<b>2 per clip</b> (1 clip)" in charts["Scene cuts (per clip)"]
+    assert "<b>0.75 seconds</b> (1 clip)" in charts["Black (seconds)"]
+    assert "<b>30 pixels</b> (1 clip)" in charts["Black bars (pixels)"]
+    assert "<b>-23 LUFS</b> (1 clip)" in charts["Loudness (LUFS)"]
 
 
 def test_invalid_facts_have_no_chart() -> None:

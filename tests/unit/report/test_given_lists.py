@@ -48,7 +48,7 @@ def test_without_given_lists_there_is_no_table() -> None:
 def test_the_list_of_a_selection_is_compared_too() -> None:
     """Under its own name, and once if it is the given split as well."""
     only = Listed("eval.txt", ("RD_A_000", "RD_D_000"))
-    found = GivenList("eval.txt", 2, (("RD_D_000", "private"),))
+    found = GivenList("eval.txt", 2, (("RD_D_000", "private video"),))
     assert compared(None, CLIPS, MISSING, only) == [found]
     assert found.sentence.startswith("1 of the 2 entries of the given eval.txt list were available")
     same = Split(given=dict.fromkeys(only.names, "val"))

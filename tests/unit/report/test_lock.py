@@ -75,4 +75,4 @@ def test_methods_list_tools_and_what_is_missing() -> None:
     found.only = Listed("eval", ("RD_A_000", "RD_B_000"))
     text = methods_of(found)
     assert "1 of 2 entries are available." in text
-    assert r"| RD\_B\_000 | private |" in text
+    assert r"| RD\_B\_000 | private video |" in text
