@@ -183,7 +183,7 @@ def screenshot(report: Path, picture: Path) -> None:
             options.add_argument(flag)
         driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver") or ""))
         try:
-            screen = {"width": 1100, "height": 1050, "deviceScaleFactor": 1.5, "mobile": False}
+            screen = {"width": 1100, "height": 1400, "deviceScaleFactor": 1.5, "mobile": False}
             driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
             driver.get(report.as_uri())
             eager = "for (const each of document.images) each.loading = 'eager';"

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from hdtf_async.core.fetch import Fetch
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -29,6 +31,7 @@ def plan_to_json(
     downloads = decided.work if to_fetch is None else to_fetch
     # For these only the audio is downloaded.
     own_videos = {each["video"] for each in own if each["kind"] == "video"}
+    fetched = [work for work in downloads if work.stem not in own_videos]
     clips: list[Clip] = [*decided.clips, *(clip for clip, _ in (*decided.impossible, *decided.given_up))]
     videos = Counter(video.subset for video in {clip.video for clip in clips})
     return {
@@ -38,7 +41,11 @@ def plan_to_json(
         "hours": round(sum(clip.interval.seconds for clip in clips) / 3600, 4),
         "downloads": len(downloads),
         "at_hand": len(decided.work) - len(downloads),
-        "least_bytes": sum(work.least_bytes for work in downloads if work.stem not in own_videos),
+        "least_bytes": sum(work.least_bytes for work in fetched),
+        "least_bytes_by_fetch": {
+            fetch.value: sum(work.least_bytes_of(sections=fetch is Fetch.SECTIONS) for work in fetched)
+            for fetch in (Fetch.WHOLE, Fetch.SECTIONS)
+        },
         "least_hours_at_pace": round(len(downloads) * options.pace / 3600, 2),
         "raw_dir": list(own),
         "there": len(decided.there),
@@ -96,4 +103,8 @@ def plan_summary(plan: dict[str, Any]) -> str:
         f"{plan['downloads']} downloads, at least {plan['least_bytes'] / 1e9:.1f} GB in total;"
         f" starting them takes at least {plan['least_hours_at_pace']:.1f} h (--pace)"
     )
+    by_fetch = plan["least_bytes_by_fetch"]
+    if by_fetch["sections"] < by_fetch["whole"]:
+        sizes = ", ".join(f"--fetch {fetch} {size / 1e9:.1f} GB" for fetch, size in by_fetch.items())
+        lines.append(f"download at least: {sizes}")
     return "\n".join(lines)

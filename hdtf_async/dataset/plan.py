@@ -79,7 +79,11 @@ class VideoJob:
     @property
     def least_bytes(self) -> int:
         """Lower bound of the bytes to download."""
-        seconds = _seconds_around(self.clips) if self.sections else self.last_second
+        return self.least_bytes_of(sections=self.sections)
+
+    def least_bytes_of(self, *, sections: bool) -> int:
+        """Return a lower bound of the bytes of the sections that clips need, or of the whole video."""
+        seconds = _seconds_around(self.clips) if sections else self.last_second
         return int(seconds * (self.reference_height or 360) * BITS_PER_LINE / 8)
 
 

@@ -47,6 +47,7 @@ def test_a_plan_counts_all_selected_clips_that_do_not_exist() -> None:
         "downloads": 3,
         "at_hand": 0,
         "least_bytes": 3 * BYTES,
+        "least_bytes_by_fetch": {"whole": 3 * BYTES, "sections": 3 * int(BYTES / 1900 * 1805)},
         "least_hours_at_pace": 3.0,
         "raw_dir": [],
         "there": 1,
@@ -111,6 +112,14 @@ def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
         "3 existing clips were made with different settings: without --recut a run exits with code 2",
         "2 downloads, at least 0.0 GB in total; starting them takes at least 2.0 h (--pace)",
     ]
+
+
+def test_the_text_compares_whole_videos_with_sections_if_these_are_smaller() -> None:
+    """The clips of a video that starts at once need all of it."""
+    seen = told() | {"settings": {}}
+    assert "download at least: --fetch whole 0.3 GB, --fetch sections 0.2 GB" in plan.plan_summary(seen)
+    seen["least_bytes_by_fetch"]["sections"] = seen["least_bytes_by_fetch"]["whole"]
+    assert "--fetch" not in plan.plan_summary(seen)
 
 
 @pytest.mark.parametrize("part", ["present", "unavailable", "settings:", "need no download"])
