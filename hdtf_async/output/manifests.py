@@ -180,7 +180,8 @@ def _lists(
         members = {stem: ClipRecord.of(clips[stem]).member for stem in steps(existing)}
         for side, stems in index.split.lists(members).items():
             yield f"{side}.txt", [f"{stem}\n".encode("utf-8", "surrogateescape") for stem in steps(stems)]
-    if not os.path.lexists(index.out / CARD):
+    # A shard without videos may be the first to end, and has recorded no run, which names the dataset.
+    if index.run and not os.path.lexists(index.out / CARD):
         yield CARD, [_card(index.source).encode()]
 
 

@@ -66,8 +66,9 @@ def _rows() -> Iterator[ClipRow]:
         yield ClipRow(**{name: value for name, value in row.items() if name != "caption"}, extra=extra)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("parquet", [False, pytest.param(True, marks=pytest.mark.datasets)])
+@pytest.mark.parametrize(
+    "parquet", [pytest.param(False, marks=pytest.mark.slow), pytest.param(True, marks=pytest.mark.datasets)]
+)
 async def test_a_list_becomes_the_same_clips_from_each_format(
     finished: Finished, tmp_path: Path, *, parquet: bool
 ) -> None:

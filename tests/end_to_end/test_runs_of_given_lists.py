@@ -16,6 +16,7 @@ from hdtf_async.cli.main import main
 from hdtf_async.commands.export import export
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
+from hdtf_async.core.reason_labels import label
 from hdtf_async.core.splits import SIDES
 from hdtf_async.dataset import reading
 from hdtf_async.output.journal import JOURNAL
@@ -82,7 +83,7 @@ async def test_a_list_selects_the_clips_of_a_run(finished: Finished, tmp_path: P
     assert sorted(report.done) == ["RD_Radio1_000", "WRA_Guest2_000"]
     assert report.exit_code == 0
     page = (out / "report.html").read_text()
-    assert "<tr><th>train.txt</th><td>2</td><td>2</td><td>none</td></tr>" in page
+    assert '<tr><th scope="row">train.txt</th><td>2</td><td>2</td><td>none</td></tr>' in page
     await hdtf_async.download(out, replace(options, only=None, videos=["RD_Radio1"]))
     assert "train.txt" not in (out / "report.html").read_text()
 
@@ -109,9 +110,10 @@ async def test_the_report_lists_what_is_missing_of_a_published_list(footage: Pat
     assert len(entries) == 20
     assert {stem: reason.value for stem, reason in report.failed.items()} == lost
     page = (tmp_path / "out" / "report.html").read_text()
-    assert f"<tr><th>val</th><td>20</td><td>{20 - len(lost)}</td><td>4 private, 3 age</td></tr>" in page
+    reasons = "4 private video, 3 age-restricted video"
+    assert f'<tr><th scope="row">val</th><td>20</td><td>{20 - len(lost)}</td><td>{reasons}</td></tr>' in page
     for stem, reason in lost.items():
-        assert f"<tr><th>{stem}</th><td>{reason}</td></tr>" in page
+        assert f'<tr><th scope="row">{stem}</th><td>{label(reason)}</td></tr>' in page
     assert "13 of the 20 entries of the given val list were available; missing: RD_Radio7_000" in page
     assert page.count("of the 20 entries") == 1
     assert not (tmp_path / "out" / "train.txt").read_text()

@@ -65,10 +65,17 @@ def _sent(requests: Sequence[dict[str, Any]]) -> int:
     return sum(each["sent"] for each in requests if each["path"].startswith("/videoplayback"))
 
 
-@pytest.mark.parametrize("audio", ["none", "both"])
 @pytest.mark.parametrize(
-    ("video", "sound"),
-    [("h264.mp4", "aac.m4a"), ("vp9.webm", "opus.webm"), ("av1.mp4", "aac.m4a"), ("h264.mp4", "opus.webm")],
+    ("video", "sound", "audio"),
+    [
+        ("h264.mp4", "aac.m4a", "both"),
+        ("vp9.webm", "opus.webm", "both"),
+        ("av1.mp4", "aac.m4a", "none"),
+        pytest.param("h264.mp4", "opus.webm", "both", marks=pytest.mark.long),
+        pytest.param("h264.mp4", "aac.m4a", "none", marks=pytest.mark.long),
+        pytest.param("vp9.webm", "opus.webm", "none", marks=pytest.mark.long),
+        pytest.param("av1.mp4", "aac.m4a", "both", marks=pytest.mark.long),
+    ],
 )
 async def test_clips_have_the_same_bytes_as_from_the_whole_file(
     files: Path, tmp_path: Path, video: str, sound: str, audio: str
@@ -232,7 +239,12 @@ PASSING = {
 }
 
 
-@pytest.mark.parametrize("name", PASSING)
+_LONG = {"403 for every range", "503 three times", "a connection that is reset in a segment"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in _LONG)) for name in PASSING]
+)
 async def test_a_temporary_failure_does_not_prevent_the_clips(
     footage: Path, tmp_path: Path, name: str
 ) -> None:

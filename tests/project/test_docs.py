@@ -36,9 +36,10 @@ RUN_ELSEWHERE = {
     **dict.fromkeys(readme.command("test").splitlines(), "it is what runs this"),
     **{
         line: ".ci/run"
-        for name in ("slow", "test-newest", "browser", "test-extras")
+        for name in ("slow", "browser", "test-extras")
         for line in readme.command(name).splitlines()
     },
+    readme.command("test-newest").strip(): ".github/workflows/tests.yml, every week",
     "pip install '.[dask]'": ".ci/run, as part of the extra for the tests",
     "pip install '.[store]'": ".ci/run, as part of the extra for the tests",
     "python benchmarks/sections.py --live --video jNQXAC9IVRw --start 8 --end 11": "a user: it needs YouTube",
