@@ -13,6 +13,7 @@ from hdtf_async.core.exceptions import (
     UnknownVideoError,
 )
 from hdtf_async.core.failures import ExitCode, Failure, Reason
+from hdtf_async.core.fetch import Fetch
 from hdtf_async.core.job import Running
 from hdtf_async.core.model import (
     Audio,
@@ -22,8 +23,10 @@ from hdtf_async.core.model import (
     Deinterlace,
     Fallback,
     Fit,
+    Hdr,
     PaceScope,
     Resolution,
+    SceneCuts,
     Square,
 )
 from hdtf_async.core.options import Options
@@ -49,8 +52,10 @@ __all__ = [
     "Exported",
     "Failure",
     "Fallback",
+    "Fetch",
     "Fit",
     "FormError",
+    "Hdr",
     "Lanes",
     "Merged",
     "Options",
@@ -60,6 +65,7 @@ __all__ = [
     "Report",
     "Resolution",
     "Running",
+    "SceneCuts",
     "Shard",
     "Square",
     "StoreError",

@@ -433,7 +433,7 @@ async def _engine(
     directory, events = run.directory, run.events
     if scheduler is not None:
         if find_spec("distributed") is None:
-            raise Failure(Reason.TOOL_MISSING, f"--dask requires an extra: {install_extra('dask')}")
+            raise Failure(Reason.NOT_READY, f"--dask requires an extra: {install_extra('dask')}")
         from hdtf_async.cluster import driver  # noqa: PLC0415 - a second of imports, rarely needed
 
         async with driver.connected(scheduler, run) as cluster:

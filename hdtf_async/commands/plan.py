@@ -7,6 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.core.fetch import Fetch
+from hdtf_async.core.model import Severity
+from hdtf_async.core.text import count, in_bytes, in_hours
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,9 +82,11 @@ def plan_summary(plan: dict[str, Any]) -> str:
     lines += [f"missing  {stem}: {reason}" for stem, reason in plan["cannot_be_had"].items()]
     lines += [
         "",
-        f"{plan['videos']} of {plan['videos_listed']} videos, {plan['clips']} clips,"
-        f" {plan['hours']:.2f} hours",
+        f"{plan['videos']} of {count(plan['videos_listed'], 'video')}, {count(plan['clips'], 'clip')},"
+        f" {in_hours(3600 * plan['hours'])}",
     ]
+    if skipped := sum(each["number"] for each in plan["findings"] if each["severity"] == Severity.ERROR):
+        lines.append(f"{count(skipped, 'row')} skipped: see the errors above")
     lines += [
         f"  {name or 'none':<4} {counts['videos']:>4} videos, {counts['clips']:>4} clips"
         for name, counts in plan["subsets"].items()
@@ -100,11 +104,11 @@ def plan_summary(plan: dict[str, Any]) -> str:
             " without --recut a run exits with code 2"
         )
     lines.append(
-        f"{plan['downloads']} downloads, at least {plan['least_bytes'] / 1e9:.1f} GB in total;"
-        f" starting them takes at least {plan['least_hours_at_pace']:.1f} h (--pace)"
+        f"{count(plan['downloads'], 'download')}, at least {in_bytes(plan['least_bytes'])} in total;"
+        f" starting them takes at least {in_hours(3600 * plan['least_hours_at_pace'])} (--pace)"
     )
     by_fetch = plan["least_bytes_by_fetch"]
     if by_fetch["sections"] < by_fetch["whole"]:
-        sizes = ", ".join(f"--fetch {fetch} {size / 1e9:.1f} GB" for fetch, size in by_fetch.items())
+        sizes = ", ".join(f"--fetch {fetch} {in_bytes(size)}" for fetch, size in by_fetch.items())
         lines.append(f"download at least: {sizes}")
     return "\n".join(lines)

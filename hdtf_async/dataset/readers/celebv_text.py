@@ -69,5 +69,5 @@ CELEBV_TEXT = Dataset(
 }""",
     clips=70_000,
     hours=279,
-    rule=f"boxes in pixels of an unknown size: whole frame; normalised ones: {RULE}",
+    rule=f"no box that can be placed (pixels of an unknown size): whole frame; normalised ones: {RULE}",
 )

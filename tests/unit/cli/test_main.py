@@ -42,7 +42,7 @@ def test_plan_prints_the_totals_last(capsys: pytest.CaptureFixture[str]) -> None
     assert main.main(["plan", "--subset", "WDA,WRA"]) == 0
     above, _, last = capsys.readouterr().out.partition("\n\n")
     assert last.splitlines()[:4] == [
-        "302 of 370 videos, 357 clips, 15.18 hours",
+        "302 of 370 videos, 357 clips, 15.18 h",
         "  WDA   177 videos,  189 clips",
         "  WRA   125 videos,  168 clips",
         "3 of these clips are unavailable: see above",

@@ -103,21 +103,28 @@ def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
         "missing  WDA_V4_000: box_does_not_fit",
         "missing  WDA_V3_000: private",
         "",
-        "5 of 5 videos, 5 clips, 2.50 hours",
+        "5 of 5 videos, 5 clips, 2.50 h",
         "  RD      3 videos,    3 clips",
         "  WDA     2 videos,    2 clips",
         "1 of these videos need no download",
         "1 more clips are already present",
         "2 of these clips are unavailable: see above",
         "3 existing clips were made with different settings: without --recut a run exits with code 2",
-        "2 downloads, at least 0.0 GB in total; starting them takes at least 2.0 h (--pace)",
+        "2 downloads, at least 0 B in total; starting them takes at least 2.00 h (--pace)",
     ]
+
+
+def test_skipped_rows_are_counted() -> None:
+    """They are part of no total."""
+    seen = told() | {"settings": {}}
+    seen["findings"] += [seen["findings"][0] | {"severity": "error", "number": number} for number in (1, 6)]
+    assert "7 rows skipped: see the errors above" in plan.plan_summary(seen)
 
 
 def test_the_text_compares_whole_videos_with_sections_if_these_are_smaller() -> None:
     """The clips of a video that starts at once need all of it."""
     seen = told() | {"settings": {}}
-    assert "download at least: --fetch whole 0.3 GB, --fetch sections 0.2 GB" in plan.plan_summary(seen)
+    assert "download at least: --fetch whole 256 MB, --fetch sections 244 MB" in plan.plan_summary(seen)
     seen["least_bytes_by_fetch"]["sections"] = seen["least_bytes_by_fetch"]["whole"]
     assert "--fetch" not in plan.plan_summary(seen)
 
