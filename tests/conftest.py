@@ -56,10 +56,14 @@ user who selects their tests gets none."""
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run all tests with a Dask cluster in one process: several clusters at a time would share the CPUs."""
+    """Run all tests with a Dask cluster in one process, for several clusters at a time would share the CPUs.
+
+    Those of face detection, too: each process would draw the footage again.
+    """
     for item in items:
-        if item.get_closest_marker("dask"):
-            item.add_marker(pytest.mark.xdist_group("dask"))
+        for name in ("dask", "face"):
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")
