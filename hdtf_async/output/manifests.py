@@ -181,7 +181,7 @@ def _lists(
         for side, stems in index.split.lists(members).items():
             yield f"{side}.txt", [f"{stem}\n".encode("utf-8", "surrogateescape") for stem in steps(stems)]
     # A shard without videos may be the first to end, and has recorded no run, which names the dataset.
-    if index.run and not os.path.lexists(index.out / CARD):
+    if (index.run or existing) and not os.path.lexists(index.out / CARD):
         yield CARD, [_card(index.source).encode()]
 
 
