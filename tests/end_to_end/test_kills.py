@@ -245,10 +245,9 @@ def test_a_second_run_names_the_first_and_waits_for_orphaned_tools_only(
     assert list(differences(out, whole)) == []
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "rounds", [pytest.param(1, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("rounds", [1, 3])
 def test_dozens_of_kills_with_fake_tools(whole: Undisturbed, tmp_path: Path, rounds: int) -> None:
     """From an empty directory, with other settings, and without keeping source videos.
 

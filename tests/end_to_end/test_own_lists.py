@@ -67,7 +67,7 @@ def _rows() -> Iterator[ClipRow]:
 
 
 @pytest.mark.parametrize(
-    "parquet", [pytest.param(False, marks=pytest.mark.slow), pytest.param(True, marks=pytest.mark.datasets)]
+    "parquet", [pytest.param(False, marks=pytest.mark.long), pytest.param(True, marks=pytest.mark.datasets)]
 )
 async def test_a_list_becomes_the_same_clips_from_each_format(
     finished: Finished, tmp_path: Path, *, parquet: bool

@@ -73,6 +73,7 @@ async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
 async def test_the_live_tests_pass_against_the_full_mock(
