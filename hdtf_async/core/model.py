@@ -18,6 +18,10 @@ CUTTING_RULES = 3
 says when to increase it. 1 stands for all rules before it was recorded: there were several, which cannot be
 distinguished."""
 
+SQUARE_RULES = 2
+"""Version of the rules by which the crop window of a list becomes a square. Only such clips have it in their
+fingerprint, so that clips of HDTF stay valid when it increases."""
+
 SCENE_CUT = 10.0
 """Score of ffmpeg's ``scdet`` from which on a change of the image counts as a scene cut: its default."""
 

@@ -20,10 +20,12 @@ frame by a fraction of a pixel or the frame's width is odd, both sides become 2 
 
 4. A box that exceeds the frame by more than one pixel of the source video is rejected, and never shifted.
 
-`place` places the region of a list of clips. It is scaled, clipped to the frame, enlarged and made square, in
-this order and before anything is rounded. Its reference size contains the width, so x and y are scaled
-separately. Then each edge is rounded to the nearest even number. The side of a square is rounded down, as the
-code of the datasets does, and its offset to the nearest even number, so that it stays a square.
+`place` places the region of a list of clips. It is scaled, clipped to the frame and enlarged, in this order
+and before anything is rounded. Its reference size contains the width, so x and y are scaled separately. Then
+each edge is rounded to the nearest even number. For a square, each edge is first rounded to the nearest
+pixel; the side is the shorter or longer one of that box, rounded down to an even number, and the centre is
+kept. The code of the datasets rounds in this order (``to_square`` of CelebV-HQ). The offset is rounded to the
+nearest even number, so no edge is more than one pixel from theirs.
 
 All arithmetic is exact: fractions, no floating point.
 """
@@ -83,11 +85,10 @@ def place(region: Region, width: int, height: int) -> Box:
     down = _Side.of(region.top, region.height, _down(region, width, height), height)
     across, down = across.enlarged(region.expand), down.enlarged(region.expand)
     if region.square is not Square.NO:
-        pick = min if region.square is Square.MIN else max
-        # At most the largest even square, so that rounding does not leave the frame.
-        length = min(
-            pick(across.length, down.length), *(Fraction(side - side % 2) for side in (width, height))
-        )
+        across, down = across.in_pixels(), down.in_pixels()
+        lengths = int(across.length), int(down.length)
+        length = min(lengths) if region.square is Square.MIN else max(lengths)
+        length = min(length, width, height) // 2 * 2
         across, down = across.resized(length), down.resized(length)
     columns, rows = across.rounded(region.square), down.rounded(region.square)
     if columns and rows:
@@ -125,10 +126,14 @@ class _Side:
             max(self.start - more, Fraction(0)), min(self.end + more, Fraction(self.extent)), self.extent
         )
 
-    def resized(self, length: Fraction) -> _Side:
+    def in_pixels(self) -> _Side:
+        """Return the side with both ends rounded to the nearest pixel."""
+        return _Side(Fraction(round(self.start)), Fraction(round(self.end)), self.extent)
+
+    def resized(self, length: int) -> _Side:
         """Return the side with another length around its centre, shifted into the frame."""
         start = (self.start + self.end - length) / 2
-        start = min(max(start, Fraction(0)), self.extent - length)
+        start = min(max(start, Fraction(0)), Fraction(self.extent - length))
         return _Side(start, start + length, self.extent)
 
     def rounded(self, square: Square) -> tuple[int, int] | None:
@@ -137,9 +142,9 @@ class _Side:
         if square is Square.NO:
             start, end = (min(2 * round(edge / 2), most) for edge in (self.start, self.end))
             return (start, end - start) if end > start else None
-        length = 2 * (self.length // 2)
-        start = min(2 * round((self.start + self.end - length) / 4), most - length)
-        return (start, length) if length and start >= 0 else None
+        length = int(self.length)
+        start = min(2 * round(self.start / 2), most - length)
+        return (start, length) if length else None
 
 
 def _across(region: Region, width: int, height: int) -> Fraction:

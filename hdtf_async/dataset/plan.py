@@ -16,7 +16,7 @@ from hdtf_async.core.clip_record import ClipRecord, point_to_json, row_to_json
 from hdtf_async.core.exceptions import UnknownVideoError
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.fetch import BEFORE, Fetch
-from hdtf_async.core.model import SUBSETS, UNRECORDED, Crop, Severity
+from hdtf_async.core.model import SQUARE_RULES, SUBSETS, UNRECORDED, Crop, Severity, Square
 from hdtf_async.core.steps import sorted_in_steps, steps
 from hdtf_async.core.text import shown
 from hdtf_async.dataset.geometry import fits
@@ -152,6 +152,8 @@ def row(clip: Clip, settings: OutputSettings) -> dict[str, Any]:
         "end": float(clip.interval.end),
         **row_to_json(clip),
     }
+    if clip.region is not None and clip.region.square is not Square.NO:
+        about["square_rules"] = SQUARE_RULES
     if settings.crop is Crop.FACE:
         about["zoom"] = clip.zoom
         about |= point_to_json(clip)

@@ -92,9 +92,9 @@ VOX = (
     f"{RADIO},25,35,100-20-420-300,25,640,360,train,id1\n"
 )
 LISTS: dict[str, tuple[str, str, tuple[float, float, float, float], float, int]] = {
-    "celebv-hq": ("a.json", json.dumps({"clips": {f"{RADIO}_0": ENTRY}}), SQUARE, 2, 35),
-    "celebv-text": ("a.json", json.dumps({"clips": {f"{RADIO}_0": ENTRY}}), SQUARE, 2, 35),
-    "multitalk": ("english.json", json.dumps({f"{RADIO}_0": ENTRY}), SQUARE, 2, 35),
+    "celebv-hq": ("a.json", json.dumps({"clips": {f"{RADIO}_0": ENTRY}}), SQUARE, 1, 35),
+    "celebv-text": ("a.json", json.dumps({"clips": {f"{RADIO}_0": ENTRY}}), SQUARE, 1, 35),
+    "multitalk": ("english.json", json.dumps({f"{RADIO}_0": ENTRY}), SQUARE, 1, 35),
     "voxceleb1": ("vox-metadata.csv", VOX, (200, 40, 840, 600), 1, 35),
     "voxceleb2": (f"id00012/{RADIO}/00001.txt", utterance(RADIO, 25, 11), (256, 72, 768, 432), 1, 36),
     "vfhq": (f"Clip+{RADIO}+P0+C0+F25-34.txt", "H 360\nW 640\nFPS 25\nCROP 101 21 401 301\n",

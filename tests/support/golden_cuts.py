@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.model import (
     CUTTING_RULES,
+    SQUARE_RULES,
+    Annotation,
     Audio,
     Box,
     Clip,
@@ -28,8 +30,10 @@ from hdtf_async.core.model import (
     Deinterlace,
     Interval,
     OutputSettings,
+    Square,
     Video,
 )
+from hdtf_async.core.model import Region as ListRegion
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes.cut_plan import plan_cut
 from hdtf_async.lanes.source_videos import SourceVideo
@@ -130,6 +134,13 @@ CLIPS: dict[str, Clip] = {
     "out of the frame": replace(_CLIP, box=Box(900, 185, 535, 535)),
     "another height": replace(_CLIP, video=replace(_CLIP.video, reference_height=1080)),
 }
+REGIONS: dict[str, ListRegion] = {
+    "pixels": ListRegion(101, 21, 301, 203, 640, 360),
+    "fractions": ListRegion(0.1964, 0, 0.4958, 0.8815, 1, 1),
+    "shorter side, enlarged": ListRegion(0.1964, 0, 0.4958, 0.8815, 1, 1, 0.02, Square.MIN),
+    "longer side": ListRegion(101, 21, 301, 203, 640, 360, square=Square.MAX),
+    "longer than the frame": ListRegion(0, 0, 640, 203, 640, 360, square=Square.MAX),
+}
 
 
 def _cases() -> Iterator[tuple[str, Clip, SourceVideo, OutputSettings]]:
@@ -145,6 +156,16 @@ def _cases() -> Iterator[tuple[str, Clip, SourceVideo, OutputSettings]]:
         yield f"form: {name}", _CLIP, _raw(_CLIP, *plain), form
     for name, clip in CLIPS.items():
         yield f"clip: {name}", clip, _raw(clip, *plain), OutputSettings()
+    for name, region in REGIONS.items():
+        for size in ("360 lines", "1080 lines", "odd width"):
+            listed = replace(_CLIP, box=None, annotation=Annotation(region))
+            rules = f"; square rules {SQUARE_RULES}" if region.square is not Square.NO else ""
+            yield (
+                f"region: {name}; {size}{rules}",
+                listed,
+                _raw(listed, *plain, **SOURCES[size]),
+                OutputSettings(),
+            )
     for place, piece in enumerate(_CLIP.divided(2.0)):
         yield f"piece {place}", piece, _raw(piece, *plain), OutputSettings(segment=2.0)
 

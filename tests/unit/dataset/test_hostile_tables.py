@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from fakes import kit
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 import hdtf_async
@@ -513,7 +513,8 @@ _no_record = st.builds(
     st.sampled_from(["type", "clip", "metadata", "form", "reason"]),
     _anything,
 )
-_records = st.lists(st.one_of(_true_record, _clip_record, _failed_record, _no_record), max_size=4)
+_record = st.one_of(_true_record, _true_record, _clip_record, _failed_record, _no_record)
+_records = st.lists(_record, max_size=4)
 _options = st.just(Options()) | st.builds(
     Options,
     subsets=st.sampled_from([(), ("RD",), ("WDA", "WRA")]),
@@ -546,11 +547,14 @@ def test_ten_thousand_hostile_tables_are_harmless(places: Places, world: World) 
 
 
 def test_the_generated_tables_cover_valid_and_invalid_ones(places: Places) -> None:
-    """The basis of the tests above: of 300 examples many reach each part of the checks."""
+    """The basis of the tests above: of 300 examples many reach each part of the checks.
+
+    Four seeds, because the examples of one are alike.
+    """
     seen = Counter[str]()
 
     @given(_worlds)
-    @settings(_lasting, max_examples=300, database=None, derandomize=True)
+    @settings(_lasting, max_examples=75, database=None)
     def count(world: World) -> None:
         files, level, options, records = world
         result = _read(_put(places.source, files), level)
@@ -564,12 +568,13 @@ def test_the_generated_tables_cover_valid_and_invalid_ones(places: Places) -> No
         decided = plan.make(result, options, there=index.clips, failed=index.failures)
         seen.update(name for name in ("there", "different", "outside", "given_up") if getattr(decided, name))
 
-    count()
+    for number in range(4):
+        seed(number)(count)()
     assert seen["broken"] >= 15
     assert seen["clips"] >= 150
     expected = {"bad_name", "bad_url", "bad_box", "bad_interval", "duplicate_row", "case_collision"}
     expected |= {"shared_youtube_id", "corrected", "there", "different", "outside", "given_up"}
-    assert expected <= set(seen)
+    assert expected <= set(seen), seen
 
 
 # Unusual valid names.
