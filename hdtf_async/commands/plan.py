@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from hdtf_async.core.fetch import Fetch
 from hdtf_async.core.model import Severity
+from hdtf_async.core.steps import steps
 from hdtf_async.core.text import count, in_bytes, in_hours
+from hdtf_async.dataset.sizes import clip_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +36,8 @@ def plan_to_json(
     # For these only the audio is downloaded.
     own_videos = {each["video"] for each in own if each["kind"] == "video"}
     fetched = [work for work in downloads if work.stem not in own_videos]
-    clips: list[Clip] = [*decided.clips, *(clip for clip, _ in (*decided.impossible, *decided.given_up))]
+    wanted = decided.clips
+    clips: list[Clip] = [*wanted, *(clip for clip, _ in (*decided.impossible, *decided.given_up))]
     videos = Counter(video.subset for video in {clip.video for clip in clips})
     return {
         "videos_listed": len(read.videos),
@@ -48,6 +51,7 @@ def plan_to_json(
             fetch.value: sum(work.least_bytes_of(sections=fetch is Fetch.SECTIONS) for work in fetched)
             for fetch in (Fetch.WHOLE, Fetch.SECTIONS)
         },
+        "clip_bytes": _clip_bytes(wanted, options),
         "least_hours_at_pace": round(len(downloads) * options.pace / 3600, 2),
         "raw_dir": list(own),
         "there": len(decided.there),
@@ -111,4 +115,17 @@ def plan_summary(plan: dict[str, Any]) -> str:
     if by_fetch["sections"] < by_fetch["whole"]:
         sizes = ", ".join(f"--fetch {fetch} {in_bytes(size)}" for fetch, size in by_fetch.items())
         lines.append(f"download at least: {sizes}")
+    if plan["clip_bytes"]:
+        lines.append(f"the clips will take about {in_bytes(plan['clip_bytes'])}, by the rule in docs/disk.md")
     return "\n".join(lines)
+
+
+def _clip_bytes(clips: Sequence[Clip], options: Options) -> int | None:
+    """Estimate the bytes of all clips; None if that is impossible with these options."""
+    total, settings = 0.0, options.output_settings
+    for clip in steps(clips):
+        size = clip_bytes(clip, settings)
+        if size is None:
+            return None
+        total += size
+    return int(total)

@@ -74,6 +74,7 @@ PURE = {
     "dataset.geometry": set[str](),
     "dataset.name_checks": {"difflib"},
     "dataset.plan": {"difflib", "hashlib", "json"},
+    "dataset.sizes": set[str](),
     "dataset.scene_cuts": set[str](),
     "lanes.streaks": set[str](),
     "lanes.sliding_window": set[str](),

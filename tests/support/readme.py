@@ -228,14 +228,9 @@ def presets_table() -> str:
     return "\n".join(rows)
 
 
-CLIP_BYTES = 71_400 / 265_249
-"""Bytes per pixel and second of clip with the default encoder settings: the bytes per second in
-docs/output.md, divided by the mean area of the boxes of `benchmarks/quality.py`, which prints them."""
-
-
 def disk_table() -> str:
     """Return the estimated disk space of each dataset, by the rule that docs/disk.md states."""
-    from hdtf_async.dataset import datasets, tables  # noqa: PLC0415
+    from hdtf_async.dataset import datasets, sizes, tables  # noqa: PLC0415
 
     clips = tables.read().clips
     seconds = sum(clip.interval.seconds for clip in clips)
@@ -244,8 +239,9 @@ def disk_table() -> str:
     for dataset in datasets.installed():
         if dataset.hours and not dataset.refusal:
             areas = (area if dataset.name == "hdtf" else None, 512**2, 256**2)
-            sizes = [_gigabytes(CLIP_BYTES * each * dataset.hours * 3600 if each else None) for each in areas]
-            rows.append(f"| `{dataset.name}` | {dataset.hours:,.10g} | {' | '.join(sizes)} |")
+            rates = [sizes.BYTES_PER_PIXEL * each if each else None for each in areas]
+            cells = [_gigabytes(rate * dataset.hours * 3600 if rate else None) for rate in rates]
+            rows.append(f"| `{dataset.name}` | {dataset.hours:,.10g} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 

@@ -48,6 +48,7 @@ def test_a_plan_counts_all_selected_clips_that_do_not_exist() -> None:
         "at_hand": 0,
         "least_bytes": 3 * BYTES,
         "least_bytes_by_fetch": {"whole": 3 * BYTES, "sections": 3 * int(BYTES / 1900 * 1805)},
+        "clip_bytes": int(3 * 1800 * 64 * 64 * 71_400 / 265_249),
         "least_hours_at_pace": 3.0,
         "raw_dir": [],
         "there": 1,
@@ -111,6 +112,7 @@ def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
         "2 of these clips are unavailable: see above",
         "3 existing clips were made with different settings: without --recut a run exits with code 2",
         "2 downloads, at least 0 B in total; starting them takes at least 2.00 h (--pace)",
+        "the clips will take about 6.0 MB, by the rule in docs/disk.md",
     ]
 
 
