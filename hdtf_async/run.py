@@ -177,6 +177,7 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
             refused=plan.refused(read, options),
         )
         report.failed.update((clip.stem, reason) for clip, reason in decided.given_up)
+        report.failed.update((clip.stem, failure.reason) for clip, failure in decided.impossible)
         events.subscribe(report.add)
         run = RunContext(
             options, directory, request.lanes or Lanes.of(options), events, own, finish, read.source
@@ -187,14 +188,17 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
         try:
             ended = await _begin(read, run, clips=report.asked, work=bool(decided.work))
             await _divide(read, options, directory)
-            await _record_impossible(decided, directory, events)
+            await _record_impossible(decided, directory)
             await _record_refused(report.refused, options, directory)
             if not options.keeps_raws:
                 from hdtf_async.lanes.source_videos import delete_finished  # noqa: PLC0415 - rarely needed
 
                 await delete_finished(read, decided, directory, own)
+            announce = partial(_announce_impossible, decided, events)
             if decided.work:
-                report.stopped = await carry_out(decided, run, scheduler)
+                report.stopped = await carry_out(decided, run, scheduler, on_ready=announce)
+            else:
+                announce()
             parts = await run_sync(scene_cuts.divided, whole, options, directory.known.cuts)
             if parts.clips != read.clips and report.stopped is None and not finish.is_set():
                 decided = await run_sync(_decide, parts, options, directory)
@@ -356,12 +360,17 @@ async def _record_list(options: Options, directory: OutputDirectory) -> None:
         await directory.append({"type": "only", "title": title, "names": names})
 
 
-async def _record_impossible(decided: plan.Plan, directory: OutputDirectory, events: EventBus) -> None:
+async def _record_impossible(decided: plan.Plan, directory: OutputDirectory) -> None:
     known = directory.known.failures
     for clip, failure in decided.impossible:
-        events.emit(ClipFailed(clip.stem, failure.reason, failure.words, with_video=False))
         if known.get(clip.stem, {}).get("reason") != failure.reason:
             await directory.append(failure_record(clip, failure))
+
+
+def _announce_impossible(decided: plan.Plan, events: EventBus) -> None:
+    """Emit the failures that need no video. A run that does not start only reports why it did not."""
+    for clip, failure in decided.impossible:
+        events.emit(ClipFailed(clip.stem, failure.reason, failure.words, with_video=False))
 
 
 async def _record_refused(rows: tuple[Finding, ...], options: Options, directory: OutputDirectory) -> None:
@@ -374,11 +383,19 @@ async def _record_refused(rows: tuple[Finding, ...], options: Options, directory
 
 
 async def carry_out(
-    decided: plan.Plan, run: RunContext, scheduler: str | Client | None = None
+    decided: plan.Plan,
+    run: RunContext,
+    scheduler: str | Client | None = None,
+    *,
+    on_ready: Callable[[], object] = lambda: None,
 ) -> Failure | None:
-    """Process the remaining work; return why it ended early, if it did. Raises `Failure`."""
+    """Process the remaining work; return why it ended early, if it did. Raises `Failure`.
+
+    `on_ready` is called once all tools were tested, before the first video.
+    """
     directory, in_shards = run.directory, run.options.shard is not None
     async with _engine(decided, run, scheduler) as pipeline:
+        on_ready()
 
         async def keep_manifests() -> None:
             """Update the manifests regularly, so that a run that is killed leaves them nearly up to date."""

@@ -259,11 +259,11 @@ def of_face_tools(mediapipe: str | None, *, pooch: bool) -> CheckResult:
     if mediapipe is None or not pooch:
         what = "MediaPipe" if mediapipe is None else "pooch, which downloads its model,"
         message = f"{what} is not installed"
-        return CheckResult("faces", Status.WRONG, message, _EXTRA, Reason.TOOL_MISSING)
+        return CheckResult("faces", Status.WRONG, message, _EXTRA)
     version = re.match(r"(\d+)\.(\d+)", mediapipe)
     if version is None or (int(version[1]), int(version[2])) < _LEAST_MEDIAPIPE:
         message = f"MediaPipe {mediapipe} is too old"
-        return CheckResult("faces", Status.WRONG, message, _EXTRA, Reason.TOOL_MISSING)
+        return CheckResult("faces", Status.WRONG, message, _EXTRA)
     return CheckResult("faces", Status.FINE, f"MediaPipe {mediapipe}")
 
 

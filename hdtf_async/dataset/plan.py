@@ -184,7 +184,8 @@ def require_known(tables: Tables, options: Options) -> None:
             if name not in names:
                 near = get_close_matches(name, names, n=1)
                 hint = f"; did you mean {near[0]}?" if near else ""
-                raise UnknownVideoError(f"--video {name!r}: no such video in the tables{hint}")
+                where = "tables" if tables.source is None else "list"
+                raise UnknownVideoError(f"--video {name!r}: no such video in the {where}{hint}")
 
 
 def refused(tables: Tables, options: Options) -> tuple[Finding, ...]:

@@ -251,7 +251,11 @@ class Finder:
 
 
 async def open_finder(options: Options, tool: Path, guard: Guard) -> Finder | None:
-    """Return a tested face finder, or None if none is needed. Raises `Failure` with ``tool_missing``."""
+    """Return a tested face finder, or None if none is needed.
+
+    Raises `Failure` with ``not_ready`` if a package is not installed, and with ``tool_missing`` if its model
+    is missing or the detector does not start.
+    """
     sign = look_at_tools(options)
     if sign is None:
         return None

@@ -27,6 +27,7 @@ from hdtf_async.core.model import (
     OutputSettings,
     Resolution,
     Severity,
+    Source,
     Tables,
     Video,
 )
@@ -554,6 +555,9 @@ def test_an_unknown_video_is_an_error_with_a_similar_name() -> None:
         plan.require_known(read, Options(videos=("Radio1", "RD_Radio_1")))
     with pytest.raises(UnknownVideoError, match=r"no such video in the tables$"):
         plan.require_known(read, Options(videos="0123456789"))
+    listed = replace(read, source=Source("mine.csv"))
+    with pytest.raises(UnknownVideoError, match=r"no such video in the list$"):
+        plan.require_known(listed, Options(videos="0123456789"))
 
 
 def test_skipped_rows_are_those_of_the_selected_subsets() -> None:

@@ -257,7 +257,7 @@ async def test_without_the_extra_a_run_does_not_start(
     )
     assert report.exit_code == ExitCode.LOCAL
     assert report.stopped is not None
-    assert report.stopped.reason is Reason.TOOL_MISSING
+    assert report.stopped.reason is Reason.NOT_READY
     assert "pip install '.[face]' in a clone of the repository" in report.stopped.words
     assert report.done == []
 
