@@ -45,6 +45,7 @@ settings.load_profile("untimed")
 
 _NEEDED = {
     "unit/media/face/test_finder.py": "skimage",
+    "unit/media/face/test_yaw.py": "skimage",
     "end_to_end/test_object_store.py": "moto",
     "end_to_end/test_cluster.py": "distributed",
     "unit/cluster/test_driver.py": "distributed",

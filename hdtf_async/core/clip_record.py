@@ -175,6 +175,8 @@ class ClipRecord:
     face_inside_share = Column(_number)
     face_size = Column(_numbers)
     """Smallest, median and largest side of the face, in pixels of the clip."""
+    face_yaw = Column(_numbers)
+    """Smallest, median and largest rotation of the head to the right of the image, in degrees."""
     scene_cuts = Column(_numbers)
     """Second of the first frame after each scene cut."""
     scene_cut_scores = Column(_numbers)

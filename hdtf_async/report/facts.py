@@ -31,6 +31,8 @@ def histograms(lines: Collection[ClipRecord]) -> list[tuple[str, str]]:
         ("Loudness", "LUFS", lambda line: line.loudness),
         ("Silence", "fraction", lambda line: line.silence_share),
         ("Face", "pixels, median", lambda line: _middle(line.face_size)),
+        ("Yaw", "degrees, median", lambda line: _middle(line.face_yaw)),
+        ("Yaw range", "degrees", lambda line: _range(line.face_yaw)),
     ]
     found = []
     for title, unit, value in facts:
@@ -49,6 +51,11 @@ def _total(intervals: list[list[float]] | None) -> float | None:
     if intervals is None:
         return None
     return sum(each[-1] - each[0] for each in intervals if each)
+
+
+def _range(values: list[float] | None) -> float | None:
+    """Return the difference between the largest and the smallest value."""
+    return values[-1] - values[0] if values else None
 
 
 def _middle(values: list[float] | None) -> float | None:

@@ -203,8 +203,10 @@ def _windows() -> Iterator[tuple[str, Any]]:
         doubtful = [[each.start, each.end] for each in people.doubtful(frames)]
         found = people.find(frames)
         result: dict[str, Any] = {"doubtful": doubtful, "found": None}
-        if found is not None:  # the size of the face is only recorded
-            result["found"] = {name: value for name, value in asdict(found).items() if name != "sides"}
+        if found is not None:  # the size of the face and its rotation are only recorded
+            result["found"] = {
+                name: value for name, value in asdict(found).items() if name not in {"sides", "yaw"}
+            }
         if found is not None:
             result["boxes"] = [
                 asdict(window.place(found.region, zoom, margin, 1280, 720))

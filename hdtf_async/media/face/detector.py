@@ -2,7 +2,7 @@
 
 ffmpeg is a child of this process, in the same process group, so that both are terminated together. Its images
 come through a pipe, one at a time, and their timestamps through another one. For each image one line is
-printed: its timestamp, and the face regions as fractions of its sides.
+printed: its timestamp, and of each face its region as fractions of the sides, and its yaw in degrees.
 
 The detector scales an image to 128 pixels, and misses faces below a fourth of the height of a wide one. So a
 face of the previous image that is missing is searched in a square around its last region. If that fails, the
@@ -19,15 +19,16 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from math import ceil
+from math import atan2, ceil, degrees, hypot
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from typing import IO, TYPE_CHECKING
 from zipfile import ZipFile
 
-from hdtf_async.media.face.people import Region, overlap
+from hdtf_async.media.face.people import Face, Region, overlap
 
 if TYPE_CHECKING:
+    from mediapipe.tasks.python.components.containers import NormalizedLandmark
     from numpy.typing import NDArray
 
 Detect = Callable[["NDArray"], list[Region]]
@@ -57,6 +58,8 @@ _SURER = 0.05
 _TIME = re.compile(r" pts:(-?[0-9]{1,18}) ")
 _WIDEST = 1.25
 """Maximum width of a face relative to its height; wider regions are patterns with two dark spots."""
+_LEFT_CHEEK, _RIGHT_CHEEK = 234, 454
+"""Landmarks of the face mesh in front of the ears, as seen in an upright image."""
 NO_PICTURES = 3
 """Exit code if ffmpeg has failed, so that its message is on stderr."""
 
@@ -82,17 +85,28 @@ def detector(model: Path) -> Iterator[Detect]:
         height, width = pixels.shape[:2]
         image = Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(pixels))
         return [
-            Region(
+            Face(
                 min(point.x for point in face) * width,
                 min(point.y for point in face) * height,
                 max(point.x for point in face) * width,
                 max(point.y for point in face) * height,
+                _yaw(face[_LEFT_CHEEK], face[_RIGHT_CHEEK], height / width),
             )
             for face in landmarker.detect(image).face_landmarks
         ]
 
     with vision.FaceLandmarker.create_from_options(options) as landmarker:
         yield detect
+
+
+def _yaw(left: NormalizedLandmark, right: NormalizedLandmark, aspect: float) -> float:
+    """Estimate the rotation of a head to the right of the image, in degrees, from both cheeks.
+
+    Depths of landmarks have the unit of horizontal positions, the width of the image; `aspect` is its height
+    in that unit. The Face Landmarker's own matrix is not used: its angle depends on the position of the face
+    in the image.
+    """
+    return degrees(atan2(right.z - left.z, hypot(right.x - left.x, (right.y - left.y) * aspect)))
 
 
 @contextmanager
@@ -218,9 +232,7 @@ class Search:
                 and (left + width == across or found.right < width - edge)
                 and (top + height == down or found.bottom < height - edge)
             ):
-                yield Region(
-                    found.left + left, found.top + top, found.right + left, found.bottom + top
-                )  # fmt: skip
+                yield found.shifted(left, top)
 
 
 def around(region: Region, width: int, height: int) -> tuple[int, int, int, int]:
@@ -276,8 +288,11 @@ def _serve(loaded: ExitStack, out: IO[str], stderr: IO[str], arguments: Sequence
     search = Search(loaded.enter_context(detector(model)), loaded.enter_context(scorer(model)))
 
     def tell(pixels: NDArray, tick: int) -> None:
-        found = [region.scaled(1 / width, 1 / height).edges for region in search.faces(pixels)]
-        out.write(json.dumps([tick, [[round(edge, 6) for edge in edges] for edges in found]]) + "\n")
+        found = [
+            [*(round(edge, 6) for edge in region.scaled(1 / width, 1 / height).edges), _rounded_yaw(region)]
+            for region in search.faces(pixels)
+        ]
+        out.write(json.dumps([tick, found]) + "\n")
         out.flush()
 
     argv = arguments[3:]
@@ -296,6 +311,10 @@ def _serve(loaded: ExitStack, out: IO[str], stderr: IO[str], arguments: Sequence
             for pixels in _pictures(ffmpeg.stdout, width, height):
                 tell(pixels, _tick(times))
     return NO_PICTURES if ffmpeg.returncode else 0
+
+
+def _rounded_yaw(region: Region) -> float | None:
+    return round(region.yaw, 1) if isinstance(region, Face) and region.yaw is not None else None
 
 
 def _tick(times: Iterable[str]) -> int:

@@ -23,7 +23,7 @@ from hdtf_async.core.model import Crop
 from hdtf_async.core.preflight import Status
 from hdtf_async.media.face import model_file
 from hdtf_async.media.face.detector import NO_PICTURES, TIMES
-from hdtf_async.media.face.people import BETWEEN, ROUNDS, Frame, Region, doubtful
+from hdtf_async.media.face.people import BETWEEN, ROUNDS, Face, Frame, doubtful
 from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, RUN_UPS, STALL, source
 from hdtf_async.media.filters import decimal, decoded_frames
 from hdtf_async.media.measurements import MARK
@@ -211,7 +211,7 @@ class Finder:
         return [
             Frame(
                 round(float(tick * cut.time_base) + origin, 6),
-                [Region(*edges).scaled(*size) for edges in faces],
+                [Face(*face).scaled(*size) for face in faces],
                 sampled=not between,
             )
             for tick, faces in answers

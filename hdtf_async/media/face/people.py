@@ -30,11 +30,11 @@ decide.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import hypot
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from hdtf_async.core.model import Interval
 
@@ -85,9 +85,23 @@ class Region:
         """Horizontal and vertical position."""
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
-    def scaled(self, across: float, down: float) -> Region:
+    def scaled(self, across: float, down: float) -> Self:
         """Return the region in another unit."""
-        return Region(self.left * across, self.top * down, self.right * across, self.bottom * down)
+        left, top, right, bottom = self.edges
+        return replace(self, left=left * across, top=top * down, right=right * across, bottom=bottom * down)
+
+    def shifted(self, across: float, down: float) -> Self:
+        """Return the region at another position."""
+        left, top, right, bottom = self.edges
+        return replace(self, left=left + across, top=top + down, right=right + across, bottom=bottom + down)
+
+
+@dataclass(frozen=True, slots=True)
+class Face(Region):
+    """Region of a face whose rotation the detector has estimated."""
+
+    yaw: float | None = None
+    """Rotation of the head to the right of the image, in degrees."""
 
 
 def overlap(one: Region, other: Region) -> float:
@@ -124,6 +138,8 @@ class Person:
     """Smallest, median and largest side of these regions."""
     people: int
     """Number of people seen in at least a tenth of the samples, including this one."""
+    yaw: tuple[float, float, float] | None = None
+    """Smallest, median and largest rotation of the head in these regions; None if it was not estimated."""
 
 
 @dataclass(slots=True)
@@ -227,15 +243,21 @@ def find(frames: Sequence[Frame], point: tuple[float, float] | None = None) -> P
         chosen = min(range(len(people)), key=lambda one: _starts_off(people[one], point))
     tracks = list({id(track): track for track in people[chosen].values()}.values())
     kept = {number: region for track in tracks for number, region in track.kept.items()}
-    sides = [region.side for region in kept.values()]
+    yaws = [face.yaw for face in kept.values() if isinstance(face, Face) and face.yaw is not None]
     left, top, right, bottom = zip(*(region.edges for region in kept.values()), strict=True)
     return Person(
         Region(min(left), min(top), max(right), max(bottom)),
         len(seen[chosen]),
         len(samples & kept.keys()),
-        (min(sides), median(sides), max(sides)),
+        _spread([region.side for region in kept.values()]),
         max(1, sum(len(where) >= _CONSTANT * len(samples) for where in seen)),
+        _spread(yaws) if yaws else None,
     )
+
+
+def _spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the smallest, the median and the largest value."""
+    return min(values), median(values), max(values)
 
 
 def _starts_off(person: Mapping[int, _Track], point: tuple[float, float]) -> tuple[int, float]:

@@ -77,6 +77,8 @@ def plan_window(
     if found is not None and seen >= _LEAST_SHARE * samples:
         box = place(found.region, clip.zoom or 1, settings.face_margin, width, height)
         metadata["face_size"] = list(found.sides)
+        if found.yaw is not None:
+            metadata["face_yaw"] = [round(each, 1) for each in found.yaw]
         metadata["face_region"] = [round(edge, 1) for edge in found.region.edges]
     elif settings.face_fallback is Fallback.FAIL:
         anybody = sum(frame.sampled and len(frame.faces) > 0 for frame in frames)

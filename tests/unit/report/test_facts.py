@@ -9,16 +9,20 @@ from hdtf_async.report.facts import histograms
 def test_each_measured_fact_has_a_chart() -> None:
     """Of the clips that have it; facts that no clip has have none."""
     cuts = {"scene_cuts": [1.0, 2.5], "black": [[0.0, 0.5], [1.0, 1.25]], "letterbox": [0, 30, 0, 28]}
-    lines = [ClipRecord(cuts), ClipRecord({"brightness": 90.5, "loudness": -23.0}), ClipRecord({})]
+    face = {"face_size": [80, 90, 99.5], "face_yaw": [-12.5, 3.0, 20.0]}
+    lines = [ClipRecord(cuts), ClipRecord({"brightness": 90.5, "loudness": -23.0}), ClipRecord(face)]
     charts = dict(histograms(lines))
     assert [*charts] == [
         "Scene cuts (per clip)", "Black (seconds)", "Black bars (pixels)", "Brightness (luma)",
-        "Loudness (LUFS)",
+        "Loudness (LUFS)", "Face (pixels, median)", "Yaw (degrees, median)", "Yaw range (degrees)",
     ]  # fmt: skip
     assert "<b>2 per clip</b> (1 clip)" in charts["Scene cuts (per clip)"]
     assert "<b>0.75 seconds</b> (1 clip)" in charts["Black (seconds)"]
     assert "<b>30 pixels</b> (1 clip)" in charts["Black bars (pixels)"]
     assert "<b>-23 LUFS</b> (1 clip)" in charts["Loudness (LUFS)"]
+    assert "<b>90 pixels, median</b> (1 clip)" in charts["Face (pixels, median)"]
+    assert "<b>3 degrees, median</b> (1 clip)" in charts["Yaw (degrees, median)"]
+    assert "<b>32.5 degrees</b> (1 clip)" in charts["Yaw range (degrees)"]
 
 
 def test_invalid_facts_have_no_chart() -> None:

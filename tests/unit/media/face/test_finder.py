@@ -169,6 +169,8 @@ async def test_a_run_crops_to_the_face(options: Options, tmp_path: Path) -> None
         assert at is not None
         assert line["face_size"][1] == pytest.approx(at[2], rel=0.1)
         assert line["face_size"] == sorted(line["face_size"])
+        assert line["face_yaw"] == sorted(line["face_yaw"])
+        assert line["face_yaw"][1] == pytest.approx(0, abs=5)  # she looks into the camera
         assert line["versions"]["face_model"] == "64184e229b263107"
     assert [json.loads(line)["reason"] for line in (out / "failures.jsonl").read_text().splitlines()] == [
         "no_face"

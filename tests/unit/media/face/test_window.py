@@ -16,7 +16,7 @@ from hdtf_async.cli.main import main
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Fallback, Interval, OutputSettings, Resolution, Video
 from hdtf_async.media.face import finder
-from hdtf_async.media.face.people import Frame, Person, Region, find, overlap
+from hdtf_async.media.face.people import Face, Frame, Person, Region, find, overlap
 from hdtf_async.media.face.window import place, plan_window
 
 if TYPE_CHECKING:
@@ -222,7 +222,19 @@ def test_the_metadata_of_a_window_are_complete() -> None:
     assert box == place(Region(*metadata["face_region"]), 1.2, 0, WIDTH, HEIGHT)
     assert (metadata["zoom"], metadata["faces"], metadata["face_share"]) == (1.2, 1, 0.99)
     assert metadata["face_size"] == pytest.approx([face(0, 0).side] * 3)
+    assert "face_yaw" not in metadata
     assert plan_window(replace(CLIP, zoom=None), film(swaying()), SIZE, FORM)[1]["zoom"] is None
+
+
+def test_the_metadata_contain_the_rotation_of_the_clips_person() -> None:
+    """Smallest, median and largest; of frames in which it was estimated, and not of another person."""
+    yaws = [-20.04, -5, 0, 5, 30.06]
+    seen = [
+        [Face(*region.edges, yaws[n % 5] if n % 2 else None), Face(100, 100, 140, 140, 90)]
+        for n, (region,) in enumerate(swaying(50))
+    ]
+    _, metadata = plan_window(CLIP, film(seen), SIZE, FORM)
+    assert metadata["face_yaw"] == [-20.0, 0, 30.1]
 
 
 def test_a_face_in_less_than_half_of_the_frames_is_a_failure() -> None:
