@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.model import Source
     from hdtf_async.core.recipes import Item, Recipe
     from hdtf_async.output.journal import JournalIndex
     from hdtf_async.process.guard import Guard
@@ -105,7 +106,7 @@ async def export(  # noqa: PLR0913 - the options of the command
     index = await run_sync(directory.read_known, out)
     existing = sorted(index.all_there().items())
     clips = {stem: ClipRecord.of(record) for stem, record in existing if _is_name(stem)}
-    _require_settings(recipe, layout, clips, out)
+    _require_settings(recipe, layout, clips, out, index.source)
     if to.is_relative_to(out):
         raise StoreError(f"{to} is inside {out}: choose another --to")
     stems = await run_sync(_divided, index, clips, options)
@@ -140,9 +141,15 @@ def _is_name(stem: str) -> bool:
     return "/" not in stem
 
 
-def _require_settings(name: str, recipe: Recipe, clips: Mapping[str, ClipRecord], out: Path) -> None:
-    """Raise `FormError` unless there are clips, all with the settings that a recipe requires."""
-    remedy = f"python -m hdtf_async --out {out}" + ("" if name in FORMATS else f" --recipe {name}")
+def _require_settings(
+    name: str, recipe: Recipe, clips: Mapping[str, ClipRecord], out: Path, source: Source | None
+) -> None:
+    """Raise `FormError` unless there are clips, all with the settings that a recipe requires.
+
+    `source` is where the clips are from, None for HDTF: only then the command that creates them is known.
+    """
+    options = "" if name in FORMATS else f" --recipe {name}"
+    remedy = f"python -m hdtf_async --out {out}{options}"
     if not clips:
         raise FormError(f"{out} contains no clips; to create them: {remedy}")
     wrong = {stem: flaws for stem, clip in clips.items() if (flaws := [*recipe.flaws(clip)])}
@@ -151,11 +158,14 @@ def _require_settings(name: str, recipe: Recipe, clips: Mapping[str, ClipRecord]
         # Segments have other names, so they cannot replace the clips of a directory.
         videos = out / SOURCE_VIDEOS
         whole = recipe.segment is not None and all(clip.segment is None for clip in clips.values())
-        again = (
-            f"to create others: python -m hdtf_async --out NEW --recipe {name} --raw-dir {videos}"
-            if whole
-            else f"to re-encode them: {remedy} --recut"
-        )
+        changes = f"--recipe {name} --raw-dir {videos}" if whole else f"--recipe {name} --recut"
+        if source is not None:
+            elsewhere = " and another --out" if whole else ""
+            again = f"run the command that created them again, with {changes}{elsewhere}"
+        elif whole:
+            again = f"to create others: python -m hdtf_async --out NEW {changes}"
+        else:
+            again = f"to re-encode them: {remedy} --recut"
         raise FormError(
             f"{len(wrong)} of the {len(clips)} clips in {out} were made with settings that do not fit {name}"
             f" (e.g. {shown(first)}: {', '.join(wrong[first])}); {again}"

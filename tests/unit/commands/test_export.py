@@ -29,6 +29,7 @@ from hdtf_async.commands.export import MANIFEST, export
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import BusyError
 from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Source
 from hdtf_async.core.recipes import CAPTION, LAYOUTS, RECIPES, How
 from hdtf_async.core.splits import Split
 from hdtf_async.output.directory import read_known
@@ -252,17 +253,21 @@ async def test_real3dportrait_requires_its_square(formed: Formed, tmp_path: Path
 
 @pytest.mark.parametrize("name", RECIPES)
 async def test_clips_with_other_settings_are_rejected_with_the_command_for_them(
-    finished: Finished, tmp_path: Path, name: str
+    finished: Finished, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The demo's own have no audio; nothing is exported."""
-    remedy = (
-        r"--out NEW --recipe \w+ --raw-dir \S+" if name == "musetalk" else r"--out \S+ --recipe \w+ --recut"
-    )
-    with pytest.raises(FormError, match=rf"no (audio|WAV).*: python -m hdtf_async {remedy}$"):
+    """The demo's own have no audio; nothing is exported. The command is only complete for HDTF."""
+    another = rf"--recipe {name} --raw-dir \S+ and another --out"
+    options = another if name == "musetalk" else f"--recipe {name} --recut"
+    remedy = f"run the command that created them again, with {options}"
+    with pytest.raises(FormError, match=rf"no (audio|WAV).*; {remedy}$"):
         await export(finished.out, tmp_path / "tree", name, finished.options)
     with pytest.raises(FormError, match=f"no clips; .*--recipe {name}$"):
         await export(tmp_path, tmp_path / "tree", name, finished.options)
     assert not (tmp_path / "tree").exists()
+    monkeypatch.setattr(Source, "from_json", lambda _: None)  # as in a directory of HDTF
+    where = r"NEW --recipe \w+ --raw-dir \S+" if name == "musetalk" else r"\S+ --recipe \w+ --recut"
+    with pytest.raises(FormError, match=rf"no (audio|WAV).*: python -m hdtf_async --out {where}$"):
+        await export(finished.out, tmp_path / "tree", name, finished.options)
 
 
 @pytest.mark.parametrize(
