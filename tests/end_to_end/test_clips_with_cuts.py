@@ -10,32 +10,18 @@ import pytest
 from shared import lines
 
 import hdtf_async
-from hdtf_async import Options
 from hdtf_async.core.failures import ExitCode, Reason
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-YOUTUBE_ID = "CPCoMyuBRM0"
+    from hdtf_async import Options
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> Options:
-    """Options for a clip of a video with cuts after 2 and 4.4 s, and a clip without one."""
-    raws = tmp_path / "videos"
-    raws.mkdir()
-    scenes = (
-        "-f lavfi -i testsrc2=size=192x108:rate=25:duration=2"
-        " -f lavfi -i smptebars=size=192x108:rate=25:duration=2.4"
-        " -f lavfi -i color=gray:size=192x108:rate=25:duration=1.6"
-    )
-    media.ffmpeg(
-        raws,
-        f"-v error {scenes} -lavfi concat=n=3 -c:v libx264 -preset ultrafast -g 50 {YOUTUBE_ID}.mp4",
-    )
-    clips = tmp_path / "clips.csv"
-    clips.write_text(f"name,video,start,end\ncuts,{YOUTUBE_ID},0.2,5.9\nplain,{YOUTUBE_ID},0,1.5\n")
-    return Options(clips=clips, raw_dirs=raws, preset="ultrafast", pace=0, no_report=True)
+    """Options for a clip with two cuts, and a clip without one."""
+    return media.options_with_cuts(tmp_path)
 
 
 async def test_cuts_are_reported(options: Options, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ import scenarios
 from dask_cluster import Cluster, cluster, descendants, marked, wait_for
 from distributed import Client
 from kill_checks import is_temporary, listed, media
+from media import options_with_cuts
 from moto.server import ThreadedMotoServer
 from s3_server import BUCKET, Front, in_front, make_bucket
 from shared import exported
@@ -503,3 +504,15 @@ def test_without_a_scheduler_another_run_may_help(
     assert "127.0.0.1:9" in report.stopped.words
     assert capsys.readouterr().out == ""
     assert [*(tmp_path / "_videos_raw").iterdir()] == []
+
+
+async def test_workers_split_clips_at_their_cuts(workers: Cluster, tmp_path: Path) -> None:
+    """The parts are a second round of tasks for the same videos, in the same run."""
+    workers.need(1)
+    options = on(workers, options_with_cuts(tmp_path), scene_cuts="split")
+    report = await hdtf_async.download(tmp_path / "out", options)
+    assert (report.exit_code, report.failed) == (ExitCode.DONE, {})
+    assert sorted(report.done) == ["cuts_s000", "cuts_s001", "cuts_s002", "plain"]
+    require_tidy(tmp_path / "out")
+    again = await hdtf_async.download(tmp_path / "out", options)
+    assert (again.there, again.done) == (4, [])

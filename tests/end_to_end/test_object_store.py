@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from media import options_with_cuts
 from moto.server import ThreadedMotoServer
 from s3_server import BUCKET, Fault, Front, in_front, make_bucket
 from shared import QUICK_WORDS, exported
@@ -801,3 +802,16 @@ async def test_a_large_file_is_uploaded_in_parts(
     monkeypatch.setattr(client, "tag", lambda path: (path.stat().st_size, "unlike"))
     await place.put(big, "big")
     assert [method for method, _ in front.asked].count("HEAD") == 1
+
+
+async def test_clips_are_split_at_their_cuts(front: Front, tmp_path: Path) -> None:
+    """The store has the parts, and not the whole clip; another run has nothing to do."""
+    options = replace(options_with_cuts(tmp_path), scene_cuts="split")
+    report = await hdtf_async.download(URL, options)
+    assert (report.exit_code, report.failed) == (ExitCode.DONE, {})
+    parts = ["cuts_s000", "cuts_s001", "cuts_s002", "plain"]
+    assert sorted(report.done) == parts
+    keys = {name.rpartition("/")[2] for name in front.content()}
+    assert {name for name in keys if name.endswith(".mp4")} == {f"{stem}.mp4" for stem in parts}
+    again = await hdtf_async.download(URL, options)
+    assert (again.there, again.done) == (4, [])

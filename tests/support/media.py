@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import av
 
+from hdtf_async import Options
 from hdtf_async.core.model import Box, Clip, Interval, OutputSettings, Video
 from hdtf_async.lanes.cut_plan import plan_cut
 from hdtf_async.lanes.source_videos import SourceVideo
@@ -253,3 +254,19 @@ def _rows(plane: av.video.plane.VideoPlane) -> Plane:
         content[start : start + plane.width]
         for start in range(0, plane.height * plane.line_size, plane.line_size)
     )
+
+
+def options_with_cuts(directory: Path) -> Options:
+    """Return options for a clip of a video with cuts after 2 and 4.4 s, and for a clip without one."""
+    raws = directory / "videos"
+    raws.mkdir()
+    scenes = (
+        "-f lavfi -i testsrc2=size=192x108:rate=25:duration=2"
+        " -f lavfi -i smptebars=size=192x108:rate=25:duration=2.4"
+        " -f lavfi -i color=gray:size=192x108:rate=25:duration=1.6"
+    )
+    name = "CPCoMyuBRM0"
+    ffmpeg(raws, f"-v error {scenes} -lavfi concat=n=3 -c:v libx264 -preset ultrafast -g 50 {name}.mp4")
+    clips = directory / "clips.csv"
+    clips.write_text(f"name,video,start,end\ncuts,{name},0.2,5.9\nplain,{name},0,1.5\n")
+    return Options(clips=clips, raw_dirs=raws, preset="ultrafast", pace=0, no_report=True)
