@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "CheckEnded", "ClipChecked", "ClipDone", "ClipFailed", "ClipRetrying", "DownloadProgress",
+    "CheckEnded", "ClipChecked", "ClipDone", "ClipFailed", "ClipRetrying", "ClipSplit",
+    "DownloadProgress",
     "DownloadStarted", "Downloaded", "EncodeProgress", "EncodeStarted", "Event", "FileNotUsed",
     "FormatChosen", "Found", "LaneClosed", "LaneOpened", "PaceWait", "RawReady", "Retrying", "RunEnded",
     "RunStarted", "VideoAsked", "VideoFailed", "VideoUnconfirmed", "WindingDown", "WorkersChanged",
@@ -48,7 +49,7 @@ class RunStarted(Event):
     videos: int
     """YouTube videos with clips still to create."""
     clips: int
-    """Clips still to create, including those known to be impossible: each will be done or fail."""
+    """Clips still to create, including those known to be impossible: each will be done, fail or be split."""
     clip_seconds: float
     """Total duration of the clips still to create."""
     there: int
@@ -287,6 +288,18 @@ class ClipRetrying(Event):
     """Seconds until the next attempt."""
     attempt: int
     """1 for the first attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSplit(Event):
+    """A clip contains scene cuts, and its parts will be created at the end of the run in its place."""
+
+    type: ClassVar[str] = "clip_split"
+    clip: str
+    cuts: tuple[float, ...]
+    """Second of the first frame after each cut."""
+    parts: int
+    """Number of clips that take its place: each will be done or fail."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
     ClipRetrying,
+    ClipSplit,
     EncodeStarted,
     LaneClosed,
     LaneOpened,
@@ -72,7 +73,7 @@ class MergedEvents:
         match event:
             case EncodeStarted():
                 self.encoding.add(event.clip)
-            case ClipRetrying():
+            case ClipRetrying() | ClipSplit():
                 self.encoding.discard(event.clip)
             case ClipDone() | ClipFailed():
                 self.encoding.discard(event.clip)

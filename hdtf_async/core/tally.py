@@ -15,6 +15,7 @@ from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
     ClipRetrying,
+    ClipSplit,
     Downloaded,
     DownloadProgress,
     DownloadStarted,
@@ -234,8 +235,10 @@ class Tally:
                 if event.workers:
                     lanes = {"downloads": event.downloads, "encodes": event.encodes}
                     self.plan = replace(self.plan, pace=event.pace, **lanes)
-            case EncodeStarted() | EncodeProgress() | ClipRetrying() | ClipDone() | ClipFailed():
+            case EncodeStarted() | EncodeProgress() | ClipDone() | ClipFailed():
                 return self._add_encode(event, now)
+            case ClipRetrying() | ClipSplit():
+                return self._add_encode_again(event, now)
             case _:
                 return self._add_download(event, now)
         return None
@@ -266,15 +269,22 @@ class Tally:
                 return _span(attempt, now, Outcome.FAILED, Reason.UNAVAILABLE)
         return None
 
+    def _add_encode_again(self, event: ClipRetrying | ClipSplit, now: float) -> Span | None:
+        """Count an encode without a result: the clip, or its parts, will be encoded again."""
+        if isinstance(event, ClipSplit):
+            reason = Reason.SCENE_CUT
+            self.plan = replace(self.plan, clips=self.plan.clips + event.parts - 1)
+        else:
+            reason = event.reason
+            self.retried[reason] += 1
+        return _span(self.encodes.end(event.clip, now), now, Outcome.AGAIN, reason)
+
     def _add_encode(self, event: Event, now: float) -> Span | None:
         match event:
             case EncodeStarted():
                 self.encodes.begin(Attempt(event.clip, now, event.seconds, total=event.seconds))
             case EncodeProgress() if running := self.encodes.running.get(event.clip):
                 running.so_far = event.seconds
-            case ClipRetrying():
-                self.retried[event.reason] += 1
-                return _span(self.encodes.end(event.clip, now), now, Outcome.AGAIN, event.reason)
             case ClipDone():
                 self.done.append(event.clip)
                 self.clip_seconds += event.seconds

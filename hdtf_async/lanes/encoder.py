@@ -13,7 +13,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.core import os_errors
 from hdtf_async.core.clip_record import ClipRecord
-from hdtf_async.core.events import ClipDone, ClipRetrying, EncodeProgress, EncodeStarted
+from hdtf_async.core.events import ClipDone, ClipSplit, EncodeProgress, EncodeStarted
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Crop, Deinterlace, SceneCuts
 from hdtf_async.dataset import scene_cuts
@@ -197,7 +197,8 @@ class Encoder:
         begin = cut.interval.start if cut.source is None or cut.held else cut.source.first
         step = 0.0 if cut.source is None else cut.source.step
         cuts = scene_cuts.bounds(seconds, begin, step, self.settings.fps)
-        if not scene_cuts.parts(clip, cuts):
+        parts = scene_cuts.parts(clip, cuts)
+        if not parts:
             message = f"{_cuts_message(seconds)}, and no part has {scene_cuts.SHORTEST:g} s"
             raise Failure(Reason.SCENE_CUT, message)
         if clip.stem in self.store.known.clips:  # with other settings
@@ -205,7 +206,7 @@ class Encoder:
             await self.store.remove(self.store.clip_path(clip))
             await self.store.publish_beside(None, clip)
         await self.store.append(scene_cuts.record_of(clip, self.settings, cuts))
-        self.events.emit(ClipRetrying(clip.stem, Reason.SCENE_CUT, _cuts_message(seconds), 0.0, 1))
+        self.events.emit(ClipSplit(clip.stem, tuple(seconds), len(parts)))
         return True
 
     @asynccontextmanager

@@ -9,6 +9,7 @@ from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
     ClipRetrying,
+    ClipSplit,
     DownloadStarted,
     EncodeStarted,
     LaneClosed,
@@ -103,7 +104,7 @@ class RunProgress:
                     self.problems = {each.about: each for each in kept}
             case DownloadStarted(video=about) | RawReady(video=about) | VideoAsked(video=about):
                 self.problems.pop(about, None)
-            case EncodeStarted(clip=about) | ClipDone(clip=about):
+            case EncodeStarted(clip=about) | ClipDone(clip=about) | ClipSplit(clip=about):
                 self.problems.pop(about, None)
             case WindingDown():
                 self.problems.clear()

@@ -9,6 +9,7 @@ from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
     ClipRetrying,
+    ClipSplit,
     Event,
     FileNotUsed,
     FormatChosen,
@@ -70,6 +71,9 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
             return "warning", f"Next download in {in_hours(event.after)} (--pace): {requests}."
         case Retrying(video=about) | ClipRetrying(clip=about):
             return "warning", f"{about}: {sentence(event.reason)} Retrying in {event.after:.0f} s."
+        case ClipSplit():
+            parts = count(event.parts, "part")
+            return "info", f"{event.clip}: split at {count(len(event.cuts), 'scene cut')} into {parts}"
         case VideoFailed():
             lost = f" ({count(event.clips, 'clip')})" if event.clips else ""  # a census has none
             return "warning", f"{event.video}{lost}: {sentence(event.reason)} {event.reason.advice.remedy}"

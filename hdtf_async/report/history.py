@@ -15,6 +15,7 @@ from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
     ClipRetrying,
+    ClipSplit,
     Downloaded,
     DownloadStarted,
     EncodeStarted,
@@ -40,8 +41,8 @@ _LONGEST = 1e8
 
 
 _NOTED = (
-    DownloadStarted, Downloaded, EncodeStarted, Retrying, ClipRetrying, VideoUnconfirmed, VideoFailed,
-    LaneClosed, LaneOpened,
+    DownloadStarted, Downloaded, EncodeStarted, Retrying, ClipRetrying, ClipSplit, VideoUnconfirmed,
+    VideoFailed, LaneClosed, LaneOpened,
 )  # fmt: skip
 """Events that the journal records in addition to results."""
 
@@ -150,6 +151,8 @@ class _Reading:
             case {"type": "clip_retrying", "clip": str(clip), "reason": str(reason)}:
                 retrying = ClipRetrying(clip, _reason(reason), "", 0.0, 0)
                 self._encode_over(retrying, at, record.get("youtube_id"))
+            case {"type": "clip_split", "clip": str(clip)}:
+                self._encode_over(ClipSplit(clip, (), 1), at, record.get("youtube_id"))
             case {"type": "lane_opened"}:
                 self._open_lane(at)
             case {"type": "run_ended"}:
@@ -183,7 +186,7 @@ class _Reading:
             self.run.downloads.append(span)
 
     def _encode_over(
-        self, event: ClipDone | ClipFailed | ClipRetrying, at: float, youtube_id: object
+        self, event: ClipDone | ClipFailed | ClipRetrying | ClipSplit, at: float, youtube_id: object
     ) -> None:
         span = self._tally.add(event, at)
         if span is None:

@@ -10,6 +10,7 @@ import pytest
 from shared import lines
 
 import hdtf_async
+from hdtf_async.core.events import ClipSplit
 from hdtf_async.core.failures import ExitCode, Reason
 
 if TYPE_CHECKING:
@@ -37,8 +38,13 @@ async def test_cuts_are_reported(options: Options, tmp_path: Path) -> None:
 async def test_clips_are_split_at_their_cuts(options: Options, tmp_path: Path) -> None:
     """In the same run, with exactly the frames of each scene; the next run has nothing to do."""
     out, split = tmp_path / "out", replace(options, scene_cuts="split")
-    report = await hdtf_async.download(out, split)
+    async with hdtf_async.running(out, split) as run:
+        events = [event async for event in run]
+    report = run.report
     assert (report.exit_code, report.asked, report.failed) == (ExitCode.DONE, 4, {})
+    assert [event for event in events if isinstance(event, ClipSplit)] == [ClipSplit("cuts", (1.8, 4.2), 3)]
+    assert report.tally.plan.clips == report.tally.clips_over == 4
+    assert not report.tally.retried
     assert sorted(report.done) == ["cuts_s000", "cuts_s001", "cuts_s002", "plain"]
     metadata = lines(out / "metadata.jsonl")
     assert [line["file_name"] for line in metadata] == [f"{stem}.mp4" for stem in sorted(report.done)]

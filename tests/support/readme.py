@@ -101,6 +101,7 @@ def _schema_of(kind: str) -> dict[str, Any]:
         "None": {"type": "null"},
         "Reason": {"enum": [reason.value for reason in Reason]},
         "dict[str, int]": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "tuple[float, ...]": {"type": "array", "items": {"type": "number"}},
         "tuple[str, ...]": {"type": "array", "items": {"type": "string"}},
         "tuple[tuple[str, str], ...]": {
             "type": "array",

@@ -12,6 +12,7 @@ from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
     ClipRetrying,
+    ClipSplit,
     Downloaded,
     DownloadProgress,
     DownloadStarted,
@@ -139,6 +140,15 @@ def test_both_lanes_are_timed() -> None:
     )  # fmt: skip
     assert (tally.downloads.busy_seconds, tally.encodes.busy_seconds, tally.overlap_seconds) == (8, 7, 2)
     assert (tally.downloads.held_seconds, tally.encodes.held_seconds) == (4 + 6, 5 + 2)
+
+
+def test_the_parts_of_a_split_clip_take_its_place_in_the_totals() -> None:
+    """It is neither done nor failed nor retried, and its encode is over."""
+    tally, spans = counted((7, EncodeStarted("A_000", 10.0)), (9, ClipSplit("A_000", (1.8, 4.2), 3)))
+    assert (tally.plan.clips, tally.clips_over, tally.done, tally.failed) == (6, 0, [], {})
+    assert not tally.encodes.running
+    assert not tally.retried
+    assert spans == [Span("A_000", 7, 9, Outcome.AGAIN, Reason.SCENE_CUT)]
 
 
 def test_the_network_lane_is_closed_until_it_opens() -> None:
