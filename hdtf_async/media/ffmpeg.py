@@ -312,7 +312,10 @@ async def wav(ffmpeg: Path, audio: AudioCut, target: Path, *, guard: Guard = UNG
 
 
 async def _run(argv: list[str], progress: Progress, guard: Guard, patience: float = 0.0) -> str:
-    """Run ffmpeg and return its messages. Until its first frame it may take `patience` seconds longer."""
+    """Run ffmpeg and return its messages.
+
+    `patience` is added to both time limits, because decoding starts that many seconds before the clip.
+    """
     try:
         ended = await run_ffmpeg(
             Command(argv),
