@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hdtf_async.core.events import EventBus
+from hdtf_async.core.event_bus import EventBus
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.limits import Lanes

@@ -26,13 +26,13 @@ from hdtf_async.core.lock_format import REPRODUCTION
 from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset import name_checks, plan, reading, scene_cuts
+from hdtf_async.lanes import request_records
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.output import atomic, manifests
 from hdtf_async.output.directory import run_record
 from hdtf_async.output.location import merge_shards, open_location, options_for, parse_location
-from hdtf_async.output.manifests import failure_record, refused_record
 from hdtf_async.output.other_settings import refuse_other_settings, refuse_settings_of_shards
 from hdtf_async.progress.views import with_progress
 from hdtf_async.report import outdated
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from hdtf_async.core.events import EventBus
+    from hdtf_async.core.event_bus import EventBus
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.core.model import Finding, Tables
+    from hdtf_async.core.model import Tables
     from hdtf_async.core.shards import Merged
     from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.output.directory import OutputDirectory
@@ -187,9 +187,7 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
         events.emit(await run_sync(started, decided, run.lanes, options))
         try:
             ended = await _begin(read, run, clips=report.asked, work=bool(decided.work))
-            await _divide(read, options, directory)
-            await _record_impossible(decided, directory)
-            await _record_refused(report.refused, options, directory)
+            await request_records.append(read, decided, report.refused, options, directory)
             if not options.keeps_raws:
                 from hdtf_async.lanes.source_videos import delete_finished  # noqa: PLC0415 - rarely needed
 
@@ -338,48 +336,10 @@ def started(decided: plan.Plan, lanes: Lanes, options: Options) -> RunStarted:
     )
 
 
-async def _divide(read: Tables, options: Options, directory: OutputDirectory) -> None:
-    """Record how the clips are split, if requested, or if it was before and the tables have more rows now."""
-    before = directory.known.split
-    wanted = options.divided or before
-    if wanted is not None:
-        same = {} if before is None else before.same
-        split = replace(wanted, same=same)
-        if read.source is None:  # the names of HDTF's videos contain the speaker
-            split = await run_sync(split.knowing, read.videos)
-        if split != before:
-            await directory.append({"type": "split", **split.to_json()})
-    await _record_list(options, directory)
-
-
-async def _record_list(options: Options, directory: OutputDirectory) -> None:
-    """Record the list of ``--only``, unless the newest record is the same: the report compares it."""
-    title, names = ("", []) if options.only is None else (options.only.title, sorted(options.only.sides))
-    before = directory.known.only
-    if (before.get("title", ""), before.get("names", [])) != (title, names):
-        await directory.append({"type": "only", "title": title, "names": names})
-
-
-async def _record_impossible(decided: plan.Plan, directory: OutputDirectory) -> None:
-    known = directory.known.failures
-    for clip, failure in decided.impossible:
-        if known.get(clip.stem, {}).get("reason") != failure.reason:
-            await directory.append(failure_record(clip, failure))
-
-
 def _announce_impossible(decided: plan.Plan, events: EventBus) -> None:
     """Emit the failures that need no video. A run that does not start only reports why it did not."""
     for clip, failure in decided.impossible:
         events.emit(ClipFailed(clip.stem, failure.reason, failure.words, with_video=False))
-
-
-async def _record_refused(rows: tuple[Finding, ...], options: Options, directory: OutputDirectory) -> None:
-    """Record the skipped rows of the tables, unless the newest record is the same."""
-    before = directory.known.refused
-    kept = [row for row in before if row.get("subset") not in {"", *plan.wanted_subsets(options)}]
-    record = refused_record(rows, kept)
-    if record["rows"] != before:
-        await directory.append(record)
 
 
 async def carry_out(

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from os import PathLike
 
-    from hdtf_async.core.events import EventBus
+    from hdtf_async.core.event_bus import EventBus
     from hdtf_async.core.job import Running
     from hdtf_async.core.model import Clip, Tables, Video
     from hdtf_async.dataset.plan import VideoJob

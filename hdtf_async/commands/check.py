@@ -43,7 +43,7 @@ from hdtf_async.report.outdated import REPORT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hdtf_async.core.events import EventBus
+    from hdtf_async.core.event_bus import EventBus
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.lanes.limits import Lanes
     from hdtf_async.media.demux import MediaInfo

@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.commands.check import Seen
-    from hdtf_async.core.events import EventBus, Found
+    from hdtf_async.core.event_bus import EventBus
+    from hdtf_async.core.events import Found
     from hdtf_async.core.job import Running
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.output.journal import JournalIndex

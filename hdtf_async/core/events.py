@@ -1,31 +1,19 @@
-"""Events of a run, as frozen dataclasses, and the event bus that delivers them.
-
-Progress bars, JSON lines and host programs read the same events. `EventBus.emit` never waits: a slow reader
-receives only the newest progress event of each video or clip, and every other event, in order.
-"""
+"""Events of a run, as frozen dataclasses. Progress bars, JSON lines and host programs read the same ones."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, fields
-from itertools import count
-from typing import TYPE_CHECKING, ClassVar, Self
-
-import anyio
+from typing import ClassVar
 
 from hdtf_async.core.failures import Reason
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 __all__ = [
-    "CheckEnded", "ClipChecked", "ClipDone", "ClipFailed", "ClipRetrying", "ClipSplit",
-    "DownloadProgress",
+    "CheckEnded", "ClipChecked", "ClipDone", "ClipFailed", "ClipRetrying", "ClipSplit", "DownloadProgress",
     "DownloadStarted", "Downloaded", "EncodeProgress", "EncodeStarted", "Event", "FileNotUsed",
     "FormatChosen", "Found", "LaneClosed", "LaneOpened", "PaceWait", "RawReady", "Retrying", "RunEnded",
     "RunStarted", "VideoAsked", "VideoFailed", "VideoUnconfirmed", "WindingDown", "WorkersChanged",
 ]  # fmt: skip
-"""The public event classes. Their delivery (`EventBus`, `Reader`) is internal."""
+"""The public event classes. Their delivery (`event_bus`) is internal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,75 +374,3 @@ class RunEnded(Event):
     seconds: float
     absent: tuple[str, ...]
     """Shards (I/N) that have not started; reported by the last shard that ends."""
-
-
-class Reader:
-    """The events for one reader: an async iterator that ends with the run."""
-
-    def __init__(self) -> None:
-        self._unread: OrderedDict[object, Event] = OrderedDict()
-        self._numbers = count()
-        self._news = anyio.Event()
-        self._over = False
-
-    def push(self, event: Event) -> None:
-        """Add an event; never waits."""
-        name = fields(event)[0].name
-        about = name, getattr(event, name)  # the subject: a video or a clip
-        # Any event supersedes unread progress about the same subject, so that no more progress events are
-        # kept than videos and clips are in progress, however long the reader does not read.
-        self._unread.pop(about, None)
-        self._unread[about if event.passing else next(self._numbers)] = event
-        self._news.set()
-
-    def unread(self) -> list[Event]:
-        """Return what the iteration would yield without waiting."""
-        unread, self._unread = self._unread, OrderedDict()
-        return [*unread.values()]
-
-    def end(self) -> None:
-        """End the iteration after the remaining events."""
-        self._over = True
-        self._news.set()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        while True:
-            if self._unread:
-                return self._unread.popitem(last=False)[1]
-            if self._over:
-                raise StopAsyncIteration
-            if self._news.is_set():
-                self._news = anyio.Event()
-            await self._news.wait()
-
-
-class EventBus:
-    """Delivers each event to all subscribers."""
-
-    def __init__(self) -> None:
-        self._listeners: list[Callable[[Event], None]] = []
-        self._readers: list[Reader] = []
-
-    def subscribe(self, listener: Callable[[Event], None]) -> None:
-        """Call `listener`, which must not block, with each event from now on."""
-        self._listeners.append(listener)
-
-    def reader(self) -> Reader:
-        """Return a new reader of all events from now on."""
-        reader = Reader()
-        self._readers.append(reader)
-        self.subscribe(reader.push)
-        return reader
-
-    def emit(self, event: Event) -> None:
-        """Deliver an event to all subscribers; never waits."""
-        for listener in self._listeners:
-            listener(event)
-
-    def end(self) -> None:
-        """End the iteration of every reader."""
-        for reader in self._readers:
-            reader.end()

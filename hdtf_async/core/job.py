@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import anyio
 
-from hdtf_async.core.events import EventBus
+from hdtf_async.core.event_bus import EventBus
 from hdtf_async.core.exceptions import unwrap_exception_group
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from hdtf_async.core.events import Event, Reader
+    from hdtf_async.core.event_bus import Reader
+    from hdtf_async.core.events import Event
 
 T = TypeVar("T")
 """The result of a job."""

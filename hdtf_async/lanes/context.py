@@ -10,7 +10,7 @@ import anyio
 from hdtf_async.lanes.user_videos import OwnFiles
 
 if TYPE_CHECKING:
-    from hdtf_async.core.events import EventBus
+    from hdtf_async.core.event_bus import EventBus
     from hdtf_async.core.model import Source
     from hdtf_async.core.options import Options
     from hdtf_async.lanes.limits import Lanes

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from hdtf_async.core.events import EventBus
+    from hdtf_async.core.event_bus import EventBus
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Clip, OutputSettings
     from hdtf_async.lanes.source_videos import SourceVideo

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
     from contextlib import AbstractAsyncContextManager
 
-    from hdtf_async.core.events import EventBus
+    from hdtf_async.core.event_bus import EventBus
     from hdtf_async.core.model import Clip, Video
     from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.lanes.limits import Lanes

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from hdtf_async.core.events import EventBus
+    from hdtf_async.core.event_bus import EventBus
     from hdtf_async.lanes.limits import Lanes
 
 

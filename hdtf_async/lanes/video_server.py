@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, ClassVar
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.core.event_bus import EventBus
 from hdtf_async.core.event_decoder import PUBLIC, EventDecoder
-from hdtf_async.core.events import Event, EventBus
+from hdtf_async.core.events import Event
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import PaceScope
 from hdtf_async.core.system import own_version

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from tqdm import tqdm
 
-    from hdtf_async.core.events import Event, EventBus
+    from hdtf_async.core.event_bus import EventBus
+    from hdtf_async.core.events import Event
 
 T = TypeVar("T")
 """The result of a job."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from shared import Finished
 
     from hdtf_async import Report, Running
-    from hdtf_async.core.events import EventBus
+    from hdtf_async.core.event_bus import EventBus
 
 
 async def _forever(_events: EventBus, _finish: anyio.Event) -> int:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import anyio
 import virtual_time
 
-from hdtf_async.core.events import EventBus
+from hdtf_async.core.event_bus import EventBus
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import VideoJob
 from hdtf_async.lanes.limits import Lanes

@@ -21,7 +21,7 @@ import av
 import media
 from audio_sync import beeps_beside, beeps_inside
 
-from hdtf_async.core.events import EventBus
+from hdtf_async.core.event_bus import EventBus
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Interval, OutputSettings, Video
 from hdtf_async.lanes.encoder import Encoder
 from hdtf_async.media.ffmpeg import bundled_ffmpeg

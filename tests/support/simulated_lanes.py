@@ -14,7 +14,8 @@ import anyio
 import virtual_time
 from anyio.lowlevel import checkpoint
 
-from hdtf_async.core.events import Event, EventBus
+from hdtf_async.core.event_bus import EventBus
+from hdtf_async.core.events import Event
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import VideoJob

@@ -22,7 +22,8 @@ from hdtf_async.cli import main, summaries
 from hdtf_async.commands import check, repair
 from hdtf_async.commands.check import Clips, look
 from hdtf_async.core import events, exceptions
-from hdtf_async.core.events import ClipChecked, EventBus, Found
+from hdtf_async.core.event_bus import EventBus
+from hdtf_async.core.events import ClipChecked, Found
 from hdtf_async.core.failures import ADVICE, Failure
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video

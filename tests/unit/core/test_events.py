@@ -12,13 +12,13 @@ from example_events import ONE_OF_EACH
 from virtual_time import VIRTUAL_TIME
 
 from hdtf_async.core import events
+from hdtf_async.core.event_bus import EventBus, Reader
 from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
     DownloadProgress,
     EncodeProgress,
     Event,
-    EventBus,
     Retrying,
 )
 from hdtf_async.core.failures import Reason
@@ -76,7 +76,7 @@ def test_an_event_is_immutable_and_complete(event: Event) -> None:
     assert all(field.default is MISSING and field.default_factory is MISSING for field in fields(event))
 
 
-async def _all_of(reader: events.Reader) -> list[Event]:
+async def _all_of(reader: Reader) -> list[Event]:
     return [event async for event in reader]
 
 

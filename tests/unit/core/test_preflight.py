@@ -287,5 +287,5 @@ def test_face_detection_requires_recent_packages() -> None:
     assert preflight.of_face_tools("2.0", pooch=True).verdict is Status.FINE
     for version, pooch in ((None, True), ("1.2.3", False), ("0.10.35", True), ("1.1.9", True), ("x", True)):
         sign = preflight.of_face_tools(version, pooch=pooch)
-        assert (sign.verdict, sign.reason) == (Status.WRONG, Reason.TOOL_MISSING)
+        assert (sign.verdict, sign.reason) == (Status.WRONG, Reason.NOT_READY)
         assert "pip install '.[face]'" in sign.remedy

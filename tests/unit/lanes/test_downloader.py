@@ -16,7 +16,8 @@ import load_runs
 import pytest
 from format_tables import video_entry
 
-from hdtf_async.core.events import Event, EventBus, FormatChosen, RawReady
+from hdtf_async.core.event_bus import EventBus
+from hdtf_async.core.events import Event, FormatChosen, RawReady
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.core.options import Options

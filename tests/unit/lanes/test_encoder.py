@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted, Event, EventBus
+from hdtf_async.core.event_bus import EventBus
+from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted, Event
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Deinterlace, Interval, OutputSettings, Video
 from hdtf_async.dataset.plan import fingerprint

@@ -11,7 +11,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 from virtual_time import VIRTUAL_TIME, DeadlockError, LivelockError, run
 
-from hdtf_async.core.events import Event, EventBus, PaceWait
+from hdtf_async.core.event_bus import EventBus
+from hdtf_async.core.events import Event, PaceWait
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.plan import VideoJob

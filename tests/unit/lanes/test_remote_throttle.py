@@ -11,7 +11,8 @@ import anyio
 import pytest
 from virtual_time import VIRTUAL_TIME
 
-from hdtf_async.core.events import EventBus, LaneClosed, LaneOpened
+from hdtf_async.core.event_bus import EventBus
+from hdtf_async.core.events import LaneClosed, LaneOpened
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.remote_throttle import Admissions, LaneUse, RemoteThrottle

@@ -9,7 +9,8 @@ import pytest
 import virtual_time
 from simulated_lanes import Plot, World
 
-from hdtf_async.core.events import EventBus, LaneClosed, LaneOpened, PaceWait, VideoFailed, VideoUnconfirmed
+from hdtf_async.core.event_bus import EventBus
+from hdtf_async.core.events import LaneClosed, LaneOpened, PaceWait, VideoFailed, VideoUnconfirmed
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.lanes.streaks import (
     SAME_IN_A_ROW,

@@ -13,7 +13,8 @@ from kill_checks import media
 from load_runs import LATER, Most, childless, load, write_tables
 
 from hdtf_async import Options, Reason
-from hdtf_async.core.events import ClipDone, ClipFailed, Event, EventBus, RawReady, WorkersChanged
+from hdtf_async.core.event_bus import EventBus
+from hdtf_async.core.events import ClipDone, ClipFailed, Event, RawReady, WorkersChanged
 from hdtf_async.core.failures import Failure
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.collector import Collector

@@ -12,7 +12,7 @@ import anyio
 from load_runs import GONE, LATER, Most, childless, load, write_tables
 
 from hdtf_async import Options, Reason
-from hdtf_async.core.events import EventBus
+from hdtf_async.core.event_bus import EventBus
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes

@@ -12,6 +12,7 @@ import pytest
 import readme
 import virtual_time
 
+from hdtf_async.core.event_bus import EventBus
 from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
@@ -21,7 +22,6 @@ from hdtf_async.core.events import (
     EncodeProgress,
     EncodeStarted,
     Event,
-    EventBus,
     LaneClosed,
     LaneOpened,
     RawReady,

@@ -11,7 +11,8 @@ import anyio
 import pytest
 from screen import Screen
 
-from hdtf_async.core.events import ClipFailed, EventBus, RawReady, RunStarted
+from hdtf_async.core.event_bus import EventBus
+from hdtf_async.core.events import ClipFailed, RawReady, RunStarted
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.job import to_end, under_way
 from hdtf_async.progress.views import with_progress

@@ -16,6 +16,7 @@ from screen import Screen
 
 from hdtf_async.cli.summaries import quiet_summary, summary
 from hdtf_async.cli.views import Errors, JsonLines, view_for
+from hdtf_async.core.event_bus import EventBus
 from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
@@ -24,7 +25,6 @@ from hdtf_async.core.events import (
     EncodeProgress,
     EncodeStarted,
     Event,
-    EventBus,
     FormatChosen,
     LaneClosed,
     RawReady,
