@@ -137,6 +137,7 @@ async def test_a_download_is_byte_exact_and_does_not_repeat_the_extraction(
     assert (request["sent"], request["done"]) == (len(content), True)
 
 
+@pytest.mark.slow
 async def test_without_the_certificate_yt_dlp_fails(small_site: demo.StandIn) -> None:
     """TLS verification is on: only the mock server's own certificate makes yt-dlp trust it."""
     address = f"https://www.youtube.com/watch?v={FILM.youtube_id}"

@@ -56,6 +56,7 @@ async def test_clips_are_split_at_their_cuts(options: Options, tmp_path: Path) -
     assert (again.there, again.done, again.exit_code) == (4, [], ExitCode.DONE)
 
 
+@pytest.mark.slow
 async def test_parts_at_another_rate_contain_one_scene(options: Options, tmp_path: Path) -> None:
     """Where a frame of the clip may show either scene, it belongs to no part."""
     report = await hdtf_async.download(tmp_path / "out", replace(options, scene_cuts="split", fps=30))
@@ -63,6 +64,7 @@ async def test_parts_at_another_rate_contain_one_scene(options: Options, tmp_pat
     assert [line["scene_cuts"] for line in lines(tmp_path / "out" / "metadata.jsonl")] == [[]] * 4
 
 
+@pytest.mark.slow
 async def test_clips_with_cuts_are_dropped(options: Options, tmp_path: Path) -> None:
     """They fail, with the times; those made with other settings are not mixed with them."""
     out, drop = tmp_path / "out", replace(options, scene_cuts="drop")
@@ -78,6 +80,7 @@ async def test_clips_with_cuts_are_dropped(options: Options, tmp_path: Path) -> 
     assert not (out / "failures.jsonl").read_text()
 
 
+@pytest.mark.slow
 async def test_a_clip_that_exists_whole_is_replaced_by_its_parts(options: Options, tmp_path: Path) -> None:
     """With --recut; and nothing is left of it."""
     out = tmp_path / "out"
@@ -88,6 +91,7 @@ async def test_a_clip_that_exists_whole_is_replaced_by_its_parts(options: Option
     assert len(lines(out / "metadata.jsonl")) == 4
 
 
+@pytest.mark.slow
 async def test_without_facts_nothing_is_measured(options: Options, tmp_path: Path) -> None:
     """And the clips are the same."""
     await hdtf_async.download(tmp_path / "with", options)

@@ -212,6 +212,7 @@ async def test_other_settings_are_encoded_from_the_kept_videos(small: Finished, 
     assert {(line["width"], line["height"]) for line in lines(out / "metadata.jsonl")} == {(48, 48)}
 
 
+@pytest.mark.slow
 async def test_user_videos_replace_downloads(small: Finished, tmp_path: Path) -> None:
     """Named as by the seed script, by id, or as by yt-dlp; they are not changed."""
     mine = tmp_path / "mine"

@@ -432,6 +432,7 @@ def _killed(*_: object) -> None:
 # Whole runs.
 
 
+@pytest.mark.slow
 async def test_shards_with_different_settings_are_rejected(tmp_path: Path) -> None:
     """Exit code 2 before any clip is made; --recut, given to all of them, unifies the settings."""
     write_tables(tmp_path / "tables", 20)
@@ -473,6 +474,7 @@ def test_exit_codes_cover_a_shard_or_all_videos(tmp_path: Path, capsys: pytest.C
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.slow
 async def test_runs_of_all_videos_and_shards_continue_each_other(tmp_path: Path) -> None:
     """In any order and division: each clip is made once."""
     write_tables(tmp_path / "tables", 30)

@@ -125,6 +125,7 @@ class Terminal:
         os.close(self.master)
 
 
+@pytest.mark.slow
 async def test_ctrl_c_stops_gently_then_at_once_and_restores_the_terminal(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
@@ -149,6 +150,7 @@ async def test_ctrl_c_stops_gently_then_at_once_and_restores_the_terminal(
     assert [path.name for path in out.rglob(".*")] == []
 
 
+@pytest.mark.slow
 async def test_bars_fit_into_a_terminal_of_80_columns(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
@@ -188,6 +190,7 @@ async def test_a_stopped_terminal_stops_only_its_output(
     assert [line[:6] for line in screen.lines].count("videos") == 1
 
 
+@pytest.mark.slow
 async def test_without_a_terminal_plain_lines_are_printed(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:

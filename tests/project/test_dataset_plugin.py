@@ -67,6 +67,7 @@ def test_its_list_is_read_like_any_other(installed: Path, tmp_path: Path) -> Non
     assert found == [("lectures.txt", 3, "bad_box"), ("lectures.txt", 4, "bad_end")]
 
 
+@pytest.mark.slow
 def test_a_dataset_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
     """The message has the entry point and the error."""
     about = tmp_path / "broken-1.dist-info"

@@ -205,6 +205,7 @@ def test_the_schema_accepts_exactly_the_events(event: Any) -> None:
         assert not _schema().is_valid(record | {name: {"more": [3.5]}})
 
 
+@pytest.mark.slow
 def test_the_schema_accepts_the_output_of_a_run(finished: Finished, tmp_path: Path) -> None:
     """Each line of a real run's --json, with a failure in it, from the first to the last."""
     command = [sys.executable, "-m", "hdtf_async", "--out", str(tmp_path / "out"), "--json"]

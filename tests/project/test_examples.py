@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared import Finished
 
 
+@pytest.mark.slow
 def test_the_program_of_the_docs(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

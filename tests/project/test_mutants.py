@@ -92,6 +92,7 @@ def test_surviving_mutants_are_listed_until_a_test_kills_them(tmp_path: Path) ->
     assert all(json.loads(line)["key"] for line in (tmp_path / "results").read_text("utf-8").splitlines())
 
 
+@pytest.mark.slow
 def test_each_listed_equivalent_is_still_a_possible_mutant() -> None:
     """An entry of the list that no longer fits its module is an error, whatever is selected."""
     code, output = mutated(PROGRAM.parents[1], "--count", "0")

@@ -46,7 +46,7 @@ def test_every_supported_python_and_system_is_tested() -> None:
     assert matrix["versions"] == ["pinned", "newest"]
 
 
-@pytest.mark.parametrize("versions", ["pinned", "newest"])
+@pytest.mark.parametrize("versions", ["pinned", pytest.param("newest", marks=pytest.mark.slow)])
 def test_the_tests_run_with_the_command_of_the_readme(versions: str, tmp_path: Path) -> None:
     """The workflow's shell line, with a shell at its end that prints what it would run."""
     (line,) = _lines(_workflow("tests")["jobs"]["tests"])

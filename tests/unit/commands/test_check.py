@@ -119,6 +119,7 @@ def write_metadata(out: Path) -> None:
     (out / METADATA).write_bytes(b"".join(line(clips[stem]["metadata"]) for stem in sorted(clips)))
 
 
+@pytest.mark.slow
 def test_problems_are_listed_and_repaired_to_the_same_bytes(
     out: Path, small: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,6 +64,7 @@ def plugin(tmp_path: Path) -> dict[str, str]:
     return {"XDG_CONFIG_HOME": str(tmp_path / "config")}
 
 
+@pytest.mark.slow
 async def test_a_working_machine_is_ready(tmp_path: Path, plugin: dict[str, str]) -> None:
     """Every tool is listed with its version, plugins too; nothing is left in the directory."""
     cookies = tmp_path / "cookies.txt"
@@ -144,6 +145,7 @@ async def test_a_run_does_not_start_if_every_video_would_fail(
     assert (await hdtf_async.download(finished.out, replace(finished.options, **bad))).exit_code == 0  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 async def test_cookies_do_not_matter_without_downloads(finished: Finished, tmp_path: Path) -> None:
     """Clips are created from existing videos, even on a nearly full disk."""
     (tmp_path / "cookies.txt").write_text("hello\n")

@@ -147,6 +147,7 @@ async def test_no_available_video_means_not_ready(mock: demo.FullMock, tmp_path:
     assert "none" in signs["YouTube"].words
 
 
+@pytest.mark.slow
 async def test_a_block_of_the_ip_address_ends_the_check_at_once(mock: demo.FullMock, tmp_path: Path) -> None:
     """The second video is not queried: that would only prolong the block."""
     before = len(await mock.requests())
@@ -176,6 +177,7 @@ async def test_unavailable_media_mean_not_ready(
     assert not SECRET.search(f"{signs}")
 
 
+@pytest.mark.slow
 async def test_a_video_only_offered_over_hls_is_a_warning(mock: demo.FullMock, tmp_path: Path) -> None:
     """A run would use HLS."""
     signs = await examined(mock, options_for(mock, tmp_path, {"One": OVER_HLS}))

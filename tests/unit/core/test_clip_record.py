@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(COLUMNS) | st.text(max_size=5), JSON))
 def test_a_record_is_written_as_it_was_read(columns: dict[str, Any]) -> None:
     """With unknown keys, values of any type, and the order of the keys; reading a column never raises."""

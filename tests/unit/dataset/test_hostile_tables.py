@@ -530,6 +530,7 @@ _lasting = settings(
 )
 
 
+@pytest.mark.slow
 @given(_worlds)
 @settings(_lasting, max_examples=60)
 def test_hostile_tables_are_harmless(places: Places, world: World) -> None:
@@ -546,6 +547,7 @@ def test_ten_thousand_hostile_tables_are_harmless(places: Places, world: World) 
     _only_lawful_things_come_of(world, places)
 
 
+@pytest.mark.slow
 def test_the_generated_tables_cover_valid_and_invalid_ones(places: Places) -> None:
     """The basis of the tests above: of 300 examples many reach each part of the checks.
 
@@ -678,6 +680,7 @@ def test_an_endless_line_is_an_error_and_not_kept_in_memory(tmp_path: Path, file
         read(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["RD_video_url.txt", "RD_annotion_time.txt", "corrections.csv"])
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_a_line_of_a_hundred_megabytes_is_reported_and_not_kept_in_memory(
@@ -704,6 +707,7 @@ def test_a_file_of_many_gigabytes_is_an_error_at_once(tmp_path: Path, file: str)
         read(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_endless_table_is_an_error(tmp_path: Path) -> None:
     """Even if each of its lines is valid."""
     line = " " * 60_000 + "\n"
@@ -828,6 +832,7 @@ def test_a_read_error_midway_is_an_error(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["table", "corrections", "directory"])
 def test_missing_permissions_are_an_error(tmp_path: Path, closed: str) -> None:
     """The message names the file or directory."""

@@ -454,6 +454,7 @@ def _worlds() -> st.SearchStrategy[tuple[list[Clip], Options, list[dict[str, Any
     return clips.flatmap(with_journal)
 
 
+@pytest.mark.slow
 @given(_worlds())
 def test_every_selected_clip_is_in_exactly_one_category(
     world: tuple[list[Clip], Options, list[dict[str, Any]], list[dict[str, Any]]],
@@ -499,6 +500,7 @@ def _calls(tables: Tables, existing: Mapping[str, dict[str, Any]], options: Opti
     return calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [None, 1_000_000])
 def test_planning_takes_ten_times_as_long_for_ten_times_as_many(limit: int | None) -> None:
     """The number of steps is linear in the number of rows, for all options."""

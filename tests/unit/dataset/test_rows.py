@@ -340,6 +340,7 @@ JUNK = (
 )
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.dictionaries(st.sampled_from([*COLUMNS, "line", "extra", "other"]), JUNK, max_size=12), max_size=5

@@ -1043,6 +1043,7 @@ def contents(draw: st.DrawFn) -> dict[str, bytes]:
     return files
 
 
+@pytest.mark.slow
 @given(contents(), st.sampled_from(list(Corrections)))
 @settings(max_examples=100, deadline=None)
 def test_any_tables_only_raise_table_errors(

@@ -64,6 +64,7 @@ def test_a_deadlock_is_an_error_that_lists_waiting_tasks() -> None:
         run(wait_for_nothing)
 
 
+@pytest.mark.slow
 def test_an_endless_loop_without_timers_is_an_error() -> None:
     """If the clock would never advance again, the run ends too."""
 

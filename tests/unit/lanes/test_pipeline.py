@@ -674,6 +674,7 @@ def _no_task_is_left(begun: float, world: World) -> None:
     world.check_released()
 
 
+@pytest.mark.slow
 def test_cancellation_at_any_time_releases_everything() -> None:
     """Cancelled at any quarter of a second, a run ends when its children have, and all is released."""
     whole = _busy_world().run()

@@ -252,8 +252,8 @@ def test_videos_arrive_one_after_the_other_on_a_saturated_line() -> None:
             Setting("each connection varies", 12.5, alternating(10, 1.5), videos=24), marks=pytest.mark.slow
         ),
         Setting("the whole line varies", alternating(12.5, 3), videos=16),
-        Setting("one in three stalls", 12.5, videos=24, stalling=0.3),
-        Setting("servers differ", 12.5, 5, videos=24, spread=0.5),
+        pytest.param(Setting("one in three stalls", 12.5, videos=24, stalling=0.3), marks=pytest.mark.slow),
+        pytest.param(Setting("servers differ", 12.5, 5, videos=24, spread=0.5), marks=pytest.mark.slow),
         Setting("small videos", 12.5, 1, videos=24, megabytes=(5, 9), cpu_seconds=1.2),
     ],
     ids=lambda setting: str(setting.name),
@@ -273,6 +273,7 @@ def test_it_costs_nothing_where_the_pace_spaces_the_starts(connection: float) ->
     assert runs[0].arrived == pytest.approx(runs[1].arrived, abs=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_no_run_starves(seed: int) -> None:
     """On whatever line, with stalls, it ends, and not much later than with as many as possible."""

@@ -445,6 +445,7 @@ def holding(path: Path) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_the_supervisor_never_parses_media(sources: Path, tmp_path: Path) -> None:
     """Every module is imported and a file is probed, in a directory full of traps: no parser is imported."""
     for trap in ("av.py", "probe.py", "hdtf_async.py"):

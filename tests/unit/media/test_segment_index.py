@@ -228,6 +228,7 @@ def test_any_bytes_are_answered_by_a_refusal(content: bytes, container: str, siz
         read_index(content, container, size)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.data())
 def test_a_changed_byte_leads_to_an_index_or_to_a_refusal(directory: Path, data: st.DataObject) -> None:

@@ -107,13 +107,14 @@ anyio.run(main)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing bounds a process so")
 @pytest.mark.parametrize(
     ("name", "after"),
     [
-        pytest.param(JOURNAL, b"\n", marks=pytest.mark.slow),
+        (JOURNAL, b"\n"),
         (JOURNAL, b""),
-        pytest.param("_journal.shard-0-of-2.jsonl", b"", marks=pytest.mark.slow),
+        ("_journal.shard-0-of-2.jsonl", b""),
     ],
     ids=["a line", "a tail", "a shard's tail"],
 )

@@ -17,6 +17,7 @@ _value = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), st.dictionaries(st.text(), _value, max_size=4), max_size=5))
 def test_records_are_returned_unchanged(records: dict[str, dict[str, Any]]) -> None:
     """Any JSON, in its original order."""

@@ -180,6 +180,7 @@ async def test_a_long_line_is_truncated_and_the_next_one_complete() -> None:
     assert ended.stderr.split("\n") == ["x" * supervisor.MESSAGE_LIMIT, "word"]
 
 
+@pytest.mark.slow
 async def test_large_output_on_both_pipes_takes_no_memory() -> None:
     """Two hundred megabytes without a line end on stdout, one of short lines on stderr."""
     script = "head -c 200000000 /dev/zero & yes words | head -c 1000000 >&2; wait"

@@ -172,6 +172,7 @@ def test_the_table_is_complete() -> None:
     assert {version for row in ROWS for version in row.versions} == {"2026.08.19", "2026.10.26"}
 
 
+@pytest.mark.slow
 def test_the_table_has_what_the_installed_yt_dlp_prints() -> None:
     """Table and source agree; with a newer yt-dlp this test fails if it prints unclassified messages."""
     root = ytdlp_messages.package()

@@ -336,6 +336,7 @@ def test_the_view_suits_the_terminal(
         assert view._coloured is ("NO_COLOR" not in variables)
 
 
+@pytest.mark.slow
 async def test_a_stopped_terminal_blocks_nothing_and_gets_the_newest_bars() -> None:
     """A thousand events are emitted during one blocked write; then their lines follow, and the bars once."""
     goes_on, screen = threading.Event(), Screen()

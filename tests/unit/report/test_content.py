@@ -407,6 +407,7 @@ def test_histograms_show_length_side_rate_and_size() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_large_directory_is_listed_as_a_sample_with_totals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spread evenly over the names; all counts are of all clips."""
     monkeypatch.setattr(gallery, "MOST_LISTED", 2000)

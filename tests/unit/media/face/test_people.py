@@ -158,6 +158,7 @@ def test_a_change_of_size_and_position_at_a_cut_lowers_the_fraction() -> None:
 places = st.sampled_from([face(x, y) for x in (250, 950, 1650) for y in (200, 850)])
 
 
+@pytest.mark.slow
 @given(
     shots=st.lists(st.tuples(st.integers(10, 100), st.one_of(st.none(), places)), min_size=1, max_size=8),
     rate=st.sampled_from([1, 2, 5, None]),
@@ -269,6 +270,7 @@ def test_a_face_is_inside_if_the_window_covers_its_visible_part(
     assert inside([Frame(0, [shown], sampled=False)], box, *SIZE) == 0
 
 
+@pytest.mark.slow
 @given(zoom=st.floats(1, 2), x=st.floats(0, WIDTH), y=st.floats(0, HEIGHT), side=st.floats(20, 700))
 def test_a_still_face_is_inside_its_window(zoom: float, x: float, y: float, side: float) -> None:
     """Also at the edge of the frame, and at a zoom of 1, where the window has no margin."""

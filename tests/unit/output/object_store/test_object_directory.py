@@ -128,6 +128,7 @@ def test_many_short_segments_are_joined(sizes: list[int]) -> None:
     assert all(size < SHORT[1] for size in sizes[len(sizes) - number :])
 
 
+@pytest.mark.slow
 def test_many_records_result_in_few_segments() -> None:
     """Records of 1,500 bytes end up in segments of thousands, after three uploads each."""
     sizes: list[int] = []
