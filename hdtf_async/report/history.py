@@ -139,6 +139,10 @@ class _Reading:
             case {"type": "raw" | "sound", "file": str(file), "youtube_id": str(youtube_id)}:
                 self._ready[youtube_id] = at
                 self._video_ready(file.rpartition(".")[0], self._since(record, at), at)
+            case {"type": "section", "file": str(file), "youtube_id": str(youtube_id)}:
+                self._ready[youtube_id] = at
+                # Behind the name: the numbers of its segments, its extension, and "part".
+                self._video_ready(file.rsplit(".", 3)[0], self._since(record, at), at)
             case {"type": "clip", "clip": str(clip), "metadata": dict(metadata)}:
                 if clip not in self._tally.encodes.running:  # an older version recorded only its end
                     self._tally.add(EncodeStarted(clip, 0.0), self._since(record, at))
