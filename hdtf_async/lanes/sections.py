@@ -30,7 +30,7 @@ from hdtf_async.media.sections import Run
 from hdtf_async.media.segment_index import MoreBytesNeededError, UnusableIndexError, read_index
 from hdtf_async.output import partial_ranges
 from hdtf_async.output.atomic import os_errors_as_failures
-from hdtf_async.output.partials import AUDIO, RESUMABLE, VIDEO
+from hdtf_async.output.partials import AUDIO, VIDEO
 from hdtf_async.youtube.ranges import accepts_ranges
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 ADVANCE = 100
 """An attempt that downloads at least this part of a file (a hundredth) does not count as failed."""
+_MOST_CONTINUED = 4
+"""Number of times that a download goes on in one attempt, after a connection was lost."""
 _MOST_REQUESTS = 4
 """Number of requests for an index: header, index, and some elements with wrong lengths."""
 
@@ -202,12 +204,9 @@ class Sections:
         except UnusableIndexError as why:
             raise SectionsRefusedError(str(why)) from None
         except Failure as failure:
-            if failure.reason is Reason.RAW_TRUNCATED:
+            if _is_unexpected(failure):
                 message = failure.words.partition("\n")[0]
                 raise SectionsRefusedError(f"a byte range was not answered as expected: {message}") from None
-            if failure.reason is Reason.FORBIDDEN and "HTTP Error" not in failure.words:
-                # yt-dlp reports an answer that is longer than requested only as a missing fragment.
-                raise SectionsRefusedError("a byte range was not answered as expected") from None
             if failure.reason in {Reason.FORBIDDEN, Reason.UNKNOWN} and not failure.advanced:
                 self.never(work.youtube_id)  # the next attempt does not depend on ranges
             raise
@@ -286,19 +285,36 @@ class Sections:
         self, offered: _Offered, source: _Source, missing: Sequence[Run]
     ) -> section_files.Places:
         """Download segments, except for those that interrupted attempts have left; return where they are."""
+        index = offered.index
+        of = f"{source.work.youtube_id} {offered.fmt.format_id} {digest(index)}"
+        for left in reversed(range(_MOST_CONTINUED)):
+            with os_errors_as_failures(source.place):
+                stretches = await run_sync(partial_ranges.arrived, source.place, of)
+                places = await run_sync(section_files.in_stretches, index, stretches)
+            runs = sections.without(missing, [Run(number, number + 1) for number in places])
+            if reused := sum(run.behind - run.first for run in missing) - sum(
+                run.behind - run.first for run in runs
+            ):
+                message = f"{reused} segments of an interrupted download are used again\n"
+                await self._store.log(source.work.videos[0], message)
+            if not runs:
+                return places
+            before = self._received[source.work.youtube_id]
+            try:
+                return places | await self._requested(offered, source, of, runs)
+            except Failure as failure:
+                # From a server that does not know ranges yt-dlp accepts nothing.
+                arrived = self._received[source.work.youtube_id] > before
+                if not (left and arrived and _is_unexpected(failure)):
+                    raise
+        return {}
+
+    async def _requested(
+        self, offered: _Offered, source: _Source, of: str, runs: Sequence[Run]
+    ) -> section_files.Places:
+        """Download segments, and return where they are. Raises `Failure`."""
         fmt, index, youtube_id = offered.fmt, offered.index, source.work.youtube_id
-        of = f"{youtube_id} {fmt.format_id} {digest(index)}"
-        with os_errors_as_failures(source.place):
-            stretches = await run_sync(partial_ranges.arrived, source.place, of)
-            places = await run_sync(section_files.in_stretches, index, stretches)
-        reused = [number for number in places if any(run.first <= number < run.behind for run in missing)]
-        if reused:
-            message = f"{len(reused)} segments of an interrupted download are used again\n"
-            await self._store.log(source.work.videos[0], message)
-        runs = sections.without(missing, [Run(number, number + 1) for number in places])
-        if not runs:
-            return places
-        ranges = sections.requests(index, runs)
+        ranges, size = sections.requests(index, runs), _bytes_of(index, runs)
         with os_errors_as_failures(source.place):
             begin = partial(partial_ranges.begin, source.place, f"{offered.kind}.{fmt.ext}", of, ranges)
             target = await run_sync(begin)
@@ -308,11 +324,10 @@ class Sections:
             with os_errors_as_failures(source.place):
                 arrived = await run_sync(partial_ranges.arrived_at, target)
             self._received[youtube_id] += arrived
-            grown = arrived >= _bytes_of(index, runs) // ADVANCE
-            failure.advanced = failure.reason in RESUMABLE and arrived > 0 and grown
+            failure.advanced = 0 < arrived >= size // ADVANCE
             raise
-        self._received[youtube_id] += _bytes_of(index, runs)
-        return places | section_files.in_download(index, target, runs)
+        self._received[youtube_id] += size
+        return section_files.in_download(index, target, runs)
 
     async def judge(self, work: VideoJob, found: Sequence[Fetched]) -> None:
         """Raise `SectionsRefusedError` unless all clips can be cut from what was fetched."""
@@ -391,6 +406,13 @@ class Sections:
                 for piece, clips in by_kind[each.kind]
             ]
         return [by_kind.get(VIDEO), by_kind.get(AUDIO)]
+
+
+def _is_unexpected(failure: Failure) -> bool:
+    """Whether a server has answered a range with other bytes than requested."""
+    # yt-dlp reports an answer that is longer than requested only as a missing fragment.
+    longer = failure.reason is Reason.FORBIDDEN and "HTTP Error" not in failure.words
+    return longer or failure.reason is Reason.RAW_TRUNCATED
 
 
 def digest(index: SegmentIndex) -> str:

@@ -3,7 +3,8 @@
 Ranges are requested one after another. yt-dlp appends each complete one to ``FILE.part``, and writes the
 current one to ``FILE.part-FragN``, with another ``.part`` behind it until it is complete; N counts from 1. So
 at any moment the bytes that have arrived are a beginning of the requested ones. A note next to the file says
-which those are, and of which file on YouTube. Another attempt requests the rest as another file. As with
+which those are, and of which file on YouTube. Another attempt requests the rest as another file: yt-dlp would
+continue with a Range header, and what a server answers to that and a range in the URL is unknown. As with
 whole files (`partials`), bytes are only reused until the system is restarted.
 
 This module blocks; it is called in threads.
@@ -148,19 +149,17 @@ def _noted(path: Path) -> _Note | None:
 def _stretches(place: Path, note: _Note) -> Iterator[Stretch]:
     complete, part = place / note.name, place / f"{note.name}.part"
     path = complete if _size(complete) is not None else part
-    size = _size(path)
-    if size is None:
-        return
-    position = 0
-    for number, (first, behind) in enumerate(note.ranges, start=1):
-        here = min(behind - first, size - position)
-        if here:
-            yield Stretch(first, first + here, path, position)
-            position += here
-        elif path is part:
-            yield from _current(place, note, number)
-        if first + here < behind:
-            return
+    size, position, found = _size(path), 0, list[Stretch]()
+    for first, behind in note.ranges if size else ():
+        if position == size:
+            break
+        found.append(Stretch(first, behind, path, position))
+        position += behind - first
+    if size is None or position != size:
+        return  # an answer was shorter than its range: what follows it is not where it seems to be
+    yield from found
+    if path is part and len(found) < len(note.ranges):
+        yield from _current(place, note, len(found) + 1)
 
 
 def _current(place: Path, note: _Note, number: int) -> Iterator[Stretch]:

@@ -129,7 +129,8 @@ async def test_sections_are_downloaded_with_signatures_and_challenges(
     assert _count(requests, "/watch") == attempts
     media = [each for each in requests if "&range=" in each["path"]]
     assert not any(each["refused"] for each in media)
-    assert report.raw_bytes == sum(each["sent"] for each in media)
+    # What was on its way when the URL expired did not arrive.
+    assert 0.8 < report.raw_bytes / sum(each["sent"] for each in media) <= 1
     assert (attempts > 1) == ("segments of an interrupted download are used again" in log_of(out))
 
 

@@ -114,14 +114,16 @@ class Films:
         served.film(place / "footage", ID, *map(self.path, names))
         return place / "footage"
 
-    async def whole(self, *names: str, audio: str = "none") -> Clips:
+    async def whole(
+        self, *names: str, audio: str = "none", intervals: Sequence[tuple[float, float]] = _ALL
+    ) -> Clips:
         """Return the clips that are cut from whole files."""
 
         async def create(place: Path) -> None:
             async with demo.stand_in(self.offered(place, *names)) as site:
-                await run(place / "clips", site, "whole", rows(_ALL), audio=audio)
+                await run(place / "clips", site, "whole", rows(intervals), audio=audio)
 
-        name = "-".join(("whole", *names, audio))
+        name = "-".join(("whole", *names, audio, f"{len(intervals)}")).replace(".", "-")
         place = await run_sync(made_once, self._factory, name, lambda place: anyio.run(create, place))
         return clips_of(place / "clips")
 

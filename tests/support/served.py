@@ -60,11 +60,13 @@ def _shifted_mp4(content: bytes) -> bytes:
 
 
 def _later_mp4(content: bytes) -> bytes:
-    """Let all segments but the first begin a minute later, according to the index."""
+    """Let all segments but the first begin three seconds later, according to the index."""
     changed, index = bytearray(content), read_index(content, "mp4", len(content))
-    place = index.offsets[0] - 12 * index.count + 4
-    (duration,) = struct.unpack_from(">I", changed, place)
-    struct.pack_into(">I", changed, place, duration + 60 * index.tick.denominator)
+    table = index.offsets[0] - 12 * index.count
+    for number, seconds in ((0, 3), (index.count - 1, -3)):
+        place = table + 12 * number + 4
+        (duration,) = struct.unpack_from(">I", changed, place)
+        struct.pack_into(">I", changed, place, duration + seconds * index.tick.denominator)
     return bytes(changed)
 
 
