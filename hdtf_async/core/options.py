@@ -177,8 +177,8 @@ class Options:
     )  # fmt: skip
     fetch: Accepts[Fetch | str | None, Fetch | None] = option(
         "--fetch", default=None, group=NETWORK, kind=validators.choice(Fetch),
-        help="whole videos, only sections around clips, or sections if that saves half",
-        unset="HDTF: whole; others: auto",
+        help="auto: only sections around clips, to save half",
+        unset="whole for HDTF, else auto",
     )  # fmt: skip
     raw_dirs: Accepts[str | PathLike[str] | Iterable[str | PathLike[str]], tuple[Path, ...]] = option(
         "--raw-dir", default=(), group=NETWORK, metavar="DIR", many=True,

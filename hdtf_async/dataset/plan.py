@@ -375,8 +375,10 @@ def fetch_of(tables: Tables, options: Options) -> Fetch:
     """Return how much of a video is downloaded: as the options say, otherwise the default for its list.
 
     Clips of HDTF are long parts of their videos, so whole ones cost little more, and serve any later change.
+    Who asks for source videos to be kept wants to use them, perhaps with another program.
     """
-    return options.fetch or (Fetch.WHOLE if tables.source is None else Fetch.AUTO)
+    whole = tables.source is None or options.keep_raw is True
+    return options.fetch or (Fetch.WHOLE if whole else Fetch.AUTO)
 
 
 def works(tables: Tables, clips: Iterable[Clip], fetch: Fetch = Fetch.WHOLE) -> list[VideoJob]:

@@ -140,6 +140,10 @@ def test_sections_are_the_default_for_every_list_but_hdtf() -> None:
     for tables, fetch in ((rows, Fetch.AUTO), (other, Fetch.AUTO), (hdtf, Fetch.WHOLE)):
         assert plan.fetch_of(tables, DEFAULT) is fetch
         assert {plan.fetch_of(tables, Options(fetch=each)) for each in Fetch} == {*Fetch}
+        # Another program has no use for parts.
+        assert plan.fetch_of(tables, Options(keep_raw=True)) is Fetch.WHOLE
+        assert plan.fetch_of(tables, Options(keep_raw=True, fetch="auto")) is Fetch.AUTO
+        assert plan.fetch_of(tables, Options(keep_raw=False)) is fetch
     (work,) = plan.make(rows, DEFAULT, there={}, failed={}).work
     assert work.fetch is Fetch.AUTO
 
