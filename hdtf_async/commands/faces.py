@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.options import Options
+    from hdtf_async.lanes.user_videos import OwnFiles
     from hdtf_async.media.ffmpeg import Cut
     from hdtf_async.output.journal import JournalIndex
 
@@ -192,13 +192,7 @@ async def draw(index: JournalIndex, options: Options, found: Sequence[Window]) -
     missing: list[str] = []
     source_videos: dict[Path, list[Window]] = {}
     for each in found:
-        record = index.existing_source_video(each.youtube_id) or _part(index, each)
-        raw = (
-            index.out / SOURCE_VIDEOS / record["file"]
-            if record
-            else own.get(each.youtube_id, own.get(each.video))
-        )
-        if raw is None:
+        if (raw := source_video(index, own, each)) is None:
             missing.append(f"{printable(each.stem)}: source video not found")
         else:
             source_videos.setdefault(raw, []).append(each)
@@ -209,10 +203,16 @@ async def draw(index: JournalIndex, options: Options, found: Sequence[Window]) -
     return sorted([*missing, *others])
 
 
-def _part(index: JournalIndex, each: Window) -> Record | None:
-    """Return the record of a partial file with the middle of a clip."""
-    records = existing_parts.of_video(index, each.youtube_id, VIDEO, Resolution.BEST)
-    return existing_parts.covering(records, Interval(each.middle, each.end))
+def source_video(index: JournalIndex, own: OwnFiles, each: Window) -> Path | None:
+    """Return the source video of a clip, or a part of it with its middle; None if there is none."""
+    parts = existing_parts.of_video(index, each.youtube_id, VIDEO, Resolution.BEST)
+    record = index.existing_source_video(each.youtube_id) or existing_parts.covering(
+        parts, Interval(each.middle, each.end)
+    )
+    if record is None:
+        return own.get(each.youtube_id, own.get(each.video))
+    path: Path = index.out / SOURCE_VIDEOS / record["file"]
+    return path
 
 
 async def middles(

@@ -259,8 +259,8 @@ class Downloader:
             await run_sync(partial_ranges.forget, place)
             return ()
         await run_sync(partial_ranges.finish, place)
-        segments = ", ".join(each.summary for each in found)
-        await self._store.log(work.videos[0], f"only sections are downloaded: {segments}\n")
+        segments = "; ".join(each.summary for each in found)
+        await self._store.log(work.videos[0], f"only sections are used: {segments}\n")
         return found
 
     def _of_several(self, work: VideoJob, failure: Failure) -> Failure:

@@ -23,6 +23,7 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.fetch import Fetch
 from hdtf_async.core.model import Audio
+from hdtf_async.core.text import in_bytes
 from hdtf_async.lanes import existing_parts, section_files
 from hdtf_async.lanes.partial_videos import FIRST_REQUEST, Piece, SectionsRefusedError, joined_video
 from hdtf_async.media import sections
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 
 ADVANCE = 100
 """An attempt that downloads at least this part of a file (a hundredth) does not count as failed."""
+REJECTED_IN_A_ROW = 3
+"""Consecutive videos of which ranges were rejected, from which on only whole videos are downloaded."""
 _MOST_CONTINUED = 4
 """Number of times that a download goes on in one attempt, after a connection was lost."""
 _MOST_REQUESTS = 4
@@ -93,9 +96,10 @@ class Fetched:
 
     @property
     def summary(self) -> str:
-        """Which segments of how many."""
-        segments = " ".join(f"{piece.run.first}-{piece.run.behind}" for piece in self.pieces)
-        return f"{self.fmt.format_id} segments {segments} of {self.index.count}"
+        """Which segments of how many, and how much of them did not exist."""
+        segments = " ".join(f"{run.first}-{run.behind}" for run in sorted(piece.run for piece in self.pieces))
+        new = in_bytes(sum(self.new.values()))
+        return f"format {self.fmt.format_id}, segments {segments} of {self.index.count}, {new} of them new"
 
 
 class Sections:
@@ -107,6 +111,8 @@ class Sections:
         self._prober = prober
         self._whole_only: set[str] = set()
         """Videos of which a part was of no use in this run."""
+        self._rejecting = set[str]()
+        """Consecutive videos of which ranges were rejected."""
         self._received = Counter[str]()
         """Bytes that this run has downloaded of parts of each video, those of failed attempts included."""
 
@@ -189,27 +195,31 @@ class Sections:
                 raise SectionsRefusedError(f"format {fmt.format_id} is not one file of a known size")
             if fmt.acodec is not None and fmt.vcodec is not None:
                 raise SectionsRefusedError(f"format {fmt.format_id} has video and audio in one file")
+        if len(self._rejecting) >= REJECTED_IN_A_ROW and work.youtube_id not in self._rejecting:
+            raise SectionsRefusedError(f"byte ranges were rejected for {REJECTED_IN_A_ROW} videos in a row")
         source = _Source(work, directory / partial_ranges.DIRECTORY, fetch)
         with os_errors_as_failures(directory):
             await run_sync(partial_ranges.prepare, source.place)
         try:
             indexes = {kind: await self._index(kind, fmt, source) for kind, fmt in selected.items()}
             self._require_saving(work, indexes)
-            return tuple(
-                [
-                    await self._pieces(_Offered(kind, selected[kind], index), source)
-                    for kind, index in indexes.items()
-                ]
-            )
+            found = [
+                await self._pieces(_Offered(kind, selected[kind], index), source)
+                for kind, index in indexes.items()
+            ]
         except UnusableIndexError as why:
             raise SectionsRefusedError(str(why)) from None
         except Failure as failure:
             if _is_unexpected(failure):
+                self._rejecting.add(work.youtube_id)
                 message = failure.words.partition("\n")[0]
                 raise SectionsRefusedError(f"a byte range was not answered as expected: {message}") from None
             if failure.reason in {Reason.FORBIDDEN, Reason.UNKNOWN} and not failure.advanced:
+                self._rejecting.add(work.youtube_id)
                 self.never(work.youtube_id)  # the next attempt does not depend on ranges
             raise
+        self._rejecting.clear()
+        return tuple(found)
 
     def _require_saving(self, work: VideoJob, indexes: Mapping[str, SegmentIndex]) -> None:
         intervals = [clip.interval for clip in work.clips]
@@ -287,7 +297,8 @@ class Sections:
         """Download segments, except for those that interrupted attempts have left; return where they are."""
         index = offered.index
         of = f"{source.work.youtube_id} {offered.fmt.format_id} {digest(index)}"
-        for left in reversed(range(_MOST_CONTINUED)):
+        left = _MOST_CONTINUED
+        while True:
             with os_errors_as_failures(source.place):
                 stretches = await run_sync(partial_ranges.arrived, source.place, of)
                 places = await run_sync(section_files.in_stretches, index, stretches)
@@ -303,11 +314,11 @@ class Sections:
             try:
                 return places | await self._requested(offered, source, of, runs)
             except Failure as failure:
+                left -= 1
                 # From a server that does not know ranges yt-dlp accepts nothing.
                 arrived = self._received[source.work.youtube_id] > before
                 if not (left and arrived and _is_unexpected(failure)):
                     raise
-        return {}
 
     async def _requested(
         self, offered: _Offered, source: _Source, of: str, runs: Sequence[Run]

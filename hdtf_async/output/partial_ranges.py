@@ -100,8 +100,9 @@ def prepare(place: Path) -> None:
 def finish(place: Path) -> None:
     """Remove the downloads, whose bytes have been copied to other files there."""
     for path in place.glob(f"*{_NOTE}"):
-        path.unlink(missing_ok=True)
-        path.with_name(path.name.removesuffix(_NOTE)).unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
+            path.with_name(path.name.removesuffix(_NOTE)).unlink()
 
 
 def forget(place: Path) -> None:

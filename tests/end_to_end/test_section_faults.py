@@ -1,16 +1,16 @@
-"""Whatever is unexpected when sections are downloaded, the clips are those of the whole file."""
+"""Whatever is unexpected when sections are downloaded, the whole file is, with the same clips."""
 
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import pytest
 import section_runs
+import served
 from section_runs import APART, ID, clips_of, log_of, parts_of, rows
 
-from hdtf_async import demo
+from hdtf_async import ClipRow, demo
 from hdtf_async.demo import Answer, Fault, Then
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+WITH_RIGHT_INDEX = {"shifted.mp4": "h264.mp4", "later.mp4": "h264.mp4"}
+"""Files that differ from others only in their index."""
 WHOLE = {
     "a server without ranges": ("h264.mp4", Answer(ignores_ranges=True), "byte range was not answered"),
     "answers that end early": ("h264.mp4", Answer(longest_range=100_000), "byte range was not answered"),
@@ -52,7 +54,7 @@ async def test_the_whole_file_is_downloaded_if_anything_is_unexpected(
 ) -> None:
     """With the reason in the log, in the same attempt, and with the same clips as without sections."""
     video, answer, why = WHOLE[name]
-    whole, out = await films.whole(video, intervals=APART), tmp_path / "clips"
+    whole, out = await films.whole(WITH_RIGHT_INDEX.get(video, video)), tmp_path / "clips"
     async with demo.stand_in(films.offered(tmp_path, video), {ID: answer}) as site:
         report = await section_runs.run(out, site, "sections", rows(APART))
         sent = section_runs.sent(await site.requests())
@@ -65,37 +67,18 @@ async def test_the_whole_file_is_downloaded_if_anything_is_unexpected(
     assert films.path(video).stat().st_size <= report.raw_bytes <= sent
 
 
-PASSING = {
-    "403 in the middle": Answer(media=(Fault(1), Fault(1, status=HTTPStatus.FORBIDDEN))),
-    "403 for every range": Answer(media=(Fault(2), Fault(3, status=HTTPStatus.FORBIDDEN))),
-    "503 three times": Answer(media=(Fault(1), Fault(3, status=HTTPStatus.SERVICE_UNAVAILABLE))),
-    "a connection that is closed in a segment": Answer(media=(Fault(1), Fault(1, after=9000))),
-    "a connection that is reset in a segment": Answer(
-        media=(Fault(1), Fault(1, after=9000, then=Then.RESET))
-    ),
-    "a connection that stalls in a segment": Answer(
-        media=(Fault(1), Fault(1, after=400_000, then=Then.STALL))
-    ),
-}
-_LONG = {"503 three times", "a connection that is reset in a segment"}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in _LONG)) for name in PASSING]
-)
-async def test_a_temporary_failure_does_not_prevent_the_clips(
-    films: Films, tmp_path: Path, name: str
+async def test_ranges_are_not_tried_any_more_after_three_videos_in_a_row(
+    films: Films, tmp_path: Path
 ) -> None:
-    """yt-dlp repeats a request, or another attempt downloads the segments that have not arrived."""
-    whole, out = await films.whole("h264.mp4"), tmp_path / "clips"
-    async with demo.stand_in(films.offered(tmp_path, "h264.mp4"), {ID: PASSING[name]}) as site:
-        report = await section_runs.run(out, site, "sections", rows(APART), stall_timeout=3)
-        sent = section_runs.sent(await site.requests())
-    found = clips_of(out)
-    assert found == {name: whole[name] for name in found}
-    assert len(found) == len(APART)
-    assert parts_of(out) == ["1-3.mp4", "5-8.mp4"]
-    # Besides the segments: an index for each of two attempts, and up to one segment twice.
-    size = sum(path.stat().st_size for path in (out / "_videos_raw").glob("*.part"))
-    assert size < report.raw_bytes < size + 2 * 65536 + 180_000
-    assert report.raw_bytes <= sent
+    """If the server does not answer them: each video would cost a request, or an attempt."""
+    ids = [f"sectionsFi{number}" for number in range(4)]
+    for youtube_id in ids:
+        served.film(tmp_path / "footage", youtube_id, films.path("h264.mp4"))
+    clips = [ClipRow(youtube_id, 33.3, 33.8) for youtube_id in ids]
+    answers = {youtube_id: Answer(ignores_ranges=True) for youtube_id in ids}
+    async with demo.stand_in(tmp_path / "footage", answers) as site:
+        report = await section_runs.run(tmp_path / "clips", site, None, clips, downloads=1)
+        requests = await site.requests()
+    assert len(report.done) == 4
+    assert sum("&range=" in each["path"] for each in requests) == 3
+    assert log_of(tmp_path / "clips").count("byte ranges were rejected for 3 videos") == 1

@@ -1,19 +1,20 @@
-"""Partial source videos in later runs: what is missing is downloaded, and nothing else."""
+"""After failures and in later runs, what is missing of a partial video is downloaded, and nothing else."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 import section_runs
-from section_runs import ID, clips_of, downloaded, log_of, options_for, parts_of, rows
+from section_runs import APART, ID, clips_of, downloaded, log_of, options_for, parts_of, rows
 from shared import exported
 
 import hdtf_async
 from hdtf_async import demo
 from hdtf_async.core.events import DownloadProgress
-from hdtf_async.demo import Answer
+from hdtf_async.demo import Answer, Fault, Then
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,3 +129,39 @@ async def test_an_interrupted_download_goes_on_with_the_segments_that_are_missin
     assert "3 segments of an interrupted download are used again" in log_of(out)
     assert size == now < 65536 + 2.1 * 175_000
     assert not list((out / "_videos_raw").glob(".*"))
+
+
+STALLING = "a connection that stalls in a segment"
+PASSING = {
+    "403 in the middle": Answer(media=(Fault(1), Fault(1, status=HTTPStatus.FORBIDDEN))),
+    "403 for every range": Answer(media=(Fault(2), Fault(3, status=HTTPStatus.FORBIDDEN))),
+    "503 three times": Answer(media=(Fault(1), Fault(3, status=HTTPStatus.SERVICE_UNAVAILABLE))),
+    "a connection that is closed in a segment": Answer(media=(Fault(1), Fault(1, after=9000))),
+    "a connection that is reset in a segment": Answer(
+        media=(Fault(1), Fault(1, after=9000, then=Then.RESET))
+    ),
+    STALLING: Answer(media=(Fault(1), Fault(1, after=400_000, then=Then.STALL))),
+}
+_LONG = {"503 three times", "a connection that is reset in a segment"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in _LONG)) for name in PASSING]
+)
+async def test_a_temporary_failure_does_not_prevent_the_clips(
+    films: Films, tmp_path: Path, name: str
+) -> None:
+    """yt-dlp repeats a request, or another attempt downloads the segments that have not arrived."""
+    whole, out = await films.whole("h264.mp4"), tmp_path / "clips"
+    async with demo.stand_in(films.offered(tmp_path, "h264.mp4"), {ID: PASSING[name]}) as site:
+        patience = {"stall_timeout": 12} if name == STALLING else {}
+        report = await section_runs.run(out, site, "sections", rows(APART), **patience)
+        sent = section_runs.sent(await site.requests())
+    found = clips_of(out)
+    assert found == {name: whole[name] for name in found}
+    assert len(found) == len(APART)
+    assert parts_of(out) == ["1-3.mp4", "5-8.mp4"]
+    # Besides the segments: an index for each of two attempts, and up to one segment twice.
+    size = sum(path.stat().st_size for path in (out / "_videos_raw").glob("*.part"))
+    assert size < report.raw_bytes < size + 2 * 65536 + 180_000
+    assert report.raw_bytes <= sent
