@@ -164,7 +164,7 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
     own = await run_sync(find_user_videos, options.raw_dirs)
     read = await run_sync(read_tables, options, request.clips)
     async with open_location(out, options, read) as directory:
-        options = options_for(out, options)
+        options = replace(options_for(out, options), fetch=plan.fetch_of(read, options))
         whole, read = read, await run_sync(scene_cuts.divided, read, options, directory.known.cuts)
         decided = await run_sync(_decide, read, options, directory)
         refuse_other_settings(decided, options, out)

@@ -19,6 +19,7 @@ import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import settings
+from section_runs import Films
 from shared import QUICK, Finished, exported, made_once
 
 import hdtf_async
@@ -87,6 +88,12 @@ def _no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def footage() -> Path:
     """Return the directory of the demo's films."""
     return demo.FOOTAGE
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
+    """Return the films of which tests download sections."""
+    return Films(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -93,7 +93,7 @@ async def run_plan(call: Call, _stopping: Stopping) -> int:
 
     from hdtf_async.commands.plan import plan_summary, plan_to_json
     from hdtf_async.dataset import name_checks, plan, reading, scene_cuts
-    from hdtf_async.lanes import user_videos
+    from hdtf_async.lanes import existing_parts, user_videos
     from hdtf_async.output.directory import read_known
     from hdtf_async.output.journal import JournalIndex
 
@@ -106,7 +106,8 @@ async def run_plan(call: Call, _stopping: Stopping) -> int:
         partial(plan.make, read, options, there=index.all_there(), failed=index.failures)
     )
     own, to_fetch = await user_videos.for_plan(options, decided.work, index)
-    description = plan_to_json(read, decided, options, own, to_fetch)
+    parts = {work.youtube_id: existing_parts.seconds_there(index, work, options) for work in to_fetch}
+    description = plan_to_json(read, decided, options, own=own, to_fetch=to_fetch, parts=parts)
     description["settings"] = origins(arguments)
     if arguments.json:
         say_json(description)

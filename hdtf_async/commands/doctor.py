@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
@@ -26,7 +27,7 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop
 from hdtf_async.core.preflight import CheckResult, Status
 from hdtf_async.dataset import name_checks, plan, reading
-from hdtf_async.lanes import user_videos
+from hdtf_async.lanes import existing_parts, user_videos
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face import finder, model_file
 from hdtf_async.media.ffmpeg import find_ffmpeg
@@ -205,7 +206,7 @@ async def _own_files(options: Options, out: Path | None) -> list[CheckResult]:
                     if failure.reason is not Reason.RAW_UNREADABLE:
                         raise
                     unused.append(f"{failure.words} (for {work.stem})")
-    available = len(works) - len(user_videos.to_fetch(works, own, index, options.audio))
+    available = len(works) - len(user_videos.to_fetch(works, own, index, options))
     message = f"{opened} files can be read; {available} of {len(works)} videos need no download"
     more = [f"{len(unused) - _NAMED} more unused files"] if len(unused) > _NAMED else []
     return [CheckResult("own files", Status.FINE, message)] + [
@@ -225,7 +226,9 @@ def _disk_space(options: Options, out: Path) -> CheckResult:
     """Judge the free disk space by the remaining downloads."""
     works, index = _remaining(options, out)
     own = user_videos.find_user_videos(options.raw_dirs)
-    least = [work.least_bytes for work in user_videos.to_fetch(works, own, index)]
+    # Audio of the user's own videos takes almost no space.
+    lacking = user_videos.to_fetch(works, own, index, replace(options, audio=Audio.NONE))
+    least = [existing_parts.least_bytes(index, work, options) for work in lacking]
     existing = _nearest(out)
     free = shutil.disk_usage(existing).free
     return preflight.of_disk_space(

@@ -21,10 +21,12 @@ from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import StoreError, unwrap_exception_group
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.install import install_extra
-from hdtf_async.core.model import Box, Clip, Crop, Interval, OutputSettings, Video
+from hdtf_async.core.model import Box, Clip, Crop, Interval, OutputSettings, Resolution, Video
 from hdtf_async.core.text import printable
 from hdtf_async.dataset.geometry import place, scale_of
+from hdtf_async.lanes import existing_parts
 from hdtf_async.lanes.cut_plan import plan_cut
+from hdtf_async.lanes.partial_videos import container_of
 from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media.face.finder import input_arguments
@@ -37,6 +39,7 @@ from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.directory import read_known
 from hdtf_async.output.journal import SOURCE_VIDEOS
+from hdtf_async.output.partials import VIDEO
 from hdtf_async.process.supervisor import Command
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.core.options import Options
+    from hdtf_async.lanes.user_videos import OwnFiles
     from hdtf_async.media.ffmpeg import Cut
     from hdtf_async.output.journal import JournalIndex
 
@@ -188,13 +192,7 @@ async def draw(index: JournalIndex, options: Options, found: Sequence[Window]) -
     missing: list[str] = []
     source_videos: dict[Path, list[Window]] = {}
     for each in found:
-        record = index.existing_source_video(each.youtube_id)
-        raw = (
-            index.out / SOURCE_VIDEOS / record["file"]
-            if record
-            else own.get(each.youtube_id, own.get(each.video))
-        )
-        if raw is None:
+        if (raw := source_video(index, own, each)) is None:
             missing.append(f"{printable(each.stem)}: source video not found")
         else:
             source_videos.setdefault(raw, []).append(each)
@@ -203,6 +201,18 @@ async def draw(index: JournalIndex, options: Options, found: Sequence[Window]) -
     with os_errors_as_failures(index.out / SHEET):
         await run_sync(atomic.replace, index.out / SHEET, [content])
     return sorted([*missing, *others])
+
+
+def source_video(index: JournalIndex, own: OwnFiles, each: Window) -> Path | None:
+    """Return the source video of a clip, or a part of it with its middle; None if there is none."""
+    parts = existing_parts.of_video(index, each.youtube_id, VIDEO, Resolution.BEST)
+    record = index.existing_source_video(each.youtube_id) or existing_parts.covering(
+        parts, Interval(each.middle, each.end)
+    )
+    if record is None:
+        return own.get(each.youtube_id, own.get(each.video))
+    path: Path = index.out / SOURCE_VIDEOS / record["file"]
+    return path
 
 
 async def middles(
@@ -219,7 +229,7 @@ async def middles(
     async def take(raw: Path, requested: Sequence[Window]) -> None:
         clips = [_second_half(each) for each in requested]
         intervals = [clip.interval for clip in clips]
-        container = raw.suffix[1:].lower()
+        container = container_of(raw)
         async with lane:
             try:
                 facts = await prober.facts(raw, container=container, intervals=intervals)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.core.fetch import Fetch
 from hdtf_async.core.model import Severity
 from hdtf_async.core.steps import steps
 from hdtf_async.core.text import count, in_bytes, in_hours
+from hdtf_async.dataset.plan import fetch_of
 from hdtf_async.dataset.sizes import clip_bytes
+from hdtf_async.media.sections import is_worth_it, seconds_needed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,17 +23,22 @@ if TYPE_CHECKING:
     from hdtf_async.dataset.plan import Plan, VideoJob
 
 
-def plan_to_json(
+NO_PARTS: Mapping[str, Sequence[tuple[float, float]]] = MappingProxyType({})
+
+
+def plan_to_json(  # noqa: PLR0913 - everything that is known before a run
     read: Tables,
     decided: Plan,
     options: Options,
+    *,
     own: Sequence[Mapping[str, str]] = (),
     to_fetch: Sequence[VideoJob] | None = None,
+    parts: Mapping[str, Sequence[tuple[float, float]]] = NO_PARTS,
 ) -> dict[str, Any]:
     """Return the plan as one JSON object.
 
     `own` lists the use of each of the user's own files, `to_fetch` the videos that must be downloaded
-    (default: all).
+    (default: all), and `parts` has the seconds of each video that partial files have, by YouTube id.
     """
     downloads = decided.work if to_fetch is None else to_fetch
     # For these only the audio is downloaded.
@@ -46,9 +54,13 @@ def plan_to_json(
         "hours": round(sum(clip.interval.seconds for clip in clips) / 3600, 4),
         "downloads": len(downloads),
         "at_hand": len(decided.work) - len(downloads),
-        "least_bytes": sum(work.least_bytes for work in fetched),
+        "fetch": fetch_of(read, options).value,
+        "by_sections": sum(_is_by_sections(work) for work in fetched),
+        "least_bytes": sum(
+            work.least_bytes_of(work.fetch, parts.get(work.youtube_id, ())) for work in fetched
+        ),
         "least_bytes_by_fetch": {
-            fetch.value: sum(work.least_bytes_of(sections=fetch is Fetch.SECTIONS) for work in fetched)
+            fetch.value: sum(work.least_bytes_of(fetch, parts.get(work.youtube_id, ())) for work in fetched)
             for fetch in (Fetch.WHOLE, Fetch.SECTIONS)
         },
         "clip_bytes": _clip_bytes(wanted, options),
@@ -69,6 +81,24 @@ def plan_to_json(
         },
         "findings": [asdict(finding) for finding in read.findings],
     }
+
+
+def _is_by_sections(work: VideoJob) -> bool:
+    """Whether only sections of a video are downloaded, however long it is."""
+    if work.fetch is not Fetch.AUTO:
+        return work.fetch is Fetch.SECTIONS
+    needed = seconds_needed([clip.interval for clip in work.clips], work.last_second)
+    return is_worth_it(needed, work.last_second)
+
+
+def _in_words(by_sections: int, downloads: int) -> str:
+    """Describe of which videos only sections are downloaded."""
+    if by_sections == downloads:
+        return "only sections of each video"
+    condition = "where that saves half of the bytes"
+    if not by_sections:
+        return f"only sections {condition}"
+    return f"only sections of {by_sections} of {downloads} videos; of the others {condition}"
 
 
 def plan_summary(plan: dict[str, Any]) -> str:
@@ -111,6 +141,8 @@ def plan_summary(plan: dict[str, Any]) -> str:
         f"{count(plan['downloads'], 'download')}, at least {in_bytes(plan['least_bytes'])} in total;"
         f" starting them takes at least {in_hours(3600 * plan['least_hours_at_pace'])} (--pace)"
     )
+    if plan["fetch"] == Fetch.AUTO and plan["downloads"]:
+        lines.append(f"--fetch auto: {_in_words(plan['by_sections'], plan['downloads'])}")
     by_fetch = plan["least_bytes_by_fetch"]
     if by_fetch["sections"] < by_fetch["whole"]:
         sizes = ", ".join(f"--fetch {fetch} {in_bytes(size)}" for fetch, size in by_fetch.items())

@@ -239,7 +239,8 @@ async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
             result.left[stem] = "made with other settings or by another version of this program"
     if withdrawn := [{"type": "replacing", "clip": stem} for stem in before if stem in index.clips]:
         await directory.append(*withdrawn)
-    works = tuple(plan.works(_rows(index), clips))
+    rows = _rows(index)
+    works = tuple(plan.works(rows, clips, plan.fetch_of(rows, run.options)))
     decided = plan.Plan(works, (), (), (), (), (), absent)
     result.report.asked = len(clips)
     run.events.subscribe(result.report.add)
@@ -282,4 +283,4 @@ def _rows(index: JournalIndex) -> Tables:
     """Return the tables according to the records: all rows that share a source video."""
     records = index.clips.with_others(index.replaced)
     clips = (recorded_clip(records[stem]) for stem in sorted(records))
-    return Tables((), tuple(clip for clip in clips if clip is not None), ())
+    return Tables((), tuple(clip for clip in clips if clip is not None), (), index.source)

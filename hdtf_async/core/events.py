@@ -134,6 +134,7 @@ class RawReady(Event):
     origin: str
     """``youtube`` (downloaded), ``kept`` (from an earlier run) or ``user`` (``--raw-dir``)."""
     bytes: int
+    """Size of its files; if sections were downloaded, what this run has downloaded of them."""
     seconds: float
     """Time for downloading and checking it."""
 

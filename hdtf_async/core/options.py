@@ -175,9 +175,10 @@ class Options:
         " best: highest available",
         unset="reference; best with --crop face",
     )  # fmt: skip
-    fetch: Accepts[Fetch | str, Fetch] = option(
-        "--fetch", default=Fetch.WHOLE, group=NETWORK, kind=validators.choice(Fetch),
-        help="whole videos, or only sections around clips",
+    fetch: Accepts[Fetch | str | None, Fetch | None] = option(
+        "--fetch", default=None, group=NETWORK, kind=validators.choice(Fetch),
+        help="auto: only sections around clips, to save half",
+        unset="whole for HDTF, else auto",
     )  # fmt: skip
     raw_dirs: Accepts[str | PathLike[str] | Iterable[str | PathLike[str]], tuple[Path, ...]] = option(
         "--raw-dir", default=(), group=NETWORK, metavar="DIR", many=True,

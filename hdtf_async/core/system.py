@@ -1,9 +1,11 @@
-"""Number of CPUs that this process may use: available, affinity, and limits of its container."""
+"""What this process runs on: the CPUs that it may use (affinity, limits of its container), and the system."""
 
 from __future__ import annotations
 
 import os
+import secrets
 from contextlib import suppress
+from functools import cache
 from math import ceil
 from pathlib import Path
 
@@ -66,6 +68,15 @@ def _limit(group: Path) -> float | None:
         period = (group / "cpu.cfs_period_us").read_text(encoding="ascii")
         return int(quota) / int(period) if int(quota) > 0 else None
     return None
+
+
+@cache
+def this_system() -> str:
+    """Identify this start of this system; if that is not supported, this process."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return secrets.token_hex(16)
 
 
 def own_version() -> str:

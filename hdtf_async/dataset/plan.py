@@ -48,8 +48,8 @@ class VideoJob:
     """The clips that are still to be created."""
     attempt: int = 1
     """Number of the attempt, from 1."""
-    sections: bool = False
-    """Whether a part of the video may be downloaded instead of the whole."""
+    fetch: Fetch = Fetch.WHOLE
+    """How much of the video is downloaded."""
 
     @property
     def youtube_id(self) -> str:
@@ -79,11 +79,15 @@ class VideoJob:
     @property
     def least_bytes(self) -> int:
         """Lower bound of the bytes to download."""
-        return self.least_bytes_of(sections=self.sections)
+        return self.least_bytes_of(self.fetch)
 
-    def least_bytes_of(self, *, sections: bool) -> int:
-        """Return a lower bound of the bytes of the sections that clips need, or of the whole video."""
-        seconds = _seconds_around(self.clips) if sections else self.last_second
+    def least_bytes_of(self, fetch: Fetch, there: Iterable[tuple[float, float]] = ()) -> int:
+        """Return a lower bound of the bytes to download, if that much of the video is.
+
+        `there` are the seconds of the video that partial files have already. The duration of the video, by
+        which `Fetch.AUTO` decides, is unknown: the bound is that of sections.
+        """
+        seconds = self.last_second if fetch is Fetch.WHOLE else _seconds_around(self.clips, there)
         return int(seconds * (self.reference_height or 360) * BITS_PER_LINE / 8)
 
 
@@ -301,7 +305,7 @@ def make(
             if record is not None:
                 different.append(Difference(clip.stem, record["form"], row(clip, settings) | stated))
     return Plan(
-        work=tuple(works(tables, left, sections=options.fetch is not Fetch.WHOLE)),
+        work=tuple(works(tables, left, fetch_of(tables, options))),
         there=tuple(present),
         given_up=tuple(given_up),
         impossible=tuple(impossible),
@@ -370,7 +374,17 @@ def in_order(works: Iterable[VideoJob]) -> list[VideoJob]:
     return [*by_length[::_ONE_IN], *reversed(others)]
 
 
-def works(tables: Tables, clips: Iterable[Clip], *, sections: bool = False) -> list[VideoJob]:
+def fetch_of(tables: Tables, options: Options) -> Fetch:
+    """Return how much of a video is downloaded: as the options say, otherwise the default for its list.
+
+    Clips of HDTF are long parts of their videos, so whole ones cost little more, and serve any later change.
+    Who asks for source videos to be kept wants to use them, perhaps with another program.
+    """
+    whole = tables.source is None or options.keep_raw is True
+    return options.fetch or (Fetch.WHOLE if whole else Fetch.AUTO)
+
+
+def works(tables: Tables, clips: Iterable[Clip], fetch: Fetch = Fetch.WHOLE) -> list[VideoJob]:
     """Return the jobs for the given clips of the tables, one per YouTube video."""
     rows: dict[str, list[Video]] = {}
     for video in steps(dict.fromkeys(clip.video for clip in steps(tables.clips))):
@@ -379,15 +393,25 @@ def works(tables: Tables, clips: Iterable[Clip], *, sections: bool = False) -> l
     for clip in steps(clips):
         clips_of.setdefault(clip.video.youtube_id, []).append(clip)
     return in_order(
-        VideoJob(tuple(rows[name]), tuple(group), sections=sections)
-        for name, group in steps(clips_of.items())
+        VideoJob(tuple(rows[name]), tuple(group), fetch=fetch) for name, group in steps(clips_of.items())
     )
 
 
-def _seconds_around(clips: Iterable[Clip]) -> float:
-    """Return how many seconds of a video some clips need at least, without the margin after each."""
+def _seconds_around(clips: Iterable[Clip], there: Iterable[tuple[float, float]] = ()) -> float:
+    """Return how many seconds of a video some clips need at least, without the margin after each.
+
+    Those between the seconds that are there already do not count.
+    """
+    needed = [(max(0.0, clip.interval.start - BEFORE), clip.interval.end) for clip in clips]
+    have = list(there)
+    # What is added to the seconds that are there.
+    return _joined_seconds([*needed, *have]) - _joined_seconds(have)
+
+
+def _joined_seconds(spans: Iterable[tuple[float, float]]) -> float:
+    """Return how many seconds some spans take together."""
     total, reached = 0.0, 0.0
-    for start, end in sorted((max(0.0, clip.interval.start - BEFORE), clip.interval.end) for clip in clips):
+    for start, end in sorted(spans):
         total += max(0.0, end - max(start, reached))
         reached = max(reached, end)
     return total

@@ -126,6 +126,8 @@ class Answer:
     """Faults of the video's media requests, in order."""
     ignores_ranges: bool = False
     """Whether media requests with a range in the URL (``&range=FIRST-LAST``) get the whole file."""
+    longest_range: int | None = None
+    """Maximum bytes of the response to a range in the URL, as if the file ended there; None is unlimited."""
     bandwidth: int | None = None
     """Maximum bytes of media per second and connection; None is unlimited."""
     bytes_per_address: int | None = None

@@ -263,6 +263,9 @@ class Handler(BaseHTTPRequestHandler):
             self.begin(request, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers)
             return
         first, stop = span or (0, size)
+        if span is not None and request.range is None:
+            longest = self.server.site.orders.answer(request.video or "").longest_range
+            stop = stop if longest is None else min(stop, first + longest)
         given = self.granted(request, stop - first)
         if given == 0 < stop - first:
             self.reply(request, HTTPStatus.FORBIDDEN, b"", "text/plain")

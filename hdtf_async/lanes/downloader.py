@@ -17,9 +17,9 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio
 from hdtf_async.lanes.fetching import Amount, Attempt, Fetching
 from hdtf_async.lanes.partial_videos import SectionsRefusedError
-from hdtf_async.lanes.sections import Sections
+from hdtf_async.lanes.sections import ADVANCE, Sections
 from hdtf_async.lanes.source_videos import SourceVideos
-from hdtf_async.output import partials
+from hdtf_async.output import partial_ranges, partials
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.partials import AUDIO, VIDEO, ResumeToken
 from hdtf_async.youtube import formats, tracks, ytdlp
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
 FORBIDDEN_IN_A_ROW = 3
 """Consecutive videos that YouTube's media servers reject, from which on yt-dlp is assumed to be outdated."""
-ADVANCE = 100
-"""An attempt that downloads at least this part of a file (a hundredth) does not count as failed."""
 FORBIDDING = 2
 """Consecutive videos that a source of media forbids, before other sources are preferred for all videos."""
 _AUDIO_ENDINGS = {"m4a": "m4a", "mp4": "m4a", "webm": "weba"}
@@ -146,6 +144,7 @@ class Downloader:
             await self._store.log(work.videos[0], message)
             if failure.reason not in partials.RESUMABLE:
                 await run_sync(partials.forget, directory, name)
+                await run_sync(partial_ranges.forget, directory / partial_ranges.DIRECTORY)
             raise self._of_several(work, failure) from failure
         self._forbidden.clear()
         for fmt in selected.values():
@@ -243,8 +242,9 @@ class Downloader:
 
     async def _fetch_sections(self, attempt: Attempt, selected: Mapping[str, Format]) -> tuple[Fetched, ...]:
         """Download only what the clips need; nothing if the whole files are to be downloaded."""
-        work = attempt.work
+        work, place = attempt.work, attempt.directory / partial_ranges.DIRECTORY
         if VIDEO not in selected or not self._sections.are_wanted(work, formats.duration(attempt.info)):
+            await run_sync(partial_ranges.forget, place)
             return ()
 
         async def fetch(fmt: Format, target: Path, ranges: Sequence[tuple[int, int]]) -> None:
@@ -256,9 +256,11 @@ class Downloader:
             await self._sections.judge(work, found)
         except SectionsRefusedError as refused:
             await self._store.log(work.videos[0], f"the whole file is downloaded: {refused}\n")
+            await run_sync(partial_ranges.forget, place)
             return ()
-        segments = ", ".join(each.summary for each in found)
-        await self._store.log(work.videos[0], f"only sections are downloaded: {segments}\n")
+        await run_sync(partial_ranges.finish, place)
+        segments = "; ".join(each.summary for each in found)
+        await self._store.log(work.videos[0], f"only sections are used: {segments}\n")
         return found
 
     def _of_several(self, work: VideoJob, failure: Failure) -> Failure:
@@ -323,7 +325,7 @@ class Downloader:
         await self._sections.remove(work)
         self._in_use.add(work.stem)
         files = {raw.path} if audio is None or raw.audio is None else {raw.path, raw.audio}
-        size = sum([await self._store.size(path) for path in files])
+        size = sum([await self._store.size(path) for path in files]) + self._sections.received(work)
         self._events.emit(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
         return raw
 
@@ -333,7 +335,8 @@ class Downloader:
             "yt_dlp": arrived.yt_dlp,
             "took": round(anyio.current_time() - arrived.since, 3),
         }
-        raw, size = await self._sections.accept(work, arrived.parts, arrived.choice, common)
+        raw = await self._sections.accept(work, arrived.parts, arrived.choice, common)
+        size = self._sections.received(work)
         self._in_use.add(work.stem)
         self._events.emit(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
         return raw

@@ -54,7 +54,7 @@ async def joined_video(
     for piece, clips in video or ():
         of_clip |= await _video_of(prober, piece, clips)
     for piece, clips in audio or ():
-        container = _container(piece.path)
+        container = container_of(piece.path)
         try:
             facts = await prober.sound(piece.path, container=container)
         except Failure as failure:
@@ -76,7 +76,7 @@ async def joined_video(
 
 
 async def _video_of(prober: Prober, piece: Piece, clips: Sequence[Clip]) -> dict[str, SourceVideo]:
-    container, record = _container(piece.path), piece.record or {}
+    container, record = container_of(piece.path), piece.record or {}
     intervals = [clip.interval for clip in clips]
     untimed = [replace(interval, rate=None) for interval in intervals]
     try:
@@ -105,7 +105,7 @@ async def _video_of(prober: Prober, piece: Piece, clips: Sequence[Clip]) -> dict
 
 async def _own_index(piece: Piece) -> SegmentIndex:
     """Return the index of a partial file itself."""
-    container = _container(piece.path)
+    container = container_of(piece.path)
 
     def read() -> SegmentIndex:
         size = piece.path.stat().st_size
@@ -125,7 +125,8 @@ async def _own_index(piece: Piece) -> SegmentIndex:
         raise SectionsRefusedError(f"{piece.path.name}: {why}") from None
 
 
-def _container(path: Path) -> str:
+def container_of(path: Path) -> str:
+    """Return the extension of a source video, whole or partial, which selects its demuxer."""
     return path.name.removesuffix(".part").rpartition(".")[2].lower()
 
 

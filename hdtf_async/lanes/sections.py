@@ -12,8 +12,9 @@ fetches the whole file.
 from __future__ import annotations
 
 import hashlib
-import shutil
+from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -21,22 +22,24 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.fetch import Fetch
-from hdtf_async.core.model import Audio, Resolution
+from hdtf_async.core.model import Audio
+from hdtf_async.core.text import in_bytes
+from hdtf_async.lanes import existing_parts, section_files
 from hdtf_async.lanes.partial_videos import FIRST_REQUEST, Piece, SectionsRefusedError, joined_video
 from hdtf_async.media import sections
 from hdtf_async.media.sections import Run
 from hdtf_async.media.segment_index import MoreBytesNeededError, UnusableIndexError, read_index
-from hdtf_async.output import atomic
+from hdtf_async.output import partial_ranges
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.partials import AUDIO, VIDEO
 from hdtf_async.youtube.ranges import accepts_ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.core.model import Clip, Interval
+    from hdtf_async.core.model import Clip
     from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.lanes.context import RunContext
     from hdtf_async.lanes.source_videos import SourceVideo
@@ -44,9 +47,16 @@ if TYPE_CHECKING:
     from hdtf_async.media.segment_index import SegmentIndex
     from hdtf_async.youtube.formats import Choice, Format
 
-    Fetcher = Callable[[Format, Path, Sequence[tuple[int, int]]], Awaitable[None]]
+    Ranges = Sequence[tuple[int, int]]
+    Fetcher = Callable[[Format, Path, Ranges], Awaitable[None]]
     """Downloads byte ranges of a format, joined to one file."""
 
+ADVANCE = 100
+"""An attempt that downloads at least this part of a file (a hundredth) does not count as failed."""
+REJECTED_IN_A_ROW = 3
+"""Consecutive videos of which ranges were rejected, from which on only whole videos are downloaded."""
+_MOST_CONTINUED = 4
+"""Number of times that a download goes on in one attempt, after a connection was lost."""
 _MOST_REQUESTS = 4
 """Number of requests for an index: header, index, and some elements with wrong lengths."""
 
@@ -61,6 +71,16 @@ class _Offered:
 
 
 @dataclass(frozen=True, slots=True)
+class _Source:
+    """A video that is being downloaded."""
+
+    work: VideoJob
+    place: Path
+    """Directory for everything that is downloaded of it."""
+    fetch: Fetcher
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
     """The partial files of one format for the clips of a video."""
 
@@ -69,14 +89,17 @@ class Fetched:
     index: SegmentIndex
     pieces: tuple[Piece, ...]
     """Those that clips are cut from."""
+    new: Mapping[Piece, int]
+    """How many bytes of each new one were downloaded, and not copied from existing ones."""
     replaced: tuple[str, ...] = ()
     """Names of existing files that are part of new ones."""
 
     @property
     def summary(self) -> str:
-        """Which segments of how many."""
-        segments = " ".join(f"{piece.run.first}-{piece.run.behind}" for piece in self.pieces)
-        return f"{self.fmt.format_id} segments {segments} of {self.index.count}"
+        """Which segments of how many, and how much of them did not exist."""
+        segments = " ".join(f"{run.first}-{run.behind}" for run in sorted(piece.run for piece in self.pieces))
+        new = in_bytes(sum(self.new.values()))
+        return f"format {self.fmt.format_id}, segments {segments} of {self.index.count}, {new} of them new"
 
 
 class Sections:
@@ -88,6 +111,10 @@ class Sections:
         self._prober = prober
         self._whole_only: set[str] = set()
         """Videos of which a part was of no use in this run."""
+        self._rejecting = set[str]()
+        """Consecutive videos of which ranges were rejected."""
+        self._received = Counter[str]()
+        """Bytes that this run has downloaded of parts of each video, those of failed attempts included."""
 
     def never(self, youtube_id: str) -> None:
         """Fetch only the whole file of a video from now on."""
@@ -95,25 +122,25 @@ class Sections:
 
     def are_wanted(self, work: VideoJob, duration: float | None) -> bool:
         """Whether it is worth looking at the index of a video, by its duration in seconds."""
-        if work.youtube_id in self._whole_only or self._options.fetch is Fetch.WHOLE:
+        if not self._are_allowed(work):
             return False
-        intervals = [clip.interval for clip in work.clips]
-        if self._options.fetch is Fetch.SECTIONS or duration is None:
+        if work.fetch is Fetch.SECTIONS or duration is None:
             return True
-        return sections.is_worth_it(sections.seconds_needed(intervals, duration), duration)
+        lacking = existing_parts.uncovered(self._store.known, work, self._options)
+        return sections.is_worth_it(sections.seconds_needed(lacking, duration), duration)
+
+    def _are_allowed(self, work: VideoJob) -> bool:
+        return work.fetch is not Fetch.WHOLE and work.youtube_id not in self._whole_only
+
+    def received(self, work: VideoJob) -> int:
+        """Return how many bytes of parts this run has downloaded since it was last asked."""
+        return self._received.pop(work.youtube_id, 0)
 
     # What exists
 
     def seem_to_exist(self, work: VideoJob) -> bool:
         """Whether partial files for all clips of a video seem to exist, by the journal alone."""
-        if self._options.fetch is Fetch.WHOLE or work.youtube_id in self._whole_only:
-            return False
-        kinds = (VIDEO,) if self._options.audio is Audio.NONE else (VIDEO, AUDIO)
-        intervals = [clip.interval for clip in work.clips]
-        return all(
-            all(_covering(records, interval) for interval in intervals)
-            for records in (self._records(work, kind) for kind in kinds)
-        )
+        return self._are_allowed(work) and existing_parts.cover_all(self._store.known, work, self._options)
 
     async def existing(self, work: VideoJob) -> SourceVideo | None:
         """Return a source video of existing partial files, if all clips can be cut from them."""
@@ -132,7 +159,7 @@ class Sections:
         records: dict[str, Record] = {}
         found = self._records(work, kind)
         for clip in work.clips:
-            record = _covering(found, clip.interval)
+            record = existing_parts.covering(found, clip.interval)
             if record is None:
                 raise SectionsRefusedError("a file is missing")
             records[record["file"]] = record
@@ -146,24 +173,7 @@ class Sections:
         ]
 
     def _records(self, work: VideoJob, kind: str) -> list[Record]:
-        """Return the records of all existing partial files of the newest format, the newest first."""
-        found = [
-            record
-            for record in reversed(self._store.known.source_videos.get(work.youtube_id, []))
-            if _is_valid(record) and record["kind"] == kind and self._exists(record)
-        ]
-        requested = self._options.resolution
-        return [
-            record
-            for record in found
-            if record["of"] == found[0]["of"]
-            and (
-                record["resolution"] == requested or Resolution.BEST not in (record["resolution"], requested)
-            )
-        ]
-
-    def _exists(self, record: Record) -> bool:
-        return atomic.has_size(str(self._store.source_videos_path / record["file"]), record["bytes"])
+        return existing_parts.of_video(self._store.known, work.youtube_id, kind, self._options.resolution)
 
     # What is fetched
 
@@ -185,53 +195,59 @@ class Sections:
                 raise SectionsRefusedError(f"format {fmt.format_id} is not one file of a known size")
             if fmt.acodec is not None and fmt.vcodec is not None:
                 raise SectionsRefusedError(f"format {fmt.format_id} has video and audio in one file")
-        place = directory / "sections"
+        if len(self._rejecting) >= REJECTED_IN_A_ROW and work.youtube_id not in self._rejecting:
+            raise SectionsRefusedError(f"byte ranges were rejected for {REJECTED_IN_A_ROW} videos in a row")
+        source = _Source(work, directory / partial_ranges.DIRECTORY, fetch)
         with os_errors_as_failures(directory):
-            await run_sync(_empty, place)
+            await run_sync(partial_ranges.prepare, source.place)
         try:
-            indexes = {kind: await self._index(kind, fmt, place, fetch) for kind, fmt in selected.items()}
+            indexes = {kind: await self._index(kind, fmt, source) for kind, fmt in selected.items()}
             self._require_saving(work, indexes)
-            return tuple(
-                [
-                    await self._pieces(work, _Offered(kind, selected[kind], index), place, fetch)
-                    for kind, index in indexes.items()
-                ]
-            )
+            found = [
+                await self._pieces(_Offered(kind, selected[kind], index), source)
+                for kind, index in indexes.items()
+            ]
         except UnusableIndexError as why:
             raise SectionsRefusedError(str(why)) from None
         except Failure as failure:
-            if failure.reason is Reason.RAW_TRUNCATED:
+            if _is_unexpected(failure):
+                self._rejecting.add(work.youtube_id)
                 message = failure.words.partition("\n")[0]
                 raise SectionsRefusedError(f"a byte range was not answered as expected: {message}") from None
-            if failure.reason is Reason.FORBIDDEN and "HTTP Error" not in failure.words:
-                # yt-dlp reports an answer that is longer than requested only as a missing fragment.
-                raise SectionsRefusedError("a byte range was not answered as expected") from None
-            if failure.reason in {Reason.FORBIDDEN, Reason.UNKNOWN}:
+            if failure.reason in {Reason.FORBIDDEN, Reason.UNKNOWN} and not failure.advanced:
+                self._rejecting.add(work.youtube_id)
                 self.never(work.youtube_id)  # the next attempt does not depend on ranges
             raise
+        self._rejecting.clear()
+        return tuple(found)
 
     def _require_saving(self, work: VideoJob, indexes: Mapping[str, SegmentIndex]) -> None:
         intervals = [clip.interval for clip in work.clips]
         needed = sum(
-            index.bytes_of(run.first, run.behind)
-            for kind, index in indexes.items()
-            for run in sections.without(
-                sections.runs_of(index, intervals), [piece.run for piece in self._there(work, kind, index)]
+            _bytes_of(
+                index,
+                sections.without(
+                    sections.runs_of(index, intervals),
+                    [piece.run for piece in self._there(work, kind, index)],
+                ),
             )
+            for kind, index in indexes.items()
         )
         whole = sum(index.size for index in indexes.values())
-        if self._options.fetch is Fetch.AUTO and not sections.is_worth_it(needed, whole):
+        if work.fetch is Fetch.AUTO and not sections.is_worth_it(needed, whole):
             raise SectionsRefusedError(f"the clips need {needed / 1e6:.1f} of {whole / 1e6:.1f} MB")
 
-    async def _index(self, kind: str, fmt: Format, place: Path, fetch: Fetcher) -> SegmentIndex:
+    async def _index(self, kind: str, fmt: Format, source: _Source) -> SegmentIndex:
         size, beginning = fmt.size or 0, b""
         container = "webm" if fmt.ext == "webm" else "mp4"
         wanted = min(size, FIRST_REQUEST)
         for number in range(_MOST_REQUESTS):
-            path = place / f"{kind}-index{number}.{fmt.ext}"
-            await fetch(fmt, path, [(len(beginning), wanted)])
-            with os_errors_as_failures(place):
-                beginning += await anyio.Path(path).read_bytes()
+            path = source.place / f"{kind}-index{number}.{fmt.ext}"
+            await source.fetch(fmt, path, [(len(beginning), wanted)])
+            with os_errors_as_failures(source.place):
+                arrived = await anyio.Path(path).read_bytes()
+            self._received[source.work.youtube_id] += len(arrived)
+            beginning += arrived
             try:
                 # In a thread: a long index takes some milliseconds.
                 return await run_sync(read_index, beginning, container, size)
@@ -247,8 +263,8 @@ class Sections:
             if record["of"]["index"] == digest(index)
         ]
 
-    async def _pieces(self, work: VideoJob, offered: _Offered, place: Path, fetch: Fetcher) -> Fetched:
-        kind, fmt, index = offered.kind, offered.fmt, offered.index
+    async def _pieces(self, offered: _Offered, source: _Source) -> Fetched:
+        work, place, kind, fmt, index = source.work, source.place, offered.kind, offered.fmt, offered.index
         there = self._there(work, kind, index)
         needed = [sections.run_of(index, clip.interval) for clip in work.clips]
         lacking = [
@@ -262,19 +278,67 @@ class Sections:
             if any(run.contains(each) for each in lacking)
         ]
         missing = sections.without(new, [piece.run for piece in there])
-        fetched = place / f"{kind}.{fmt.ext}"
-        if missing:
-            await fetch(fmt, fetched, sections.requests(index, missing))
+        places = section_files.in_pieces(index, there) | await self._downloaded(offered, source, missing)
         pieces = [piece for piece in there if any(piece.run.contains(run) for run in needed)]
-        places = _places(index, fetched, missing, there)
+        fetched: dict[Piece, int] = {}
         for run in new:
             path = place / f"{kind}-{run.first}-{run.behind}.{fmt.ext}"
             with os_errors_as_failures(place):
-                await run_sync(_assemble, path, index, run, places)
+                await run_sync(section_files.assemble, path, index, run, places)
             pieces.append(Piece(run, path, None))
+            fetched[pieces[-1]] = _bytes_of(index, (each for each in missing if run.contains(each)))
         inside = [each for each in there if any(run.contains(each.run) for run in new)]
         used = tuple(piece for piece in pieces if piece not in inside)
-        return Fetched(kind, fmt, index, used, tuple(each.path.name for each in inside))
+        return Fetched(kind, fmt, index, used, fetched, tuple(each.path.name for each in inside))
+
+    async def _downloaded(
+        self, offered: _Offered, source: _Source, missing: Sequence[Run]
+    ) -> section_files.Places:
+        """Download segments, except for those that interrupted attempts have left; return where they are."""
+        index = offered.index
+        of = f"{source.work.youtube_id} {offered.fmt.format_id} {digest(index)}"
+        left = _MOST_CONTINUED
+        while True:
+            with os_errors_as_failures(source.place):
+                stretches = await run_sync(partial_ranges.arrived, source.place, of)
+                places = await run_sync(section_files.in_stretches, index, stretches)
+            runs = sections.without(missing, [Run(number, number + 1) for number in places])
+            if reused := sum(run.behind - run.first for run in missing) - sum(
+                run.behind - run.first for run in runs
+            ):
+                message = f"{reused} segments of an interrupted download are used again\n"
+                await self._store.log(source.work.videos[0], message)
+            if not runs:
+                return places
+            before = self._received[source.work.youtube_id]
+            try:
+                return places | await self._requested(offered, source, of, runs)
+            except Failure as failure:
+                left -= 1
+                # From a server that does not know ranges yt-dlp accepts nothing.
+                arrived = self._received[source.work.youtube_id] > before
+                if not (left and arrived and _is_unexpected(failure)):
+                    raise
+
+    async def _requested(
+        self, offered: _Offered, source: _Source, of: str, runs: Sequence[Run]
+    ) -> section_files.Places:
+        """Download segments, and return where they are. Raises `Failure`."""
+        fmt, index, youtube_id = offered.fmt, offered.index, source.work.youtube_id
+        ranges, size = sections.requests(index, runs), _bytes_of(index, runs)
+        with os_errors_as_failures(source.place):
+            begin = partial(partial_ranges.begin, source.place, f"{offered.kind}.{fmt.ext}", of, ranges)
+            target = await run_sync(begin)
+        try:
+            await source.fetch(fmt, target, ranges)
+        except Failure as failure:
+            with os_errors_as_failures(source.place):
+                arrived = await run_sync(partial_ranges.arrived_at, target)
+            self._received[youtube_id] += arrived
+            failure.advanced = 0 < arrived >= size // ADVANCE
+            raise
+        self._received[youtube_id] += size
+        return section_files.in_download(index, target, runs)
 
     async def judge(self, work: VideoJob, found: Sequence[Fetched]) -> None:
         """Raise `SectionsRefusedError` unless all clips can be cut from what was fetched."""
@@ -282,12 +346,12 @@ class Sections:
 
     async def accept(
         self, work: VideoJob, found: Sequence[Fetched], choice: Choice, common: Record
-    ) -> tuple[SourceVideo, int]:
-        """Rename and record what was fetched; return the source video, and the number of bytes.
+    ) -> SourceVideo:
+        """Rename and record what was fetched; return the source video.
 
         Raises `Failure`: ``disk_full``, ``not_writable``, and ``raw_unreadable`` if it cannot be used.
         """
-        kept, size = list[Fetched](), 0
+        kept = list[Fetched]()
         for each in found:
             pieces = []
             for piece in each.pieces:
@@ -299,12 +363,11 @@ class Sections:
                 await self._store.append(record)
                 await self._store.publish(piece.path, final)
                 pieces.append(Piece(piece.run, final, record))
-                size += record["bytes"]
             for name in each.replaced:
                 await self._store.remove(self._store.source_videos_path / name)
             kept.append(replace(each, pieces=tuple(pieces)))
         try:
-            return await joined_video(self._prober, work, *self._by_kind(work, kept)), size
+            return await joined_video(self._prober, work, *self._by_kind(work, kept))
         except SectionsRefusedError as refused:
             self.never(work.youtube_id)
             raise Failure(Reason.RAW_UNREADABLE, str(refused)) from None
@@ -319,6 +382,7 @@ class Sections:
             "youtube_id": work.youtube_id,
             "file": f"{work.stem}.{run.first}-{run.behind}.{_ending(each)}.part",
             "bytes": await self._store.size(piece.path),
+            "downloaded": each.new[piece],
             "format_id": fmt.format_id,
             "resolution": str(self._options.resolution),
             "covers": sections.covered(index, run),
@@ -355,28 +419,11 @@ class Sections:
         return [by_kind.get(VIDEO), by_kind.get(AUDIO)]
 
 
-def _is_valid(record: Record) -> bool:
-    """Whether a record is that of a partial file; the journal may be from anyone."""
-    match record:
-        case {
-            "type": "section",
-            "kind": str(),
-            "covers": [int() | float(), int() | float() | None],
-            "segments": [int(first), int(behind)],
-            "of": {"index": str()},
-            "resolution": str(),
-        }:
-            return record["file"].endswith(".part") and 0 <= first < behind
-    return False
-
-
-def _covering(records: Sequence[Record], interval: Interval) -> Record | None:
-    """Return the record of a partial file that covers an interval."""
-    for record in records:
-        start, end = record["covers"]
-        if sections.covers(start, end, interval):
-            return record
-    return None
+def _is_unexpected(failure: Failure) -> bool:
+    """Whether a server has answered a range with other bytes than requested."""
+    # yt-dlp reports an answer that is longer than requested only as a missing fragment.
+    longer = failure.reason is Reason.FORBIDDEN and "HTTP Error" not in failure.words
+    return longer or failure.reason is Reason.RAW_TRUNCATED
 
 
 def digest(index: SegmentIndex) -> str:
@@ -397,37 +444,5 @@ def _ending(each: Fetched) -> str:
     return "weba" if each.fmt.ext == "webm" else "m4a"
 
 
-def _empty(place: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(mode=0o700)
-
-
-def _places(
-    index: SegmentIndex, fetched: Path, missing: Sequence[Run], there: Sequence[Piece]
-) -> dict[int, tuple[Path, int]]:
-    """Return where each segment is: in which file, and at which position."""
-    places: dict[int, tuple[Path, int]] = {}
-    for piece in there:
-        begin = len(index.header_of(piece.run.first, piece.run.behind))
-        for number in range(piece.run.first, piece.run.behind):
-            places[number] = (piece.path, begin + index.bytes_of(piece.run.first, number))
-    begin = 0
-    for each in missing:
-        for number in range(each.first, each.behind):
-            places[number] = (fetched, begin + index.bytes_of(each.first, number))
-        begin += index.bytes_of(each.first, each.behind)
-    return places
-
-
-def _assemble(path: Path, index: SegmentIndex, run: Run, places: Mapping[int, tuple[Path, int]]) -> None:
-    """Write a file of consecutive segments from what was fetched and from existing files. Blocks."""
-    with path.open("wb") as target:
-        target.write(index.header_of(run.first, run.behind))
-        for number in range(run.first, run.behind):
-            source, position = places[number]
-            with source.open("rb") as file:
-                file.seek(position)
-                left = index.bytes_of(number, number + 1)
-                while left and (some := file.read(min(left, 1 << 20))):
-                    target.write(some)
-                    left -= len(some)
+def _bytes_of(index: SegmentIndex, runs: Iterable[Run]) -> int:
+    return sum(index.bytes_of(run.first, run.behind) for run in runs)

@@ -22,6 +22,7 @@ from hdtf_async.core.memory import available_memory
 from hdtf_async.core.preflight import Status
 from hdtf_async.core.steps import steps
 from hdtf_async.core.system import own_version
+from hdtf_async.lanes import existing_parts
 from hdtf_async.lanes.downloader import Downloader
 from hdtf_async.lanes.encoder import Encoder
 from hdtf_async.lanes.limits import backoff
@@ -128,7 +129,12 @@ class Toolchain:
         signs: list[CheckResult | None] = [
             preflight.of_ffmpeg(self.about.version, self.about.switches, keeps_rate=options.fps is None)
         ]
-        least = [work.least_bytes for work in steps(works) if not self.downloader.expects_existing(work)]
+        known = self.run.directory.known
+        least = [
+            existing_parts.least_bytes(known, work, options)
+            for work in steps(works)
+            if not self.downloader.expects_existing(work)
+        ]
         if least:
             free = self.run.directory.free_bytes()
             disk_space = preflight.of_disk_space(

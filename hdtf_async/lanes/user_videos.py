@@ -25,6 +25,7 @@ from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio
 from hdtf_async.core.options import Options
+from hdtf_async.lanes import existing_parts
 from hdtf_async.media.containers import AUDIO_DEMUXERS, DEMUXERS
 
 if TYPE_CHECKING:
@@ -152,18 +153,19 @@ def names_of(file_name: str) -> Iterator[str]:
 
 
 def to_fetch(
-    works: Iterable[VideoJob], own: OwnFiles, index: JournalIndex, audio: Audio = Audio.NONE
+    works: Iterable[VideoJob], own: OwnFiles, index: JournalIndex, options: Options
 ) -> list[VideoJob]:
     """Return the videos of which something must be downloaded, video or audio."""
-    return [work for work in works if not _is_complete(work, own, index, audio)]
+    return [work for work in works if not _is_complete(work, own, index, options)]
 
 
-def _is_complete(work: VideoJob, own: OwnFiles, index: JournalIndex, audio: Audio) -> bool:
+def _is_complete(work: VideoJob, own: OwnFiles, index: JournalIndex, options: Options) -> bool:
     """Whether nothing of a video must be downloaded, according to names, `looked_into` and the journal."""
     videos = own.videos(work)
     if not videos:
-        return index.existing_source_video(work.youtube_id) is not None
-    if audio is Audio.NONE or not videos[0].silent:
+        whole = index.existing_source_video(work.youtube_id) is not None
+        return whole or existing_parts.cover_all(index, work, options)
+    if options.audio is Audio.NONE or not videos[0].silent:
         return True
     beside = any(each.kind is Kind.AUDIO for each in own.of(work))
     return beside or index.existing_source_video(work.youtube_id, "sound") is not None
@@ -198,7 +200,7 @@ async def for_plan(
     own = await run_sync(find_user_videos, options.raw_dirs)
     if own.paths:
         own = await looked_into(own, works)
-    return own.listed(works), to_fetch(works, own, index, options.audio)
+    return own.listed(works), to_fetch(works, own, index, options)
 
 
 def _judged(path: Path) -> OwnFile | None:

@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 LARGEST_INDEX = 8 << 20
 """Maximum number of bytes up to the end of an index. A segment takes 12 bytes in MP4, about 20 in WebM."""
@@ -27,6 +27,10 @@ MAX_SEGMENTS = 200_000
 """Maximum number of segments: 11 days of 5 seconds each."""
 _LARGEST_FILE = 1 << 42
 _MAX_TIMESCALE = 10_000_000
+_MOST_ELEMENTS = 10_000
+"""Maximum number of elements on the first level of a segment."""
+_BEGINS = frozenset({b"moof", b"styp", b"emsg", b"prft"})
+"""Types of the box with which a segment of an MP4 can begin."""
 _CLOSED = (1, 2)
 """Types of a segment's start (SAP) after which no frame depends on earlier segments."""
 
@@ -115,6 +119,43 @@ def read_index(beginning: bytes, container: str, size: int) -> SegmentIndex:
     if any(a >= b for a, b in pairwise(times)):
         raise UnusableIndexError("the times in the index do not increase")
     return found
+
+
+def is_segment(container: str, read: Callable[[int, int], bytes], size: int) -> bool:
+    """Whether `size` bytes are whole elements of a segment, as they are where the index says one begins.
+
+    `read` returns a number of bytes from a position. Only lengths are looked at: nothing is decoded.
+    """
+    step = _webm_step if container == "webm" else _mp4_step
+    place, kinds = 0, set[object]()
+    for _ in range(_MOST_ELEMENTS):
+        try:
+            kind, length = step(read(place, 16), first=place == 0)
+        except (UnusableIndexError, MoreBytesNeededError, struct.error):
+            return False
+        kinds.add(kind)
+        place = size if length < 0 else place + length
+        if place >= size:
+            return place == size and kinds >= ({_CLUSTER} if container == "webm" else {b"moof", b"mdat"})
+    return False
+
+
+def _mp4_step(header: bytes, *, first: bool) -> tuple[object, int]:
+    """Return type and length of the box that begins here."""
+    length, kind = struct.unpack_from(">I4s", header)
+    if length == 1:
+        (length,) = struct.unpack_from(">Q", header, 8)
+    if length < 8 or (first and kind not in _BEGINS):  # noqa: PLR2004 - size and type
+        raise UnusableIndexError("no segment begins here")
+    return kind, length
+
+
+def _webm_step(header: bytes, *, first: bool) -> tuple[object, int]:
+    """Return id and length of the element that begins here; the length is -1 if unknown."""
+    kind, place, length = _element(header, 0)
+    if kind not in (_CLUSTER, _CUES, _TAGS, _VOID, _CRC) or (first and kind != _CLUSTER):
+        raise UnusableIndexError("no segment begins here")
+    return kind, -1 if length < 0 else place + length
 
 
 def _require(beginning: bytes, behind: int, size: int) -> None:

@@ -3,7 +3,8 @@
 A download is written to a private directory of its video, next to a note about the expected file; video and
 audio are two downloads. A partial file is resumed only if the same video, format and exact size are announced
 again, and the system has not been restarted since: a running download is not synced, so after a power cut it
-may have the right length and the wrong bytes. All other files are deleted.
+may have the right length and the wrong bytes. All other files are deleted, except for byte ranges that can
+be resumed (`partial_ranges`).
 
 This module blocks; it is called in threads.
 """
@@ -12,16 +13,15 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Protocol, Self
 
+from hdtf_async.core import system
 from hdtf_async.core.failures import Reason
-from hdtf_async.output import atomic
+from hdtf_async.output import atomic, partial_ranges
 
 RESUMABLE = frozenset({
     Reason.REFUSED, Reason.NETWORK, Reason.FORBIDDEN, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL,
@@ -65,7 +65,7 @@ class ResumeToken:
     def of(cls, name: str, youtube_id: str, fmt: Offered) -> Self:
         """Return the token for a format that is about to be downloaded."""
         size = fmt.size if fmt.size_is_exact else None
-        return cls(name, youtube_id, fmt.format_id, fmt.ext, size, _this_system())
+        return cls(name, youtube_id, fmt.format_id, fmt.ext, size, system.this_system())
 
     @property
     def file(self) -> str:
@@ -125,10 +125,12 @@ def tidy(directory: Path) -> bool:
     kept = set()
     for name in (VIDEO, AUDIO):
         promise = _noted(directory / f"{name}{_NOTE}")
-        if promise is not None and promise.size is not None and promise.system == _this_system():
+        if promise is not None and promise.size is not None and promise.system == system.this_system():
             arrived = promise.arrived(directory)
             if arrived is not None:
                 kept |= {arrived, directory / promise.note}
+    if partial_ranges.tidy(directory / partial_ranges.DIRECTORY):
+        kept.add(directory / partial_ranges.DIRECTORY)
     if not kept:
         shutil.rmtree(directory, ignore_errors=True)
         return False
@@ -154,12 +156,3 @@ def _noted(note: Path) -> ResumeToken | None:
         return None
     safe = isinstance(noted.ext, str) and noted.ext.isalnum() and note.name == f"{noted.name}{_NOTE}"
     return noted if safe else None
-
-
-@cache
-def _this_system() -> str:
-    """Identify this start of this system; if that is not supported, this process."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return secrets.token_hex(16)

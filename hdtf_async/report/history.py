@@ -140,25 +140,24 @@ class _Reading:
             case {"type": "raw" | "sound", "file": str(file), "youtube_id": str(youtube_id)}:
                 self._ready[youtube_id] = at
                 self._video_ready(file.rpartition(".")[0], self._since(record, at), at)
+            case {"type": "section", "file": str(file), "youtube_id": str(youtube_id)}:
+                self._ready[youtube_id] = at
+                # Behind the name: the numbers of its segments, its extension, and "part".
+                self._video_ready(file.rsplit(".", 3)[0], self._since(record, at), at)
             case {"type": "clip", "clip": str(clip), "metadata": dict(metadata)}:
                 if clip not in self._tally.encodes.running:  # an older version recorded only its end
                     self._tally.add(EncodeStarted(clip, 0.0), self._since(record, at))
                 done = ClipDone(clip, "", 0.0, 0, 0.0, 0.0)
                 self._encode_over(done, at, ClipRecord.from_json(metadata).youtube_id)
-            case {"type": "failed", "clip": str(clip), "reason": str(reason)}:
-                failed = ClipFailed(clip, _reason(reason), "", with_video=False)
-                self._encode_over(failed, at, record.get("youtube_id"))
-            case {"type": "clip_retrying", "clip": str(clip), "reason": str(reason)}:
-                retrying = ClipRetrying(clip, _reason(reason), "", 0.0, 0)
-                self._encode_over(retrying, at, record.get("youtube_id"))
-            case {"type": "clip_split", "clip": str(clip)}:
-                self._encode_over(ClipSplit(clip, (), 1), at, record.get("youtube_id"))
+            case {"type": "failed" | "clip_retrying" | "clip_split", "clip": str(clip)}:
+                if (event := _end_of_encode(record, clip)) is not None:
+                    self._encode_over(event, at, record.get("youtube_id"))
             case {"type": "lane_opened"}:
                 self._open_lane(at)
             case {"type": "run_ended"}:
                 run.end = record
             case _:
-                if (event := _event(record)) and (span := self._tally.add(event, at)):
+                if (other := _event(record)) and (span := self._tally.add(other, at)):
                     run.downloads.append(span)
 
     def read(self, now: float | None) -> Run:
@@ -207,6 +206,18 @@ class _Reading:
         if isinstance(seconds, int | float) and 0 <= seconds <= _LONGEST:
             return max(self.run.begun, at - seconds)
         return at
+
+
+def _end_of_encode(record: Record, clip: str) -> ClipFailed | ClipRetrying | ClipSplit | None:
+    """Return the event in the record of an encode that gave no clip, with the fields that are used here."""
+    match record:
+        case {"type": "failed", "reason": str(reason)}:
+            return ClipFailed(clip, _reason(reason), "", with_video=False)
+        case {"type": "clip_retrying", "reason": str(reason)}:
+            return ClipRetrying(clip, _reason(reason), "", 0.0, 0)
+        case {"type": "clip_split"}:
+            return ClipSplit(clip, (), 1)
+    return None
 
 
 def _event(record: Record) -> Event | None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
+    from hdtf_async.core.jsonlines import Record
     from hdtf_async.process.guard import Guard
 
 _LARGEST = 64 << 20
@@ -92,7 +93,7 @@ def find(out: Path) -> ReportData:
         if line["clip"] not in clips:
             failed.setdefault(line["clip"], line)
     recorded = (record for several in index.source_videos.values() for record in several)
-    sizes = {record["file"]: record["bytes"] for record in recorded}
+    sizes = {record["file"]: _downloaded(record) for record in recorded}
     return ReportData(
         clips=clips,
         missing=[failed[stem] for stem in sorted(failed)],
@@ -106,6 +107,14 @@ def find(out: Path) -> ReportData:
         pictures=_pictures(out / REPORT),
         directory=out.absolute().name,
     )
+
+
+def _downloaded(record: Record) -> int:
+    """Return the bytes of a source file that were downloaded: a partial one may have some of an earlier."""
+    match record:
+        case {"type": "section", "downloaded": int(size)} | {"bytes": int(size)}:
+            return size
+    return 0
 
 
 async def _complete(

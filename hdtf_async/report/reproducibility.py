@@ -15,6 +15,7 @@ from hdtf_async.report import lock, page
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.lock_file import LockFile
     from hdtf_async.output.journal import JournalIndex
     from hdtf_async.report.lock import Reproduced
@@ -32,7 +33,7 @@ def _write(out: Path) -> list[Path]:
     found, index = page.find(out), directory.read_known(out)
     contents = {
         METHODS: [lock.methods_of(found).encode("utf-8", "backslashreplace")],
-        LOCK_FILE: lock.lock_of(found, index.settings, _sizes(index)),
+        LOCK_FILE: lock.lock_of(found, index.settings, sizes(index)),
     }
     for name, parts in contents.items():
         with atomic.os_errors_as_failures(out / name):
@@ -50,18 +51,27 @@ async def compare(lock_of: LockFile, index: JournalIndex) -> Reproduced:
 
 def _compare(lock_of: LockFile, index: JournalIndex) -> Reproduced:
     locked = lock_file.read(lock_of.path).clips
-    result = lock.compared(locked, index.all_there(), index.failures, _sizes(index))
+    result = lock.compared(locked, index.all_there(), index.failures, sizes(index))
     path = index.out / REPRODUCTION
     with atomic.os_errors_as_failures(path):
         atomic.replace(path, map(line, result.to_lines()))
     return result
 
 
-def _sizes(index: JournalIndex) -> dict[str, int]:
-    """Return the bytes of the newest source video of each YouTube id."""
+def sizes(index: JournalIndex) -> dict[str, int]:
+    """Return the bytes of the newest source video of each YouTube id; of a partial one those of the whole."""
     return {
-        youtube_id: record["bytes"]
+        youtube_id: size
         for youtube_id, records in index.source_videos.items()
         for record in records
-        if record["type"] == "raw"
+        if (size := _size(record)) is not None
     }
+
+
+def _size(record: Record) -> int | None:
+    match record:
+        case {"type": "raw", "bytes": int(size)} | {
+            "type": "section", "kind": "raw", "of": {"bytes": int(size)}
+        }:  # fmt: skip
+            return size
+    return None

@@ -76,7 +76,7 @@ class Report:
 
     @property
     def raw_bytes(self) -> int:
-        """Size of the videos downloaded in this run, in bytes."""
+        """Size of the videos downloaded in this run, in bytes; of sections, what this run has downloaded."""
         return self.tally.raw_bytes
 
     @property

@@ -46,7 +46,7 @@ FACADE = {"__init__", "__main__", "events", "public"}
 PURE = {
     "core.exceptions": {"contextlib"},
     "commands.datasets": set[str](),
-    "commands.plan": set[str](),
+    "commands.plan": {"types"},
     "core.clip_record": {"json"},
     "core.divisions": {"hashlib", "json"},
     "core.event_decoder": {"types"},

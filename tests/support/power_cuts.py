@@ -422,7 +422,7 @@ class Cuts:
 
         async def believe_and_go_on(_: int, root: Path) -> None:
             # After a reboot, the leftovers of a download are no longer trusted.
-            with patch("hdtf_async.output.partials._this_system", lambda: "started anew"):
+            with patch("hdtf_async.core.system.this_system", lambda: "started anew"):
                 if (root / OUT).exists():
                     await believe(root / OUT, due)
                 if self.chance.random() < self.again:

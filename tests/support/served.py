@@ -10,6 +10,7 @@ import audio_sync
 import media
 
 from hdtf_async.demo.film import FACTS
+from hdtf_async.media.segment_index import read_index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,55 @@ _ARGUMENTS = {
     "beep.m4a": ("beep", f"-c:a aac -b:a 96k {M4A}"),
     "aac.m4a": ("audio", f"-c:a aac -b:a 96k {M4A}"),
     "opus.webm": ("audio", f"-c:a libopus -b:a 64k {WEBM}"),
+    # Each frame is a segment: its index takes more than 64 KiB.
+    "many.mp4": ("video", f"{_X264} -g 1 {MP4}"),
 }
+_RATES = {"many.mp4": 100}
+"""Frames per second that differ from the usual ones."""
+
+
+def _shifted_mp4(content: bytes) -> bytes:
+    """Let every second segment begin too late, according to the index."""
+    changed, index = bytearray(content), read_index(content, "mp4", len(content))
+    table = index.offsets[0] - 12 * index.count
+    for number in range(index.count):
+        (size,) = struct.unpack_from(">I", changed, table + 12 * number)
+        struct.pack_into(">I", changed, table + 12 * number, size + (-64 if number % 2 else 64))
+    return bytes(changed)
+
+
+def _later_mp4(content: bytes) -> bytes:
+    """Let all segments but the first begin three seconds later, according to the index."""
+    changed, index = bytearray(content), read_index(content, "mp4", len(content))
+    table = index.offsets[0] - 12 * index.count
+    for number, seconds in ((0, 3), (index.count - 1, -3)):
+        place = table + 12 * number + 4
+        (duration,) = struct.unpack_from(">I", changed, place)
+        struct.pack_into(">I", changed, place, duration + seconds * index.tick.denominator)
+    return bytes(changed)
+
+
+def _shifted_webm(content: bytes) -> bytes:
+    """Let all segments but the first begin too late, according to the index."""
+    changed, index = bytearray(content), read_index(content, "webm", len(content))
+    cues = changed[: index.offsets[0]]
+    origin = cues.index(b"\x18\x53\x80\x67") + 12
+    for offset in index.offsets[1:-1]:
+        position = offset - origin
+        length = (position.bit_length() + 7) // 8
+        old = bytes([0xF1, 0x80 | length]) + position.to_bytes(length, "big")
+        place = cues.rindex(old)
+        cues[place : place + len(old)] = old[:2] + (position + 64).to_bytes(length, "big")
+    changed[: index.offsets[0]] = cues
+    return bytes(changed)
+
+
+_CHANGED = {
+    "shifted.mp4": ("h264.mp4", _shifted_mp4),
+    "later.mp4": ("h264.mp4", _later_mp4),
+    "shifted.webm": ("vp9.webm", _shifted_webm),
+}
+"""Files whose index is wrong."""
 
 
 def render(
@@ -51,7 +100,12 @@ def render(
     path = directory / name
     if path.exists():
         return path
+    if name in _CHANGED:
+        origin, change = _CHANGED[name]
+        path.write_bytes(change(render(directory, origin).read_bytes()))
+        return path
     kind, arguments = _ARGUMENTS[name]
+    rate = f"{_RATES.get(name, rate)}"
     source = f"testsrc2=s={size}:r={rate}:d={seconds}"
     if kind == "audio":
         source = f"aevalsrc='0.4*sin(2*PI*t*(300+20*t))+0.1*(random(0)-0.5)':s=44100:d={seconds}"
@@ -95,6 +149,10 @@ _OFFERED = {
     "beep.m4a": (140, "audio/mp4", "mp4a.40.2"),
     "aac.m4a": (140, "audio/mp4", "mp4a.40.2"),
     "opus.webm": (251, "audio/webm", "opus"),
+    "shifted.mp4": (134, "video/mp4", "avc1.4d401e"),
+    "later.mp4": (134, "video/mp4", "avc1.4d401e"),
+    "many.mp4": (134, "video/mp4", "avc1.4d401e"),
+    "shifted.webm": (243, "video/webm", "vp9"),
 }
 
 
@@ -110,7 +168,8 @@ def film(footage: Path, youtube_id: str, *files: Path, seconds: int = 60, fps: i
         renditions.append({
             "itag": itag, "name": file.name, "mime": mime, "codecs": codecs,
             "size": file.stat().st_size, "milliseconds": 1000 * seconds,
-            "width": 160 if is_video else 0, "height": 90 if is_video else 0, "fps": fps if is_video else 0,
+            "width": 160 if is_video else 0, "height": 90 if is_video else 0,
+            "fps": _RATES.get(file.name, fps) if is_video else 0,
         })  # fmt: skip
     facts = {"youtube_id": youtube_id, "title": youtube_id, "seconds": seconds, "renditions": renditions}
     (folder / FACTS).write_text(json.dumps(facts))

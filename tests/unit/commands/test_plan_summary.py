@@ -9,8 +9,10 @@ import pytest
 
 from hdtf_async.commands import plan
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Clip, Finding, Interval, Severity, Tables, Video
+from hdtf_async.core.model import Box, Clip, Finding, Interval, Severity, Source, Tables, Video
 from hdtf_async.core.options import Options
+from hdtf_async.core.text import in_bytes
+from hdtf_async.dataset import plan as plan_of
 from hdtf_async.dataset.plan import Difference, Plan, VideoJob
 
 VIDEOS = [Video("RD" if number < 3 else "WDA", f"V{number}", f"{number:011d}", 720) for number in range(5)]
@@ -46,6 +48,8 @@ def test_a_plan_counts_all_selected_clips_that_do_not_exist() -> None:
         "hours": 2.5,
         "downloads": 3,
         "at_hand": 0,
+        "fetch": "whole",
+        "by_sections": 0,
         "least_bytes": 3 * BYTES,
         "least_bytes_by_fetch": {"whole": 3 * BYTES, "sections": 3 * int(BYTES / 1900 * 1805)},
         "clip_bytes": int(3 * 1800 * 64 * 64 * 71_400 / 265_249),
@@ -129,6 +133,36 @@ def test_the_text_compares_whole_videos_with_sections_if_these_are_smaller() -> 
     assert "download at least: --fetch whole 256 MB, --fetch sections 244 MB" in plan.plan_summary(seen)
     seen["least_bytes_by_fetch"]["sections"] = seen["least_bytes_by_fetch"]["whole"]
     assert "--fetch" not in plan.plan_summary(seen)
+
+
+def _lines_of_auto(*intervals: Interval, **more: Any) -> list[str]:
+    """Return what the text says about a list with a video for each interval, without ``--fetch``."""
+    clips = [replace(clip, interval=each) for clip, each in zip(CLIPS, intervals, strict=False)]
+    read = replace(READ, clips=tuple(clips), source=Source("mine.csv"))
+    decided = plan_of.make(read, Options(), there={}, failed={})
+    seen = plan.plan_to_json(read, decided, Options(), **more) | {"settings": {}}
+    return plan.plan_summary(seen).splitlines()[-3:]
+
+
+def test_the_text_says_of_how_many_videos_sections_are_downloaded() -> None:
+    """Of those whose clips need half at most up to the last of them, and perhaps of the others."""
+    short, long = Interval(300, 310), Interval(10, 310)
+    assert _lines_of_auto(short)[1] == "--fetch auto: only sections of each video"
+    assert _lines_of_auto(short, long, long)[1] == (
+        "--fetch auto: only sections of 1 of 3 videos; of the others where that saves half of the bytes"
+    )
+    assert _lines_of_auto(long)[1] == "--fetch auto: only sections where that saves half of the bytes"
+
+
+def test_what_partial_files_have_is_not_counted() -> None:
+    """Of a clip's 15 seconds, with those before it, five are missing."""
+    rate = 720 * plan_of.BITS_PER_LINE / 8
+    lines = _lines_of_auto(Interval(300, 310), parts={VIDEOS[0].youtube_id: [(0, 12), (290, 305)]})
+    assert (
+        lines[2]
+        == f"download at least: --fetch whole {in_bytes(310 * rate)}, --fetch sections {in_bytes(5 * rate)}"
+    )
+    assert f"1 download, at least {in_bytes(5 * rate)} in total" in lines[0]
 
 
 @pytest.mark.parametrize("part", ["present", "unavailable", "settings:", "need no download"])

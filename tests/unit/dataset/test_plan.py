@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hdtf_async.core.exceptions import UnknownVideoError
 from hdtf_async.core.failures import Action, Failure, Reason
+from hdtf_async.core.fetch import Fetch
 from hdtf_async.core.model import (
     CUTTING_RULES,
     Audio,
@@ -130,6 +131,21 @@ def test_sections_count_the_seconds_around_the_clips() -> None:
     for fetch, seconds in (("whole", 510), ("sections", 12 + 23 + 15), ("auto", 12 + 23 + 15)):
         (work,) = _make(clips, Options(fetch=fetch)).work
         assert work.least_bytes == int(seconds * 720 * plan.BITS_PER_LINE / 8)
+
+
+def test_sections_are_the_default_for_every_list_but_hdtf() -> None:
+    """Where they save half; what is given applies everywhere."""
+    rows, hdtf = assemble([{"video": "gh3YqnvNdio", "start": 1, "end": 2}]), _tables([])
+    other = replace(hdtf, source=Source("CelebV-HQ"))
+    for tables, fetch in ((rows, Fetch.AUTO), (other, Fetch.AUTO), (hdtf, Fetch.WHOLE)):
+        assert plan.fetch_of(tables, DEFAULT) is fetch
+        assert {plan.fetch_of(tables, Options(fetch=each)) for each in Fetch} == {*Fetch}
+        # Another program has no use for parts.
+        assert plan.fetch_of(tables, Options(keep_raw=True)) is Fetch.WHOLE
+        assert plan.fetch_of(tables, Options(keep_raw=True, fetch="auto")) is Fetch.AUTO
+        assert plan.fetch_of(tables, Options(keep_raw=False)) is fetch
+    (work,) = plan.make(rows, DEFAULT, there={}, failed={}).work
+    assert work.fetch is Fetch.AUTO
 
 
 def test_a_youtube_video_is_downloaded_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from fractions import Fraction
 from itertools import pairwise
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from hdtf_async.media import segment_index
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
-from hdtf_async.media.segment_index import MoreBytesNeededError, UnusableIndexError, read_index
+from hdtf_async.media.segment_index import MoreBytesNeededError, UnusableIndexError, is_segment, read_index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +54,36 @@ def _decoded(path: Path, demuxer: str, start: float, seconds: float) -> list[str
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert not ran.stderr
     return [line for line in ran.stdout.splitlines() if not line.startswith("#")]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_segments_are_recognised_by_the_lengths_of_their_elements(directory: Path, name: str) -> None:
+    """Where the index says, and nowhere else; several of them together, but no part of one."""
+    path = served.render(directory, name)
+    index, content = _read(path), path.read_bytes()
+
+    def found(place: int, behind: int) -> bool:
+        return is_segment(
+            index.container, lambda at, count: content[place + at : place + at + count], behind - place
+        )
+
+    for place, behind in pairwise(index.offsets):
+        assert found(place, behind)
+        assert not any(found(place + off, behind + off) for off in (-64, -1, 1, 64))
+        assert not found(place, behind - 1)
+        assert not found(place, min(behind + 1, index.size + 1))
+    assert found(index.offsets[2], index.offsets[4])
+    assert not found(0, index.offsets[1])
+
+
+@given(st.binary(max_size=200), st.sampled_from(["mp4", "webm"]), st.integers(0, 300))
+def test_nothing_is_believed_about_untrusted_segments(content: bytes, container: str, size: int) -> None:
+    """Any bytes are a segment or not."""
+    assert not is_segment(container, lambda at, count: content[at : at + count], size)
+    unknown = b"\x1f\x43\xb6\x75\x01\xff\xff\xff\xff\xff\xff\xff" + content
+    assert is_segment("webm", lambda at, count: unknown[at : at + count], len(unknown))
+    long = struct.pack(">I4sI4sQ", 8, b"moof", 1, b"mdat", 16 + len(content)) + content
+    assert is_segment("mp4", lambda at, count: long[at : at + count], len(long))
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -20,9 +20,8 @@ from shared import QUICK, exported
 
 import hdtf_async
 from hdtf_async import Options, demo
-from hdtf_async.core import events
+from hdtf_async.core import events, system
 from hdtf_async.demo.answers import Answer
-from hdtf_async.output import partials
 from hdtf_async.output.partials import ResumeToken, forget, resume, tidy
 from hdtf_async.youtube.formats import Format
 
@@ -89,7 +88,7 @@ def test_downloads_restart_after_a_restart_of_the_system(
     left(directory, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION))
     assert tidy(directory)
     assert resume(directory, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION)) == 5
-    monkeypatch.setattr(partials, "_this_system", lambda: "another start")
+    monkeypatch.setattr(system, "this_system", lambda: "another start")
     shutil.copytree(directory, tmp_path / "killed")  # the state after a kill, without cleanup
     assert resume(tmp_path / "killed", ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION)) == 0
     assert not list(tmp_path.glob("killed/*.part"))

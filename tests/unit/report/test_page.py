@@ -39,7 +39,8 @@ from hdtf_async.core.tally import Outcome, Span
 from hdtf_async.media import thumbnails
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.output.directory import open_directory, run_record
-from hdtf_async.report import charts, content, history, page
+from hdtf_async.output.journal import JournalIndex
+from hdtf_async.report import charts, content, history, page, reproducibility
 from hdtf_async.report.result import Report
 
 if TYPE_CHECKING:
@@ -106,6 +107,45 @@ def test_work_with_a_token_is_a_bar_and_without_one_a_wait() -> None:
     assert (run.seconds, run.end["type"]) == (15, "run_ended")
     assert history.busy(run.downloads) == 6
     assert history.busy(run.downloads, run.encodes) == 0.5
+
+
+def _section(second: float, name: str, size: int, downloaded: object) -> dict[str, Any]:
+    return {
+        **journal_record(second, "section", youtube_id="aaaaaaaaaaa", file=name, bytes=size, took=4),
+        "kind": "raw",
+        "downloaded": downloaded,
+        "of": {"bytes": 1000},
+    }
+
+
+def test_partial_source_videos_are_downloads_too() -> None:
+    """A video whose name has dots is ready with its first file; each is one download."""
+    story = [
+        {**record, "video": "RD_A.b"} if record.get("video") == "RD_A" else record
+        for record in STORY
+        if record["type"] != "raw"
+    ]
+    parts = [_section(5, "RD_A.b.0-2.mp4.part", 9, 9), _section(5, "RD_A.b.0-2.m4a.part", 9, 9)]
+    (run,) = history.runs([*story[:4], *parts, *story[4:]])
+    assert seconds(run.downloads)[0] == ("RD_A.b", 1, 4, "done", "")
+    assert len(run.downloads) == 3
+    assert ("RD_A_000", 5, 5.5, "done", "") in seconds(run.waits)
+
+
+def test_segments_that_are_copied_count_once(tmp_path: Path) -> None:
+    """In the bytes that were downloaded; a lock file has the size of the whole video."""
+    records = [
+        *STORY[:1],
+        _section(1, "RD_A.0-2.mp4.part", 30, 20),
+        _section(2, "RD_A.0-5.mp4.part", 60, 25),
+        _section(3, "RD_A.9-10.mp4.part", 7, "many"),
+    ]
+    (tmp_path / "_journal.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    assert page.find(tmp_path).fetched == 20 + 25 + 7
+    index = JournalIndex(tmp_path)
+    for record in records:
+        index.add(record)
+    assert reproducibility.sizes(index) == {"aaaaaaaaaaa": 1000}
 
 
 def test_unfinished_work_is_in_progress_or_interrupted() -> None:

@@ -26,12 +26,14 @@ from sources import SHAPES, USUAL_SHAPES
 from hdtf_async.commands import faces
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Crop, Interval, OutputSettings
+from hdtf_async.lanes.user_videos import OwnFiles
 from hdtf_async.media.face import finder
 from hdtf_async.media.face.detector import TIMES
 from hdtf_async.media.face.finder import Finder
 from hdtf_async.media.face.people import Region
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
+from hdtf_async.output.journal import SOURCE_VIDEOS, JournalIndex
 
 if TYPE_CHECKING:
     from hdtf_async.media.face.people import Frame
@@ -226,6 +228,32 @@ async def test_the_contact_sheet_shows_the_middle_of_the_clip(videos: Path, name
     number = number_of(inner(await middle(shape.path, start, end, (WIDTH, HEIGHT)), 240, 180), 240, 180)
     second = (start + end) / 2
     assert number in {shape.on_screen(second - 0.02), shape.on_screen(second), shape.on_screen(second + 0.04)}
+
+
+async def test_the_contact_sheet_finds_partial_source_videos(videos: Path, tmp_path: Path) -> None:
+    """By the name of one with the clip's middle, and shows the same frame as of the whole video."""
+    render, start, end = SHAPES["H.264 with B-frames in MP4"]
+    shape = render(videos)
+    index, second = JournalIndex(tmp_path), (start + end) / 2
+    (tmp_path / SOURCE_VIDEOS).mkdir()
+    for number, covers in enumerate(([0, second - 0.1], [start, end + 0.1], [0, second])):
+        path = tmp_path / SOURCE_VIDEOS / f"RD_A.{number}-9.mp4.part"
+        path.write_bytes(shape.path.read_bytes())
+        index.add({
+            "type": "section", "kind": "raw", "youtube_id": "aaaaaaaaaaa", "file": path.name,
+            "bytes": path.stat().st_size, "covers": covers, "segments": [number, 9], "of": {"index": "a"},
+            "resolution": "best",
+        })  # fmt: skip
+    all_of = Region(0, 0, WIDTH, HEIGHT)
+    size = (WIDTH, HEIGHT)
+    window = faces.Window(
+        "RD_A_000", "RD_A", "aaaaaaaaaaa", second, end, size, all_of, None, 1, 1, 1, by_table=False
+    )
+    found = faces.source_video(index, OwnFiles(), window)
+    assert found == tmp_path / SOURCE_VIDEOS / "RD_A.1-9.mp4.part"
+    frames, missing = await faces.middles(bundled_ffmpeg(), {found: [window]}, 1)
+    assert missing == []
+    assert frames["RD_A_000"] == await middle(shape.path, start, end, size)
 
 
 @pytest.mark.parametrize(
