@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdtf_async.core.clip_record import ClipRecord, Column
+from hdtf_async.core.clip_record import ClipRecord, Column, annotation_to_json, row_to_json
 from hdtf_async.core.jsonlines import line
-from hdtf_async.core.model import Box, Interval
+from hdtf_async.core.model import Annotation, Box, Clip, Interval, Region, Square, Video
 
 COLUMNS = [name for name, column in vars(ClipRecord).items() if isinstance(column, Column)]
 JSON = st.recursive(
@@ -76,3 +78,37 @@ def test_the_interval_needs_both_ends() -> None:
 def test_the_record_of_a_journal_contains_that_of_its_clip() -> None:
     """In addition to the settings."""
     assert ClipRecord.of({"type": "clip", "metadata": {"bytes": 7}, "form": {}}).bytes == 7
+
+
+CLIP = Clip(Video("", "a", "aaaaaaaaaaa", 720), 0, Interval(1, 2), Box(1, 2, 3, 4))
+
+
+def test_a_list_of_clips_adds_the_columns_that_it_has() -> None:
+    """Further columns as they are in the list; the tables of HDTF have none of them."""
+    assert annotation_to_json(CLIP) == {}
+    assert annotation_to_json(replace(CLIP, annotation=Annotation())) == {}
+    given = Annotation(None, (0.5, 0.25), "name", "id1", "val", '{"mood": ["calm", 2]}')
+    assert annotation_to_json(replace(CLIP, annotation=given)) == {
+        "face_point": [0.5, 0.25],
+        "speaker": "id1",
+        "split": "val",
+        "extra": {"mood": ["calm", 2]},
+    }
+
+
+def test_a_box_has_the_columns_that_are_needed_to_place_it() -> None:
+    """The numbers of a table, or the window of a list with the size to which it refers."""
+    assert row_to_json(CLIP) == {"box": [1, 2, 3, 4]}
+    assert row_to_json(replace(CLIP, box=None)) == {"box": None}
+    numbered = replace(CLIP, interval=Interval(1, 2, Fraction(30000, 1001)))
+    assert row_to_json(numbered) == {"annotated_fps": "30000/1001", "box": [1, 2, 3, 4]}
+    region = Region(0.1, 0.2, 0.3, 0.4)
+    of_list = replace(CLIP, annotation=Annotation(region))
+    assert row_to_json(of_list) == {"box": [0.1, 0.2, 0.3, 0.4], "box_reference": [1, 1]}
+    square = replace(region, reference_width=10, reference_height=20, expand=0.5, square=Square.MAX)
+    assert row_to_json(replace(of_list, annotation=Annotation(square))) == {
+        "box": [0.1, 0.2, 0.3, 0.4],
+        "box_reference": [10, 20],
+        "box_expand": 0.5,
+        "box_square": "max",
+    }

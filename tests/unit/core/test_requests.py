@@ -103,6 +103,13 @@ def test_requests_of_older_versions_have_an_unknown_number_of_clips() -> None:
     assert outstanding(mixed) == Outstanding((Shard(2, 3),), (), None)
 
 
+@pytest.mark.parametrize(("clips", "absent"), [(5, ()), (6, (Shard(1, 2),)), (4, ())])
+def test_a_shard_without_clips_need_not_start(clips: int, absent: tuple[Shard, ...]) -> None:
+    """The shards that have started have all clips of the request; one clip is enough to miss another."""
+    left = outstanding([part(0, 2, replace(ALL, clips=clips))])
+    assert (left.absent, left.clips) == (absent, len(absent))
+
+
 def test_shards_that_have_started_and_not_ended_are_listed() -> None:
     """The newest record of each counts."""
     assert outstanding([part(0, 2, ended=False), part(1, 2)]) == Outstanding((), (Shard(0, 2),), 0)
