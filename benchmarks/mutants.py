@@ -210,8 +210,8 @@ class Module:
         """Return the functions that a change concerns; none where the source does not show which."""
         if mutant.scope.is_function:
             return {mutant.scope.name} - self.at_import
-        if mutant.scope.name:
-            return {function for function in self.functions if function.startswith(f"{mutant.scope.name}.")}
+        if mutant.scope.name:  # a field's default concerns whatever creates and uses the class
+            return self.functions
         return set().union(*(self.users[name] for name in mutant.names))
 
 
