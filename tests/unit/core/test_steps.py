@@ -66,6 +66,14 @@ def test_a_loop_checks_once_in_so_many_items(
     assert len(found) == checks
 
 
+def test_a_loop_over_many_rows_checks_once_in_a_thousand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That takes some milliseconds."""
+    found: list[None] = []
+    monkeypatch.setattr(from_thread, "check_cancelled", lambda: found.append(None))
+    assert sum(1 for _ in steps.steps(range(10_000))) == 10_000
+    assert len(found) == 10
+
+
 class _Watch:
     """Counts the lines of this program that run between two checks for cancellation."""
 
