@@ -95,6 +95,16 @@ async def test_a_lane_without_a_limit_is_rejected(widths: tuple[float, float]) -
         Lanes(*map(anyio.CapacityLimiter, widths))
 
 
+async def test_lanes_are_their_limiters() -> None:
+    """What waits for one is neither given nor compared."""
+    network, encodes = anyio.CapacityLimiter(1), anyio.CapacityLimiter(2)
+    assert Lanes(network, encodes) == Lanes(network, encodes)
+    assert Lanes(network, encodes) != Lanes(network, network)
+    assert "waiting" not in repr(Lanes(network, encodes))
+    with pytest.raises(TypeError):
+        Lanes(network, encodes, Lanes(network, encodes).waiting)  # type: ignore[call-arg]
+
+
 async def _rates(
     rate: BandwidthLimiter, bytes_each: float, starts: list[float]
 ) -> list[tuple[float, float, int]]:
