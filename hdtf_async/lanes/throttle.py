@@ -143,7 +143,7 @@ class Throttle:
         self._encodes = encodes
         self._most_asking = pacing.most_asking
         self._pace = pacing.pace
-        self._first_cool_down = pacing.cool_down
+        self._first_cool_down = self._cool_down = pacing.cool_down
         self._begin_cool_down(Reason.REFUSED)
         self._transfers = transfers
         self._prepared = 0
@@ -221,8 +221,7 @@ class Throttle:
         """Why the lane was closed last."""
         self._refused_probes = 0
         short = reason is Reason.UNREACHABLE
-        first = self._first_cool_down
-        self._cool_down: float = min(UNREACHABLE_WAIT, first) if short else first
+        self._cool_down = min(UNREACHABLE_WAIT, self._first_cool_down) if short else self._first_cool_down
 
     @asynccontextmanager
     async def permit(self) -> AsyncIterator[Permit | None]:
