@@ -7,7 +7,22 @@ from fractions import Fraction
 
 import pytest
 
-from hdtf_async.core.model import Audio, Box, Clip, Corrections, Crop, Interval, OutputSettings, Video
+from hdtf_async.core.model import (
+    SCENE_CUT,
+    Audio,
+    Box,
+    Clip,
+    Corrections,
+    Crop,
+    Finding,
+    Interval,
+    OutputSettings,
+    Region,
+    Severity,
+    Tables,
+    Video,
+)
+from hdtf_async.media.measurements import branch
 
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
 CLIP = Clip(VIDEO, 7, Interval(10.0, 30.0), Box(2, 4, 6, 8))
@@ -121,3 +136,19 @@ def test_unverified_corrections_are_more_than_the_verified_ones() -> None:
         [True, True],
         [False, False],
     ]
+
+
+def test_a_scene_cut_has_the_default_score_of_ffmpeg() -> None:
+    """Ten: the values that are printed are greater than the one before it."""
+    assert "lavfi.scd.score:function=greater:value=9.999" in branch()
+    assert SCENE_CUT == 10
+
+
+def test_what_a_list_does_not_state_is_the_usual() -> None:
+    """One finding each, tables of another format, a window in fractions of the frame."""
+    assert Finding("a", 1, Severity.NOTE, "code", "words").number == 1
+    assert not Tables((), (), ()).in_hdtf_format
+    region = Region(0, 0, 1, 1)
+    assert (region.reference_width, region.reference_height, region.expand) == (1, 1, 0)
+    settings = OutputSettings()
+    assert (settings.crf, settings.threads, settings.face_rate, settings.face_margin) == (20, 1, 5, 0)

@@ -118,6 +118,7 @@ def test_an_attempt_at_a_download_ends_with_its_outcome(
     tally, _ = counted((1, DownloadStarted("A", "a", 1, 5)), *([(3.0, Downloaded("A", 2.0))] * complete))
     assert tally.add(event, 4) == Span("A", 1, 3 if complete else 4, *expected)
     assert (tally.downloads.running, tally.checking) == ({}, {})
+    assert dict(tally.retried) == ({event.reason: 1} if isinstance(event, Retrying) else {})
     assert tally.add(event, 5) is None, "there is no attempt any more"
 
 
@@ -139,6 +140,7 @@ def test_both_lanes_are_timed() -> None:
     )  # fmt: skip
     assert (tally.downloads.busy_seconds, tally.encodes.busy_seconds, tally.overlap_seconds) == (8, 7, 2)
     assert (tally.downloads.held_seconds, tally.encodes.held_seconds) == (4 + 6, 5 + 2)
+    assert dict(tally.retried) == {Reason.ENCODE_STALLED: 1}
 
 
 def test_the_network_lane_is_closed_until_it_opens() -> None:
