@@ -56,9 +56,9 @@ def test_the_lane_is_closed_once_it_is_closed_for_every_worker(
         merged.take(worker, event)
         assert emitted == ([event] if emits else [])
     emitted.clear()
-    assert not merged.any_left
+    before = merged.any_left
     merged.left("a")
-    assert merged.any_left
+    assert (before, merged.any_left) == (False, True)
     merged.take("b", CLOSED)
     assert emitted == [CLOSED]
     merged.left("absent")

@@ -19,6 +19,7 @@ from hdtf_async.core.model import (
     OutputSettings,
     Region,
     Severity,
+    Source,
     Tables,
     Video,
 )
@@ -152,3 +153,17 @@ def test_what_a_list_does_not_state_is_the_usual() -> None:
     assert (region.reference_width, region.reference_height, region.expand) == (1, 1, 0)
     settings = OutputSettings()
     assert (settings.crf, settings.threads, settings.face_rate, settings.face_margin) == (20, 1, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("record", "source"),
+    [
+        ({"title": "X", "licence": "CC", "citation": "@misc{x,}"}, Source("X", "CC", "@misc{x,}")),
+        ({"title": "X", "licence": "CC", "citation": None}, None),
+        ({"title": "X"}, None),
+        (None, None),
+    ],
+)
+def test_the_source_of_a_run_is_read_from_its_record(record: object, source: Source | None) -> None:
+    """None for HDTF, whose runs record none, and for an invalid one."""
+    assert Source.from_json(record) == source
