@@ -71,7 +71,7 @@ class Download:
 class Downloader:
     """Provides source videos: the user's own, those of earlier runs, and from YouTube."""
 
-    def __init__(self, run: RunContext, tool: ytdlp.YtDlp, prober: Prober, *, width: int = 1) -> None:
+    def __init__(self, run: RunContext, tool: ytdlp.YtDlp, prober: Prober, *, width: int) -> None:
         """`width` is the number of downloads that share the bandwidth."""
         self._options = run.options
         self._in_use: set[str] = set()

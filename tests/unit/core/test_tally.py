@@ -25,10 +25,11 @@ from hdtf_async.core.events import (
     VideoAsked,
     VideoFailed,
     VideoUnconfirmed,
+    WindingDown,
     WorkersChanged,
 )
 from hdtf_async.core.failures import Reason
-from hdtf_async.core.tally import Outcome, Span, Tally
+from hdtf_async.core.tally import Attempt, LaneTally, Outcome, Span, Tally
 
 if TYPE_CHECKING:
     from hdtf_async.core.events import Event
@@ -188,3 +189,35 @@ def test_a_video_weighs_something_even_if_no_size_is_known() -> None:
     tally.add(RawReady("A", "kept", 1, 0.1), 1)
     assert tally.weight_over == 1.0
     assert (Tally().plan.downloads, Tally().plan.encodes) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("total", "so_far", "fraction"),
+    [(None, 5, 0), (0, 5, 0), (10, 0, 0), (10, 4, 0.4), (10, 10, 1), (10, 25, 1)],
+)
+def test_no_attempt_is_more_than_complete(total: float | None, so_far: float, fraction: float) -> None:
+    """A file may be larger than announced."""
+    attempt = Attempt("a", 0.0, 1.0, so_far, total)
+    assert attempt.fraction == fraction
+    attempt.ended = 1.0
+    assert attempt.fraction == 1
+
+
+def test_a_lane_counts_from_its_first_attempt() -> None:
+    """What ends without having begun is not counted."""
+    lane = LaneTally()
+    assert (lane.first, lane.end("a", 3.0), lane.held_seconds) == (None, None, 0)
+    for name, begun in (("a", 2.0), ("b", 5.0)):
+        lane.begin(Attempt(name, begun, 1.0))
+    assert (lane.first, list(lane.running)) == (2.0, ["a", "b"])
+    assert lane.end("a", 4.5) is not None
+    assert lane.end("b", 6.0) is not None
+    assert (lane.held_seconds, lane.running) == (3.5, {})
+
+
+def test_a_stopping_run_is_noted_with_its_time() -> None:
+    """Time that a clock was set back does not count."""
+    event = WindingDown(1, 60.0)
+    tally, _ = counted((5, DownloadStarted("A", "a", 1, 1)), (4, event), (7, DownloadStarted("B", "b", 1, 1)))
+    assert (tally.winding_down, tally.winding_down_at) == (event, 4)
+    assert tally.downloads.busy_seconds == 3

@@ -167,7 +167,7 @@ async def fetching(
     async with open_directory(out) as store:
         options = Options(audio=audio, min_free=0)
         run = RunContext(options, store, Lanes.of(options), EventBus())
-        downloader = Downloader(run, cast("YtDlp", tool), cast("Prober", prober or Unreadable()))
+        downloader = Downloader(run, cast("YtDlp", tool), cast("Prober", prober or Unreadable()), width=1)
         limiter = anyio.CapacityLimiter(1)
         throttle = Throttle(limiter, limiter, Pacing(pace=0, cool_down=0), EventBus())
 
