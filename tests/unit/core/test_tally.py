@@ -221,3 +221,14 @@ def test_a_stopping_run_is_noted_with_its_time() -> None:
     tally, _ = counted((5, DownloadStarted("A", "a", 1, 1)), (4, event), (7, DownloadStarted("B", "b", 1, 1)))
     assert (tally.winding_down, tally.winding_down_at) == (event, 4)
     assert tally.downloads.busy_seconds == 3
+
+
+def test_only_videos_of_this_run_count_as_downloaded() -> None:
+    """Those that were kept by an earlier one do not, and those that failed after a download do."""
+    tally, _ = counted((1, DownloadStarted("A", "a", 1, 500)), (2, RawReady("A", "youtube", 9, 1.0)))
+    assert tally.videos_downloaded == 1
+    tally.add(RawReady("B", "kept", 9, 1.0), 3)
+    assert tally.videos_downloaded == 1
+    tally.add(DownloadStarted("C", "c", 1, 500), 4)
+    tally.add(VideoFailed("C", "c", Reason.PRIVATE, "", 1), 5)
+    assert (tally.videos_downloaded, tally.videos_failed) == (2, 1)
