@@ -153,7 +153,8 @@ def test_a_list_is_recorded_if_it_fits_into_a_line_of_the_journal(*, longer: int
     entries = [splits.Entry("a" * (6 * 1024**2 - 16 + each), "list:1", "val") for each in (0, longer)]
     listed = splits.NameList("list", tuple(entries))
     assert listed.is_recordable is recordable
-    assert len(line({"given": listed.sides})) < LONGEST
+    if recordable:
+        assert len(line({"given": listed.sides})) < LONGEST
 
 
 def test_a_speaker_is_in_the_split_that_a_list_states() -> None:
