@@ -24,6 +24,7 @@ from hdtf_async.dataset.plan import VideoJob
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.downloader import Download, Downloader, _advanced, _require_whole, _version
 from hdtf_async.lanes.limits import Lanes
+from hdtf_async.lanes.partial_videos import SectionsRefusedError
 from hdtf_async.lanes.throttle import Pacing, Throttle
 from hdtf_async.media.demux import AudioInfo, MediaInfo
 from hdtf_async.media.timeline import Shown
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
+    from hdtf_async.lanes.fetching import Amount
     from hdtf_async.lanes.source_videos import SourceVideo
     from hdtf_async.media.probe import Prober
     from hdtf_async.youtube.ytdlp import YtDlp
@@ -697,3 +699,138 @@ def test_an_attempt_that_cannot_be_resumed_has_not_advanced(tmp_path: Path) -> N
         (tmp_path / promise.part).write_bytes(bytes(100))
         assert _advanced(Failure(Reason.NETWORK), promise, tmp_path, 0) is advanced
         assert not _advanced(Failure(Reason.NETWORK), promise, tmp_path, 100)
+
+
+# Sections
+
+
+class Parts:
+    """Partial files in place of whole ones."""
+
+    def __init__(self, refuses: str = "") -> None:
+        self.refuses = refuses
+        """Why the parts are of no use, if they are not."""
+        self.raw: object = None
+        """An existing source video of partial files."""
+        self.removed: list[str] = []
+        self.whole_only: list[str] = []
+        self.accepted: list[dict[str, Any]] = []
+
+    def seem_to_exist(self, _work: VideoJob) -> bool:
+        """Return whether there are files."""
+        return self.raw is not None
+
+    async def existing(self, _work: VideoJob) -> object:
+        """Return the existing source video."""
+        return self.raw
+
+    def are_wanted(self, _work: VideoJob, duration: float | None) -> bool:
+        """Return True if the duration is that of the video."""
+        return duration == load_runs.SECONDS
+
+    async def fetch(
+        self, _work: VideoJob, _info: object, selected: Mapping[str, Format], directory: Path, fetch: Attempt
+    ) -> tuple[object, ...]:
+        """Fetch fifteen bytes of each format."""
+        for name, fmt in selected.items():
+            await fetch(fmt, directory / f"{name}.section", [(0, 10), (20, 25)])
+        return tuple(SimpleNamespace(summary=f"{name} 1 to 2") for name in selected)
+
+    async def judge(self, _work: VideoJob, _found: object) -> None:
+        """Refuse them, if configured."""
+        if self.refuses:
+            raise SectionsRefusedError(self.refuses)
+
+    async def accept(self, *arguments: Any) -> tuple[object, int]:
+        """Return a source video of 30 bytes."""
+        self.accepted.append(arguments[-1])
+        return self.raw, 30
+
+    async def remove(self, work: VideoJob) -> None:
+        """Register a removal."""
+        self.removed.append(work.stem)
+
+    def never(self, youtube_id: str) -> None:
+        """Register a video of which the whole file is needed."""
+        self.whole_only.append(youtube_id)
+
+
+class ByRanges:
+    """Registers what is fetched."""
+
+    def __init__(self) -> None:
+        self.amounts: list[Amount] = []
+
+    async def run(self, _attempt: object, _fmt: Format, target: Path, amount: Amount) -> None:
+        """Write a file."""
+        self.amounts.append(amount)
+        target.write_bytes(b"1")
+
+
+async def test_only_sections_are_downloaded_if_they_are_of_use(tmp_path: Path) -> None:
+    """The sizes of their ranges are known; they are recorded with what YouTube announced."""
+    async with fetching(tmp_path, {}) as (downloader, tool, _):
+        parts, ranges, events = Parts(), ByRanges(), list[Event]()
+        parts.raw = SimpleNamespace(path=tmp_path / "part.mp4")
+        downloader._sections, downloader._fetching = cast("Any", parts), cast("Any", ranges)
+        downloader._events.subscribe(events.append)
+        work, arrived, raw = await made(downloader)
+        assert raw is cast("Any", parts.raw)
+        assert [(each.least, each.size, each.ranges) for each in ranges.amounts] == [
+            (15, 15, [(0, 10), (20, 25)])
+        ]
+        assert (tool.fetched, arrived.path, arrived.audio) == ([], None, None)
+        assert [cast("Any", part).summary for part in arrived.parts] == ["raw 1 to 2"]
+        (common,) = parts.accepted
+        assert common["promised"] == {"height": load_runs.LINES, "seconds": load_runs.SECONDS}
+        assert common["yt_dlp"] == arrived.yt_dlp
+        assert common["took"] == round(common["took"], 3) >= 0
+        (ready,) = [event for event in events if isinstance(event, RawReady)]
+        assert (ready.video, ready.origin, ready.bytes) == ("RD_V2", "youtube", 30)
+        assert downloader._in_use == {"RD_V2"}
+        log = downloader._store.log_path(work.videos[0]).read_text("utf-8")
+        assert "only sections are downloaded: raw 1 to 2\n" in log
+        assert downloader.expects_existing(work)
+
+
+async def test_the_whole_file_is_downloaded_if_sections_are_of_no_use(tmp_path: Path) -> None:
+    """The log says why; partial files of an earlier run are removed once the whole one is there."""
+    async with fetching(tmp_path, {}, prober=Readable()) as (downloader, tool, _):
+        parts = Parts("it has open GOPs")
+        downloader._sections = cast("Any", parts)
+        whole = downloader._fetching
+        ranges = ByRanges()
+
+        async def run(attempt: Any, fmt: Format, target: Path, amount: Amount) -> None:
+            await (ranges if amount.ranges else whole).run(attempt, fmt, target, amount)
+
+        downloader._fetching = cast("Any", SimpleNamespace(run=run))
+        work, arrived, raw = await made(downloader)
+        assert (arrived.parts, raw.path.name) == ((), "RD_V2.mp4")
+        assert [name for name, _ in tool.fetched] == ["raw.mp4"]
+        assert parts.removed == ["RD_V2"]
+        log = downloader._store.log_path(work.videos[0]).read_text("utf-8")
+        assert "the whole file is downloaded: it has open GOPs\n" in log
+
+
+async def test_a_partial_source_video_that_cannot_be_cut_is_replaced_by_the_whole_one(tmp_path: Path) -> None:
+    """Its files are removed, and never made again in this run; a whole one is discarded as before."""
+    async with fetching(tmp_path, {}) as (downloader, *_):
+        parts, discarded = Parts(), list[object]()
+
+        async def discard(_work: VideoJob, raw: object) -> None:
+            discarded.append(raw)
+
+        downloader._sections = cast("Any", parts)
+        downloader._source_videos = cast("Any", SimpleNamespace(discard=discard))
+        partial, whole = (cast("Any", SimpleNamespace(partial=each)) for each in (True, False))
+        await downloader.discard(WORK, partial)
+        assert (parts.whole_only, parts.removed, discarded) == ([_VIDEO.youtube_id], ["RD_V"], [])
+        log = downloader._store.log_path(_VIDEO).read_text("utf-8")
+        assert log == "partial files cannot be used; the whole file is next\n"
+        await downloader.discard(WORK, whole)
+        assert discarded == [whole]
+        parts.raw = SimpleNamespace(path=downloader._store.source_videos_path / "part.mp4")
+        parts.raw.path.write_bytes(b"12")
+        downloader._source_videos = cast("Any", _Existing(None, None))
+        assert await downloader.existing(WORK) is cast("Any", parts.raw)

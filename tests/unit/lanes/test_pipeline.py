@@ -484,6 +484,18 @@ def test_a_stopping_run_finishes_running_encodes() -> None:
     assert world.recorded == []
 
 
+def test_only_encodes_that_run_are_waited_for() -> None:
+    """Those that have ended, well or not, are not counted."""
+    plots = [
+        Plot(fetch=1, cut=3),
+        Plot(fetch=1, cut=3, cut_failures={0: Reason.CLIP_WRONG}),
+        Plot(fetch=1, cut=50),
+    ]
+    world = World(plots, downloads=3, encodes=3)
+    assert _stopping(world, 20) == 51
+    assert [event.encodes for event in world.of(WindingDown)] == [1]
+
+
 def test_a_stopping_run_does_not_wait_forever() -> None:
     """An encode that takes too long is ended too."""
     world = World([Plot(fetch=10, cut=5000), Plot(fetch=10, cut=50)], cleanup=2)
