@@ -9,6 +9,7 @@ import pytest
 
 from hdtf_async.core.model import (
     SCENE_CUT,
+    Annotation,
     Audio,
     Box,
     Clip,
@@ -167,3 +168,31 @@ def test_what_a_list_does_not_state_is_the_usual() -> None:
 def test_the_source_of_a_run_is_read_from_its_record(record: object, source: Source | None) -> None:
     """None for HDTF, whose runs record none, and for an invalid one."""
     assert Source.from_json(record) == source
+
+
+def test_a_list_may_name_its_clips() -> None:
+    """A segment has its number behind the name; a list without subsets has none in names."""
+    named = replace(CLIP, annotation=Annotation(name="given"))
+    assert (named.stem, named.whole_stem) == ("given", "given")
+    assert replace(named, segment=4).stem == "given_s004"
+    assert replace(named, segment=4).whole_stem == "given"
+    assert replace(CLIP, segment=4).whole_stem == CLIP.whole_stem == "RD_Radio1_007"
+    assert replace(CLIP, annotation=Annotation(speaker="Ada")).stem == "RD_Radio1_007"
+    assert replace(VIDEO, subset="").stem == "Radio1"
+
+
+def test_the_window_of_a_list_is_its_region() -> None:
+    """HDTF has none."""
+    region = Region(0, 0, 1, 1)
+    assert CLIP.region is None
+    assert replace(CLIP, annotation=Annotation()).region is None
+    assert replace(CLIP, annotation=Annotation(region)).region == region
+
+
+def test_parts_of_a_clip_keep_the_rate_of_its_frame_numbers() -> None:
+    """And a segment is not split again."""
+    clip = replace(CLIP, interval=Interval(10, 30, Fraction(25)))
+    assert clip.shortened(5.0, None).interval == Interval(10, 15, Fraction(25))
+    assert clip.divided(10.0)[1].interval == Interval(20, 30, Fraction(25))
+    piece = clip.divided(10.0)[1]
+    assert piece.divided(2.0) == (piece,)
