@@ -79,6 +79,8 @@ def test_a_clip_is_divided_without_tiny_pieces_and_gaps(length: float, bounds: l
         (0.1, None, (10, 10.1)),
         (None, 5.0, (17.5, 22.5)),
         (None, 0.1, (19.95, 20.05)),
+        (19.5, None, (10, 29.5)),
+        (None, 19.5, (10.25, 29.75)),
         (20.0, None, (10, 30)),
         (None, 20.0, (10, 30)),
         (99.0, None, (10, 30)),
