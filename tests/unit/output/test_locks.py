@@ -424,3 +424,38 @@ def test_what_is_in_the_way_of_a_directory_is_named(tmp_path: Path) -> None:
             raise error
     with pytest.raises(StoreError, match="is a symbolic link"):
         locks._require_no_link(tmp_path / "link")
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ESTALE, r"^cannot lock /dir: .*mount"),
+        (
+            errno.ENOLCK,
+            r"^the file system of /dir does not support file locks \(.*choose an --out on another",
+        ),
+    ],
+)
+def test_a_lock_that_fails_has_its_cause(monkeypatch: pytest.MonkeyPatch, number: int, message: str) -> None:
+    """Of the system, or a file system without locks."""
+
+    def fail(*_: object, **__: object) -> bool:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(descriptors, "lock", fail)
+    with pytest.raises(StoreError, match=message):
+        locks._locked(0, Path("/dir"), True)
+
+
+@pytest.mark.parametrize(("alone", "shared"), [(True, False), (False, True)])
+def test_runs_alone_or_beside_others(monkeypatch: pytest.MonkeyPatch, alone: bool, shared: bool) -> None:
+    """Shards hold the lock of the directory together."""
+    asked: list[bool] = []
+
+    def lock(_descriptor: int, *, shared: bool = False) -> bool:
+        asked.append(shared)
+        return True
+
+    monkeypatch.setattr(descriptors, "lock", lock)
+    assert locks._locked(0, Path("/dir"), alone) is True
+    assert asked == [shared]
