@@ -539,7 +539,7 @@ def test_names_are_sorted_by_their_numbers() -> None:
 def test_figures_of_the_gallery_are_rounded() -> None:
     """Seconds to hundredths, rates and times to thousandths, the others to whole numbers."""
     made = line(
-        1, duration=1.23456, fps=29.97003, start=0.12345, end=1.35801, width=96.4, bytes=1.6, height=64.6
+        1, duration=1.23456, fps=29.97049, start=0.12349, end=1.35849, width=96.4, bytes=1.6, height=64.6
     )
     (row,) = rows(ReportData(records_of(made)))[0]
     assert (row["seconds"], row["fps"], row["start"], row["end"]) == (1.23, 29.97, 0.123, 1.358)
@@ -602,3 +602,16 @@ def test_the_time_of_the_page_is_the_minute_in_utc() -> None:
 def test_sizes_change_their_unit_at_a_thousand(size: float, text: str) -> None:
     """Up to terabytes."""
     assert content._bytes(size) == text.replace(" ", NBSP)
+
+
+def test_durations_of_parts_and_of_all_clips_are_exact() -> None:
+    """Hours are hours."""
+    clips = records_of(*(line(number, duration=7200.0, subset="ab"[number % 2]) for number in range(10)))
+    page = content.of(ReportData(clips))
+    assert dict(page["counts"])["duration"] == "20 h 00 min"
+    parts = dict(page["parts"])["subset"]
+    assert [(each["name"], each["duration"]) for each in parts] == [
+        ("a", "10 h 00 min"),
+        ("b", "10 h 00 min"),
+    ]
+    assert "(20 h 00 min in total)" in page["methods"]
