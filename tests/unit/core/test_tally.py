@@ -232,3 +232,10 @@ def test_only_videos_of_this_run_count_as_downloaded() -> None:
     tally.add(DownloadStarted("C", "c", 1, 500), 4)
     tally.add(VideoFailed("C", "c", Reason.PRIVATE, "", 1), 5)
     assert (tally.videos_downloaded, tally.videos_failed) == (2, 1)
+
+
+def test_a_download_begins_with_nothing() -> None:
+    """It weighs one byte at least, so that its weight is never nothing."""
+    tally, _ = counted((1, DownloadStarted("A", "a", 1, 0)), (1, DownloadStarted("B", "b", 1, 7)))
+    assert [(each.so_far, each.expected) for each in tally.downloads.running.values()] == [(0, 1), (0, 7)]
+    assert tally.bytes_so_far == 0
