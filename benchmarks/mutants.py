@@ -3,11 +3,11 @@
     python benchmarks/mutants.py [--seed 1] [--count 300] [--module lanes.throttle ...] [--results FILE]
 
 The changes are made in a temporary copy of the repository. The tests of a module are those in its mirror,
-``tests/unit/PACKAGE/test_MODULE.py``, and in the test files of the same package that import it (all of them,
-if there is no mirror); where they do not enter the changed function, those in a test file of another package
-that imports it. They run once unchanged, which shows how long each takes and which functions it enters. A
-change is then followed by the tests that enter the changed function, the fastest first, until one fails or
-they have taken `--budget` seconds of CPU.
+``tests/unit/PACKAGE/test_MODULE.py``, and in the test files of the same package that import it; if none of
+them notices a change, the others of the package; where none of these enters the changed function, those in a
+test file of another package that imports it. They run once unchanged, which shows how long each takes and
+which functions it enters. A change is then followed by the tests that enter the changed function, the fastest
+first, until one fails or they have taken `--budget` seconds of CPU.
 Each change has a process of its own, forked from this one, which has imported pytest and others already.
 
 Outcomes are appended to `--results`, from which the same command goes on. It ends with 1 if less than
@@ -177,7 +177,7 @@ class Module:
     def __init__(self, root: Path, name: str) -> None:
         self.path = path_of(root, name).relative_to(root)
         self.tree = ast.parse((root / self.path).read_text("utf-8"))
-        self.near, self.far = tests_of(root, name)
+        self.near, self.beside, self.far = tests_of(root, name)
         self.functions: set[str] = set()
         self.users: dict[str, set[str]] = defaultdict(set)
         """Name to the functions in which it stands."""
@@ -210,24 +210,26 @@ class Module:
         """Return the functions that a change concerns; none where the source does not show which."""
         if mutant.scope.is_function:
             return {mutant.scope.name} - self.at_import
-        if mutant.scope.name:
-            return {function for function in self.functions if function.startswith(f"{mutant.scope.name}.")}
+        if mutant.scope.name:  # what creates or reads a dataclass enters none of its functions
+            return set()
         return set().union(*(self.users[name] for name in mutant.names))
 
 
-def tests_of(root: Path, module: str) -> tuple[list[str], list[str]]:
-    """Return the test files that are to notice a change of a module: those of its package, and others."""
+def tests_of(root: Path, module: str) -> tuple[list[str], list[str], list[str]]:
+    """Return the test files that are to notice a change of a module.
+
+    Those of its package that are about it or import it, the others of its package, and those of other
+    packages that import it.
+    """
     package, _, name = module.rpartition(".")
     own = root / "tests/unit" / package.replace(".", "/") / f"test_{name}.py"
-    files = (root / "tests/unit").rglob("test_*.py")
-    related = [path for path in sorted(files) if path == own or _imports(path, module)]
-    # Without a test file of its own, the module is tested by those of its package.
-    near = [
-        str(path.relative_to(root))
-        for path in (related if own.exists() else sorted(own.parent.glob("test_*.py")))
-        if path.parent == own.parent
-    ]
-    return near, [str(path.relative_to(root)) for path in related if path.parent != own.parent]
+    near, beside, far = list[str](), list[str](), list[str]()
+    for path in sorted((root / "tests/unit").rglob("test_*.py")):
+        related = path == own or _imports(path, module)
+        if related or path.parent == own.parent:
+            kind = far if path.parent != own.parent else near if related else beside
+            kind.append(str(path.relative_to(root)))
+    return near, beside, far
 
 
 def _imports(path: Path, module: str) -> bool:
@@ -533,20 +535,39 @@ def _tested(
 ) -> dict[str, Any]:
     """Return what is known of a change, or find it out."""
     concerned = {(str(module.path), name) for name in module.concerned(mutant)}
-    tests: dict[str, Test] = {}
-    of_use: list[str] = []
-    for files in (module.near, *([path] for path in module.far)):
-        if not of_use:
-            tests |= _measured(repository, results, files)
-            of_use = [test for test in tests if not concerned or tests[test].functions & concerned]
-    # What runs in a child of the tests, they do not enter themselves.
-    of_use = of_use or [
-        test for test in tests if any(path == str(module.path) for path, _ in tests[test].functions)
-    ]
-    if not of_use:
-        return {"outcome": "survived", "by": "no test enters it"}
-    plugin, left = Chosen(tests.keys(), []), budget
-    for test in sorted(of_use, key=lambda test: tests[test].seconds):
+    survived: dict[str, Any] = {}
+    of_module: dict[str, Test] = {}
+    for files in (module.near, module.beside, *([path] for path in module.far)):
+        if survived and files not in (module.near, module.beside):
+            break
+        tests = _measured(repository, results, files)
+        of_use = {test: tests[test] for test in tests if not concerned or tests[test].functions & concerned}
+        of_module |= {
+            test: tests[test]
+            for test in tests
+            if any(path == str(module.path) for path, _ in tests[test].functions)
+        }
+        if of_use:
+            survived = _ran(repository, module, mutant, results, budget, of_use)
+            if survived["outcome"] == "noticed":
+                return survived
+    if not survived and of_module:  # what runs in a child of the tests, they do not enter themselves
+        survived = _ran(repository, module, mutant, results, budget, of_module)
+    return survived or {"outcome": "survived", "by": "no test enters it"}
+
+
+def _ran(  # noqa: PLR0913, PLR0917 - one more than usual
+    repository: Copy,
+    module: Module,
+    mutant: Mutant,
+    results: Results,
+    budget: float,
+    tests: dict[str, Test],
+) -> dict[str, Any]:
+    """Run tests after a change, the fastest first, unless that is known; return the outcome."""
+    files = sorted({test.partition("::")[0] for test in tests})
+    plugin, left = Chosen(frozenset(_measured(repository, results, files)), []), budget
+    for test in sorted(tests, key=lambda test: tests[test].seconds):
         left -= tests[test].seconds
         if left > 0 or not plugin.chosen:
             plugin.chosen.append(test)

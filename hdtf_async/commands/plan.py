@@ -132,6 +132,8 @@ def plan_summary(plan: dict[str, Any]) -> str:
         lines.append(f"{plan['there']} more clips are already present")
     if plan["cannot_be_had"]:
         lines.append(f"{len(plan['cannot_be_had'])} of these clips are unavailable: see above")
+    if plan["clip_bytes"]:
+        lines.append(f"the clips will take about {in_bytes(plan['clip_bytes'])}, by the rule in docs/disk.md")
     if plan["other_form"]:
         lines.append(
             f"{plan['other_form']} existing clips were made with different settings:"
@@ -147,8 +149,6 @@ def plan_summary(plan: dict[str, Any]) -> str:
     if by_fetch["sections"] < by_fetch["whole"]:
         sizes = ", ".join(f"--fetch {fetch} {in_bytes(size)}" for fetch, size in by_fetch.items())
         lines.append(f"download at least: {sizes}")
-    if plan["clip_bytes"]:
-        lines.append(f"the clips will take about {in_bytes(plan['clip_bytes'])}, by the rule in docs/disk.md")
     return "\n".join(lines)
 
 

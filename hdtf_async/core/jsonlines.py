@@ -22,7 +22,7 @@ Record = dict[str, Any]
 LONGEST = 16 << 20
 """Maximum bytes of a line that is read. The longest lines that are written contain some hundred table
 rows."""
-_SKIPPED_AT_ONCE = 1 << 20
+_SKIPPED_AT_ONCE = 1_000_000
 """Bytes of a longer line that are read at a time."""
 
 

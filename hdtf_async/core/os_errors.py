@@ -55,7 +55,7 @@ def message_of(error: BaseException) -> str:
     """Return the message of an error, with what to set if that is known."""
     if not isinstance(error, OSError):
         number = errno.EAGAIN if _is_thread_limit(error) else errno.ENOMEM
-        return f"{error or type(error).__name__}: {CAUSES[number][1]}"
+        return f"{str(error) or type(error).__name__}: {CAUSES[number][1]}"
     hint = CAUSES.get(error.errno or 0, (None, ""))[1]
     return f"{error.strerror or error}{f': {hint}' if hint else ''}"
 

@@ -58,7 +58,7 @@ class Shard:
 def place(youtube_id: str, count: int) -> int:
     """Return the number of the shard, of `count`, to which a video belongs."""
     key = int.from_bytes(hashlib.blake2b(youtube_id.encode(), digest_size=8).digest(), "big")
-    here, after = -1, 0
+    here = after = 0
     while after < count:
         here = after
         key = (key * 2862933555777941757 + 1) % 2**64

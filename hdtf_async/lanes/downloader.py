@@ -69,7 +69,7 @@ class Download:
 class Downloader:
     """Provides source videos: the user's own, those of earlier runs, and from YouTube."""
 
-    def __init__(self, run: RunContext, tool: ytdlp.YtDlp, prober: Prober, *, width: int = 1) -> None:
+    def __init__(self, run: RunContext, tool: ytdlp.YtDlp, prober: Prober, *, width: int) -> None:
         """`width` is the number of downloads that share the bandwidth."""
         self._options = run.options
         self._in_use: set[str] = set()
@@ -406,13 +406,13 @@ class Downloader:
 
 def _advanced(failure: Failure, promise: ResumeToken, directory: Path, resumed: int) -> bool:
     """Whether an attempt downloaded a significant part, so that the number of attempts stays bounded."""
-    if failure.reason not in partials.RESUMABLE:
+    if failure.reason not in partials.RESUMABLE or promise.size is None:
         return False
     try:
         grown = promise.bytes_arrived(directory) - resumed
     except OSError:
         return False
-    return grown > 0 and grown >= (promise.size or 0) // ADVANCE
+    return grown > 0 and grown >= promise.size // ADVANCE
 
 
 def _require_whole(what: str, read: MediaInfo | AudioInfo, fmt: Format, promised: float | None) -> None:

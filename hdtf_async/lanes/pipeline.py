@@ -285,8 +285,7 @@ class Pipeline(Generic[A, R]):
         self._events.emit(ClipRetrying(clip.stem, failed.reason, failed.words, after, attempt))
         with anyio.CancelScope() as scope, self._until_wind_down(scope):
             await anyio.sleep(after)
-            return True
-        return False
+        return not scope.cancelled_caught
 
     async def video_failed(self, work: VideoJob, failure: Failure) -> None:
         """Apply the table: stop, retry, or record that the clips failed."""

@@ -144,6 +144,7 @@ class Throttle:
         self._most_asking = pacing.most_asking
         self._pace = pacing.pace
         self._first_cool_down = self._cool_down = pacing.cool_down
+        self._begin_cool_down(Reason.REFUSED)
         self._transfers = transfers
         self._prepared = 0
         """Attempts that have their answer and wait for their transfer."""
@@ -155,15 +156,12 @@ class Throttle:
         self._opens = -math.inf
         """When the cool-down ends."""
         self._closings = 0
-        self._cause = Reason.REFUSED
-        """Why the lane was closed last."""
         self._earlier = deque(sorted(pacing.earlier))
         """Times of the queries that count in the current hour; empty without a census."""
         self._announced = -math.inf
         """Until when a long wait was announced."""
         self._closed_since: float | None = None
         """Since when it has not been open, on the loop's clock; None while it is."""
-        self._refused_probes = 0
         self._probe: Permit | None = None
         self._ended = False
         self._one = anyio.Lock()
@@ -220,6 +218,7 @@ class Throttle:
     def _begin_cool_down(self, reason: Reason) -> None:
         """Start with the first pause for a reason."""
         self._cause = reason
+        """Why the lane was closed last."""
         self._refused_probes = 0
         short = reason is Reason.UNREACHABLE
         self._cool_down = min(UNREACHABLE_WAIT, self._first_cool_down) if short else self._first_cool_down

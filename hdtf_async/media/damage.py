@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from hdtf_async.media.filters import AudioCut, Cut
 
 _MEMORY = 4 << 30
-_ANSWER_LIMIT = 1 << 16
+_ANSWER_LIMIT = 65_536
 _START = 60.0
 _LEAST_SPEED = 0.1
 """Minimum seconds of video decoded per second."""
@@ -271,11 +271,10 @@ def _read_video(request: dict[str, Any], log: list[tuple[int, str, str]]) -> Fin
             place = len(interval.packets)
             if message:
                 interval.lost.append((place, message))
+            if dts < inf:
+                interval.packets.append((pts, packet.is_disposable))
             if dts > interval.last + interval.delayed * interval.step + _HAIR:
-                if dts < inf:
-                    interval.packets.append((pts, True))
                 break
-            interval.packets.append((pts, packet.is_disposable))
             if packet.is_corrupt:
                 interval.complaints.append((place, "the container marks a packet as corrupt"))
             _take(interval, reader, packet, place)

@@ -266,7 +266,7 @@ def _reasons(missing: Iterable[Record]) -> list[Record]:
 
 def _bytes(size: float) -> str:
     for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:  # noqa: PLR2004 - of this unit
+        if size < 999.5:  # noqa: PLR2004 - of this unit, rounded to three figures
             return f"{size:.3g}\N{NO-BREAK SPACE}{unit}"
         size /= 1000
     return f"{size:.4g}\N{NO-BREAK SPACE}TB"

@@ -162,7 +162,7 @@ class Tracks:
         )
 
 
-def rank(entry: Entry, marks: Marks, track: Track, *, avoided: bool = False) -> tuple[float | str, ...]:
+def rank(entry: Entry, marks: Marks, track: Track, *, avoided: bool) -> tuple[float | str, ...]:
     """Return the sort key of an audio format; the lowest is the best."""
     itag = _ITAG.match(text(entry, "format_id"))
     return (

@@ -48,6 +48,12 @@ def test_json_has_one_object_per_dataset(capsys: pytest.CaptureFixture[str]) -> 
     assert avspeech["citation"] == AVSPEECH.citation
 
 
+def test_citations_are_listed_on_request() -> None:
+    """After the paragraph of their dataset."""
+    assert AVSPEECH.citation not in datasets_summary([AVSPEECH])
+    assert datasets_summary([AVSPEECH], citations=True).endswith(AVSPEECH.citation)
+
+
 def test_a_refused_dataset_has_the_reason_instead_of_a_source() -> None:
     """And a dataset of another package may state neither its size nor its window."""
     text = datasets_summary([TALKINGHEAD_1KH, replace(AVSPEECH, hours=None, rule="")])

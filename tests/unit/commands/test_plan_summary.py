@@ -114,9 +114,9 @@ def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
         "1 of these videos need no download",
         "1 more clips are already present",
         "2 of these clips are unavailable: see above",
+        "the clips will take about 6.0 MB, by the rule in docs/disk.md",
         "3 existing clips were made with different settings: without --recut a run exits with code 2",
         "2 downloads, at least 0 B in total; starting them takes at least 2.00 h (--pace)",
-        "the clips will take about 6.0 MB, by the rule in docs/disk.md",
     ]
 
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async.core.event_decoder import PUBLIC, EventDecoder
-from hdtf_async.core.events import ClipFailed, DownloadProgress, Event, WorkersChanged
+from hdtf_async.core.events import ClipFailed, DownloadProgress, Event, FormatChosen, WorkersChanged
 
+CHOSEN = FormatChosen("v", "136", 720, 25.0, 9, (("a", "b"),), "140", "en", True, False)
 DECODER = EventDecoder()
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
@@ -49,6 +50,11 @@ def test_every_public_event_can_be_decoded() -> None:
         WorkersChanged(1, 2, 3, 4.0).to_json() | {"workers": []},
         next(each.to_json() | {"absent": "0/2"} for each in ONE_OF_EACH if "absent" in each.to_json()),
         DownloadProgress("RD_a", 1, None, None).to_json() | {"speed": "fast"},
+        *(
+            CHOSEN.to_json() | {"refused": refused}
+            for refused in ([["a"]], [["a", "b", "c"]], [[1, "b"]], ["ab"])
+        ),
+        CHOSEN.to_json() | {"height": 720.5},
         {"type": "clip_failed", "clip": "RD_a_000", "reason": "bored", "words": "", "with_video": False},
     ],
 )
@@ -78,3 +84,14 @@ def test_a_decoder_knows_only_its_kinds() -> None:
     """What a program does not expect, it does not receive."""
     with pytest.raises(ValueError, match="no event"):
         EventDecoder((ClipFailed,)).decode(WorkersChanged(1, 2, 3, 4.0).to_json())
+
+
+def test_numbers_of_json_are_numbers_of_an_event() -> None:
+    """A whole number may stand for one with decimals, and lists for tuples."""
+    message = CHOSEN.to_json() | {"fps": 25, "refused": [["a", "b"], ["c", "d"]]}
+    decoded = DECODER.decode(message)
+    assert isinstance(decoded, FormatChosen)
+    assert (decoded.fps, decoded.refused) == (25, (("a", "b"), ("c", "d")))
+    assert DECODER.decode(CHOSEN.to_json() | {"refused": []}) is not None
+    with pytest.raises(ValueError, match=r"^no event: '.{79}$"):
+        DECODER.decode("x" * 200)

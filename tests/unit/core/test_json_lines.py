@@ -31,6 +31,13 @@ def test_each_line_comes_with_the_offset_behind_it() -> None:
     assert list(lines(file)) == [(b"\n", 1), (b'{"b": 2}\n', 10)]
 
 
+@pytest.mark.parametrize(("size", "found"), [(1, True), (16 * 1024**2, True), (16 * 1024**2 + 1, False)])
+def test_a_line_may_have_sixteen_mebibytes(size: int, *, found: bool) -> None:
+    """With its end; the next one is read in any case."""
+    text = b" " * (size - 1) + b"\n"
+    assert list(lines(io.BytesIO(text + b"{}\n"))) == [(text if found else b"", size), (b"{}\n", size + 3)]
+
+
 @pytest.mark.parametrize("at_once", [3, 4, 5, 6, 7, 100])
 def test_a_line_that_is_too_long_is_passed_over(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     """The next one is read where it begins, however much is skipped at once."""

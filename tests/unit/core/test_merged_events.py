@@ -56,9 +56,12 @@ def test_the_lane_is_closed_once_it_is_closed_for_every_worker(
         merged.take(worker, event)
         assert emitted == ([event] if emits else [])
     emitted.clear()
+    before = merged.any_left
     merged.left("a")
+    assert (before, merged.any_left) == (False, True)
     merged.take("b", CLOSED)
     assert emitted == [CLOSED]
+    merged.left("absent")
 
 
 def test_encodes_are_counted_over_all_workers(merged: MergedEvents) -> None:

@@ -7,7 +7,24 @@ from fractions import Fraction
 
 import pytest
 
-from hdtf_async.core.model import Audio, Box, Clip, Corrections, Crop, Interval, OutputSettings, Video
+from hdtf_async.core.model import (
+    SCENE_CUT,
+    Annotation,
+    Audio,
+    Box,
+    Clip,
+    Corrections,
+    Crop,
+    Finding,
+    Interval,
+    OutputSettings,
+    Region,
+    Severity,
+    Source,
+    Tables,
+    Video,
+)
+from hdtf_async.media.measurements import branch
 
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
 CLIP = Clip(VIDEO, 7, Interval(10.0, 30.0), Box(2, 4, 6, 8))
@@ -62,6 +79,8 @@ def test_a_clip_is_divided_without_tiny_pieces_and_gaps(length: float, bounds: l
         (0.1, None, (10, 10.1)),
         (None, 5.0, (17.5, 22.5)),
         (None, 0.1, (19.95, 20.05)),
+        (19.5, None, (10, 29.5)),
+        (None, 19.5, (10.25, 29.75)),
         (20.0, None, (10, 30)),
         (None, 20.0, (10, 30)),
         (99.0, None, (10, 30)),
@@ -121,3 +140,61 @@ def test_unverified_corrections_are_more_than_the_verified_ones() -> None:
         [True, True],
         [False, False],
     ]
+
+
+def test_a_scene_cut_has_the_default_score_of_ffmpeg() -> None:
+    """Ten: the values that are printed are greater than the one before it."""
+    assert "lavfi.scd.score:function=greater:value=9.999" in branch()
+    assert SCENE_CUT == 10
+
+
+def test_what_a_list_does_not_state_is_the_usual() -> None:
+    """One finding each, tables of another format, a window in fractions of the frame."""
+    assert Finding("a", 1, Severity.NOTE, "code", "words").number == 1
+    assert not Tables((), (), ()).in_hdtf_format
+    region = Region(0, 0, 1, 1)
+    assert (region.reference_width, region.reference_height, region.expand) == (1, 1, 0)
+    settings = OutputSettings()
+    assert (settings.crf, settings.threads, settings.face_rate, settings.face_margin) == (20, 1, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("record", "source"),
+    [
+        ({"title": "X", "licence": "CC", "citation": "@misc{x,}"}, Source("X", "CC", "@misc{x,}")),
+        ({"title": "X", "licence": "CC", "citation": None}, None),
+        ({"title": "X"}, None),
+        (None, None),
+    ],
+)
+def test_the_source_of_a_run_is_read_from_its_record(record: object, source: Source | None) -> None:
+    """None for HDTF, whose runs record none, and for an invalid one."""
+    assert Source.from_json(record) == source
+
+
+def test_a_list_may_name_its_clips() -> None:
+    """A segment has its number behind the name; a list without subsets has none in names."""
+    named = replace(CLIP, annotation=Annotation(name="given"))
+    assert (named.stem, named.whole_stem) == ("given", "given")
+    assert replace(named, segment=4).stem == "given_s004"
+    assert replace(named, segment=4).whole_stem == "given"
+    assert replace(CLIP, segment=4).whole_stem == CLIP.whole_stem == "RD_Radio1_007"
+    assert replace(CLIP, annotation=Annotation(speaker="Ada")).stem == "RD_Radio1_007"
+    assert replace(VIDEO, subset="").stem == "Radio1"
+
+
+def test_the_window_of_a_list_is_its_region() -> None:
+    """HDTF has none."""
+    region = Region(0, 0, 1, 1)
+    assert CLIP.region is None
+    assert replace(CLIP, annotation=Annotation()).region is None
+    assert replace(CLIP, annotation=Annotation(region)).region == region
+
+
+def test_parts_of_a_clip_keep_the_rate_of_its_frame_numbers() -> None:
+    """And a segment is not split again."""
+    clip = replace(CLIP, interval=Interval(10, 30, Fraction(25)))
+    assert clip.shortened(5.0, None).interval == Interval(10, 15, Fraction(25))
+    assert clip.divided(10.0)[1].interval == Interval(20, 30, Fraction(25))
+    piece = clip.divided(10.0)[1]
+    assert piece.divided(2.0) == (piece,)

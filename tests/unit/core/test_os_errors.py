@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -100,6 +101,39 @@ async def test_limits_of_threads_and_memory_are_limits_too(
         assert raised.value.reason is LIMIT
     with pytest.raises(RuntimeError, match="of ours"), atomic.os_errors_as_failures(tmp_path):
         raise RuntimeError("of ours")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "MemoryError: free memory, .*"),
+        (MemoryError("no 8 GB"), "no 8 GB: free memory, .*"),
+        (RuntimeError("can't start new thread"), "can't start new thread: raise the limit of processes .*"),
+        (OSError(errno.EIO, "broken"), "broken: check the system log .*"),
+        (OSError(errno.ENOENT, "absent"), "absent"),
+        (OSError("without a number"), "without a number"),
+    ],
+)
+def test_a_message_says_what_happened_and_what_to_set(error: Exception, message: str) -> None:
+    """An exception without a text has its name."""
+    assert re.fullmatch(message, os_errors.message_of(error))
+
+
+@pytest.mark.parametrize(
+    ("reason", "words", "due"),
+    [
+        (LIMIT, "", LIMIT),
+        (DISK, "", DISK),
+        (FULL, "", FULL),
+        (Reason.TOOL_FAILED, "OSError: [Errno 24] Too many open files", LIMIT),
+        (Reason.TOOL_FAILED, "No module named av", Reason.TOOL_MISSING),
+    ],
+)
+def test_a_child_that_does_not_work_is_missing_unless_a_limit_is_reached(
+    reason: Reason, words: str, due: Reason
+) -> None:
+    """Also a limit that only its message mentions."""
+    assert os_errors.of_child(Failure(reason, words)) is due
 
 
 @pytest.mark.parametrize("name", ["EMFILE", "EAGAIN", "ENOMEM", "EIO", "ENOENT", "EACCES"])

@@ -9,6 +9,7 @@ import pytest
 
 from hdtf_async import Reason
 from hdtf_async.core import preflight
+from hdtf_async.core.install import UPDATE_YT_DLP
 from hdtf_async.core.preflight import Challenge, Status
 
 HEADER = """\
@@ -167,6 +168,81 @@ def test_no_challenge_is_needed_without_the_player_script(arguments: tuple[str, 
     assert preflight.needs_no_player(arguments) is needless
 
 
+@pytest.mark.parametrize(
+    ("challenge", "limit", "node", "message", "remedy"),
+    [
+        (
+            Challenge(True, ()),
+            GB,
+            True,
+            "yt-dlp found no supported JavaScript runtime (none)",
+            "{update}{node}",
+        ),
+        (
+            replace(UNSOLVED, failed=((DENO[0], "# boom #\n x. ==== trace"), ("bun-1.0", None)), killed=True),
+            None,
+            False,
+            "deno-2.9.8, bun-1.0 was killed or ran out of memory while solving a test challenge: boom x",
+            "give the job more memory{install}",
+        ),
+        (
+            replace(UNSOLVED, failed=((DENO[0], "boom"), ("bun-1.0", "bang"))),
+            None,
+            False,
+            "deno-2.9.8, bun-1.0 cannot run: boom bang",
+            "{update}; if it cannot write its cache, set DENO_DIR to a directory on a local disk{install}",
+        ),
+        (
+            replace(UNSOLVED, failed=(("node-24.0.0", "boom"),)),
+            2 * GB,
+            True,
+            "node-24.0.0 cannot run with 2.0 GB of address space (ulimit -v): boom",
+            "raise the limit (ulimit -v unlimited, or the batch job's virtual memory): deno reserves 32 GB",
+        ),
+    ],
+)
+def test_a_challenge_that_no_runtime_solves_has_its_cause_and_a_remedy(
+    challenge: Challenge, limit: int | None, node: bool, message: str, remedy: str
+) -> None:
+    """The remedy ends with node, if that is another runtime, and with a run without JavaScript."""
+    sign = preflight.of_challenge(challenge, address_space=limit, has_node=node)
+    assert sign.words == message
+    expected = remedy.format(
+        update=UPDATE_YT_DLP,
+        node=f"; or use the installed node: {preflight.NODE}",
+        install=f"; or install node 22 and pass {preflight.NODE}",
+    )
+    without = "to run without JavaScript (formats or whole videos may be missing)"
+    assert sign.remedy == f"{expected}; {without}: --yt-dlp-args=--no-js-runtimes"
+
+
+def test_a_runtime_that_solves_a_challenge_is_named_with_those_that_do_not() -> None:
+    """A slow one costs that time for each video."""
+    solved = replace(SOLVED, failed=(("node-24.0.0", CAGE), ("bun-1.0", None)))
+    sign = preflight.of_challenge(solved, address_space=None, has_node=False)
+    assert sign.words == "deno-2.9.8 solved a test challenge in 0.2 s (node-24.0.0, bun-1.0 did not)"
+    assert sign.remedy == ""
+    slow = preflight.of_challenge(replace(SOLVED, seconds=12), address_space=None, has_node=False)
+    assert slow.words == "deno-2.9.8 solved a test challenge in 12.0 s; each video will take as long"
+
+
+def test_a_runtime_that_runs_is_not_blamed_for_another_one() -> None:
+    """Unless one was killed: the next challenge may be killed too."""
+    some = replace(UNSOLVED, failed=((DENO[0], CAGE), ("bun-1.0", "")))
+    sign = preflight.of_challenge(some, address_space=None, has_node=False)
+    assert (sign.verdict, sign.words.partition(" runs but")[0]) == (Status.WARNING, "deno-2.9.8, bun-1.0")
+    killed = preflight.of_challenge(replace(some, killed=True), address_space=None, has_node=False)
+    assert killed.verdict is Status.WRONG
+
+
+def test_runtimes_that_could_not_be_tested_are_listed() -> None:
+    """With the remedy if none is supported."""
+    assert preflight.of_runtimes(("deno-2.9.8", "bun-1.0")).words == "deno-2.9.8, bun-1.0"
+    assert preflight.of_runtimes(()).words == "no runtime: yt-dlp may miss formats or whole videos"
+    remedy = preflight.of_runtimes(()).remedy
+    assert remedy == f"{UPDATE_YT_DLP}, or install node 22 and pass {preflight.NODE}"
+
+
 def test_plugins_are_listed_and_those_for_tokens_counted() -> None:
     """By the required name of their module."""
     assert preflight.of_plugins([]).words == "none"
@@ -251,6 +327,58 @@ def test_the_disk_must_have_space_for_the_lower_bound(
 
 
 @pytest.mark.parametrize(
+    ("keep_raw", "least", "message"),
+    [
+        (True, [GB, 3 * GB], "5.0 GB free; 2 downloads: at least 4.0 GB"),
+        (False, [GB, 3 * GB], "5.0 GB free; the longest download: at least 3.0 GB"),
+        (True, [], "5.0 GB free"),
+    ],
+)
+def test_the_space_on_the_disk_is_stated_with_what_is_needed(
+    keep_raw: bool, least: list[int], message: str
+) -> None:
+    """If it is too little, with --min-free; without keeping videos there is nothing left to save."""
+    sign = preflight.of_disk_space(free=5 * GB, min_free=0, least=least, keep_raw=keep_raw)
+    assert (sign.words, sign.remedy) == (message, "")
+    short = preflight.of_disk_space(free=5 * GB, min_free=9 * GB // 2 + GB, least=least, keep_raw=keep_raw)
+    assert short.words == f"{message}, and --min-free is 5.5G"
+    assert short.remedy.endswith("(--subset, --limit)") is not keep_raw
+    assert short.remedy.endswith("; --no-keep-raw needs least space") is keep_raw
+
+
+@pytest.mark.parametrize(
+    ("cookies", "message"),
+    [
+        ([0], "1 for YouTube, 12 days old"),
+        ([0, NOW + 9 * DAY, NOW + 3 * DAY], "3 for YouTube, 12 days old; the next expires in 3 days"),
+        ([NOW + 9 * DAY, NOW - 1], "2 for YouTube, 12 days old, 1 expired; the next expires in 9 days"),
+        ([0, NOW], "2 for YouTube, 12 days old, 1 expired"),
+        ([NOW, 1], "2 for YouTube, 12 days old, all expired"),
+        (["1" * 15 + ".123456789"], "1 for YouTube, 12 days old; the next expires in 1285987397 days"),
+        (["1" * 16], "1 for YouTube, 12 days old"),
+    ],
+)
+def test_cookies_are_counted_with_the_date_on_which_the_next_one_expires(
+    cookies: list[object], message: str
+) -> None:
+    """Those without a date do not expire."""
+    text = NETSCAPE + "".join(cookie(expires=expires) for expires in cookies)
+    assert preflight.of_cookies(text, written=NOW - 12.4 * DAY, now=NOW).words == message
+
+
+def test_what_is_no_cookie_is_not_counted() -> None:
+    """Comments, lines with other fields, and other domains."""
+    lines = (
+        "#" + cookie(), "#HttpOnly_" + cookie(), cookie().replace("SID\t", ""),
+        cookie("youtube.com.evil.org"), cookie("google.com"),
+    )  # fmt: skip
+    message = preflight.of_cookies(NETSCAPE + "".join(lines), written=NOW, now=NOW).words
+    assert message == "2 for YouTube, 0 days old"
+    assert preflight.of_cookies("x", written=NOW, now=NOW).words.endswith("in Netscape format")
+    assert preflight.of_cookies(" {", written=NOW, now=NOW).words.endswith("(it looks like JSON)")
+
+
+@pytest.mark.parametrize(
     ("text", "verdict", "message"),
     [
         ("", Status.WRONG, "Netscape"),
@@ -289,3 +417,73 @@ def test_face_detection_requires_recent_packages() -> None:
         sign = preflight.of_face_tools(version, pooch=pooch)
         assert (sign.verdict, sign.reason) == (Status.WRONG, Reason.NOT_READY)
         assert "pip install '.[face]'" in sign.remedy
+
+
+def test_a_message_about_face_detection_names_what_is_missing() -> None:
+    """MediaPipe first."""
+    assert preflight.of_face_tools(None, pooch=False).words == "MediaPipe is not installed"
+    message = "pooch, which downloads its model, is not installed"
+    assert preflight.of_face_tools("1.2", pooch=False).words == message
+    assert preflight.of_face_tools("1.1.9", pooch=True).words == "MediaPipe 1.1.9 is too old"
+    assert preflight.of_face_tools("1.2", pooch=True).words == "MediaPipe 1.2"
+
+
+def test_missing_features_are_listed_by_what_needs_them() -> None:
+    """Filters that only measure are needed for facts about clips, with audio also for those of audio."""
+    encoders, decoders = {"libx264", "aac", "pcm_s16le"}, {"h264", "vp9", "libdav1d", "aac"}
+    audio = {"atrim", "asetpts", "aresample", "aformat", "apad"}
+    lacks = preflight.of_abilities(encoders, decoders, FILTERS, facts=True).words
+    assert lacks.startswith("this ffmpeg cannot filter with split, filter with extractplanes")
+    assert "ebur128" not in lacks
+    both = preflight.of_abilities(encoders, decoders, FILTERS | audio, audio=True, facts=True).words
+    assert both.endswith("filter with ebur128, filter with silencedetect, filter with ametadata")
+    facts = {
+        "split", "extractplanes", "scdet", "blackdetect", "freezedetect", "select", "signalstats",
+        "cropdetect", "blurdetect", "nullsink", "null",
+    }  # fmt: skip
+    good = preflight.of_abilities(encoders, decoders, FILTERS | facts, facts=True)
+    assert (good.verdict, good.words) == (Status.FINE, "encodes H.264; decodes H.264, VP9, AV1")
+    none = preflight.of_abilities(set(), set(), FILTERS).words
+    assert none == "this ffmpeg cannot encode H.264, decode H.264"
+    some = preflight.of_abilities(encoders, {"h264"}, FILTERS)
+    assert some.words == "this ffmpeg cannot decode VP9 and AV1, which some videos use"
+
+
+def test_an_ffmpeg_that_does_not_suit_has_its_version_in_the_message() -> None:
+    """And the bundled one as the remedy."""
+    assert preflight.of_ffmpeg("9.0", {"--enable-libx264"}, keeps_rate=True).words == "9.0"
+    without = preflight.of_ffmpeg("9.0", {"--enable-gpl"}, keeps_rate=False)
+    assert without.words == "9.0 was built without x264"
+    loses = preflight.of_ffmpeg("7.0.2", set(), keeps_rate=False)
+    assert loses.words == "7.0.2 loses the duration of a clip's last frame without --fps"
+    assert without.remedy == loses.remedy == "omit --ffmpeg to use the bundled one"
+
+
+def test_a_run_is_ready_unless_a_check_says_otherwise() -> None:
+    """A warning does not stop it."""
+    fine, warning, wrong = (preflight.CheckResult("a", status, "b") for status in Status)
+    assert preflight.is_ready([])
+    assert preflight.is_ready([fine, warning])
+    assert not preflight.is_ready([fine, wrong])
+
+
+def test_a_result_is_a_line_and_a_remedy() -> None:
+    """As text and as JSON; details are numbers for programs."""
+    plain = preflight.CheckResult("disk", Status.FINE, "5 GB free")
+    assert preflight.to_text(plain) == "   fine  disk: 5 GB free"
+    assert preflight.to_json(plain) == {"subject": "disk", "verdict": "fine", "words": "5 GB free"}
+    wrong = preflight.CheckResult("disk", Status.WRONG, "full", "free space", details={"free": 0})
+    assert preflight.to_text(wrong) == "  wrong  disk: full\n         -> free space"
+    assert preflight.to_json(wrong) == {
+        "subject": "disk", "verdict": "wrong", "words": "full", "what_to_do": "free space",
+        "details": {"free": 0},
+    }  # fmt: skip
+
+
+def test_lists_in_the_output_of_yt_dlp_begin_with_a_value() -> None:
+    """The word none, or a missing line, is an empty list."""
+    header = preflight.parse_debug_header(
+        "[debug] yt-dlp version 2026.1.1\n[debug] JS runtimes: nonesuch-1\n"
+    )
+    assert header == preflight.DebugHeader("2026.1.1", (), ())
+    assert preflight.parse_debug_header("x [debug] yt-dlp version 2026.1.1") is None

@@ -11,7 +11,7 @@ import pytest
 from hdtf_async.core import recipes
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.model import Audio
-from hdtf_async.core.recipes import CAPTION, RECIPES, How, Item, spread
+from hdtf_async.core.recipes import CAPTION, LAYOUTS, RECIPES, How, Item, spread
 
 GOOD: dict[str, Any] = {
     "fps": 25.0, "width": 512, "height": 512, "sound_codec": "aac", "wav": "a.wav", "sha256": "one",
@@ -60,6 +60,8 @@ def test_a_recipe_sets_size_rate_and_audio(
         ("hallo", {"wav": ...}, []),
         ("musetalk", {"wav": ..., "fps": 30}, ["30 fps, not 25", "no WAV file"]),
         ("musetalk", {"duration": 30.04}, []),
+        ("musetalk", {"duration": 30.1}, []),
+        ("musetalk", {"duration": 30.11}, ["30.11 s long, not at most 30 s"]),
         ("musetalk", {"duration": 31.5}, ["31.5 s long, not at most 30 s"]),
         ("hallo3", {"duration": 31.5}, []),
         ("latentsync", {"wav": ...}, []),
@@ -123,6 +125,29 @@ def test_a_clip_with_other_settings_is_recognized_by_its_metadata(
 def test_each_file_has_the_path_that_the_code_expects(name: str, items: dict[str, Item]) -> None:
     """Linked where the code only reads it, copied where it writes."""
     assert dict(RECIPES[name].items("RD_A_000", ClipRecord(GOOD))) == items
+
+
+@pytest.mark.parametrize(("stills", "numbers"), [(2, [62, 187]), (None, range(12, 250, 25))])
+def test_stills_are_frames_of_a_clip(stills: int | None, numbers: list[int]) -> None:
+    """Ten of each clip by default. Their number is part of what identifies their directory."""
+    wanted = {} if stills is None else {"stills": stills}
+    ((path, item),) = LAYOUTS["frames"].items("RD_A_000", ClipRecord(GOOD), **wanted)
+    assert path == "frames/RD_A_000"
+    assert item == Item(How.STILLS, "RD_A_000.mp4", f"one {len(numbers)}", 250, only=tuple(numbers))
+    (without,) = (each for _, each in LAYOUTS["frames"].items("a", ClipRecord({})))
+    assert (without.frames, without.only) == (0, ())
+
+
+def test_only_directories_of_frames_have_a_number_of_frames() -> None:
+    """A link, a copy or a text has none."""
+    found = {
+        (item.how, item.frames)
+        for layout in LAYOUTS.values()
+        for _, item in layout.items("a", ClipRecord(GOOD))
+    }
+    assert found == {
+        (How.LINK, 0), (How.COPY, 0), (How.TEXT, 0), (How.FRAMES, 250), (How.STILLS, 250),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
@@ -17,7 +19,7 @@ from hdtf_async.core.divisions import (
     record_of,
     requested,
 )
-from hdtf_async.core.model import Box, Clip, Interval, Tables, Video
+from hdtf_async.core.model import Annotation, Box, Clip, Interval, Tables, Video
 from hdtf_async.core.options import Options
 from hdtf_async.core.shards import Shard
 
@@ -103,6 +105,13 @@ def test_requests_of_older_versions_have_an_unknown_number_of_clips() -> None:
     assert outstanding(mixed) == Outstanding((Shard(2, 3),), (), None)
 
 
+@pytest.mark.parametrize(("clips", "absent"), [(5, ()), (6, (Shard(1, 2),)), (4, ())])
+def test_a_shard_without_clips_need_not_start(clips: int, absent: tuple[Shard, ...]) -> None:
+    """The shards that have started have all clips of the request; one clip is enough to miss another."""
+    left = outstanding([part(0, 2, replace(ALL, clips=clips))])
+    assert (left.absent, left.clips) == (absent, len(absent))
+
+
 def test_shards_that_have_started_and_not_ended_are_listed() -> None:
     """The newest record of each counts."""
     assert outstanding([part(0, 2, ended=False), part(1, 2)]) == Outstanding((), (Shard(0, 2),), 0)
@@ -138,6 +147,15 @@ def test_a_request_is_equal_for_all_shards_and_depends_on_tables_and_settings() 
     )
     others = [requested(replace(tables, clips=(clip,)), Options(), 1) for clip in clips]
     others.append(requested(tables, Options(size=256), 1))
+    listed = replace(CLIP, box=None)
+    others += [
+        requested(replace(tables, clips=(clip,)), Options(), 1)
+        for clip in (
+            listed,
+            replace(listed, annotation=Annotation(speaker="Ada")),
+            replace(listed, interval=Interval(1, 2, Fraction(25))),
+        )
+    ]
     assert len({request.digest, *(other.digest for other in others)}) == 1 + len(others)
 
 
@@ -158,6 +176,8 @@ def test_a_list_of_clips_is_part_of_the_request() -> None:
     tables = Tables((VIDEO,), (CLIP,), ())
     one, other = (requested(tables, Options(only=names), 1) for names in (["a", "b"], ["b", "a"]))
     assert one == other
+    assert re.fullmatch("[0-9a-f]{32}", one.only)
+    assert one.only != requested(tables, Options(only=["a"]), 1).only
     record = record_of(one, 1, ended=True)
     part = part_of(record, WHOLE, "time")
     assert part is not None

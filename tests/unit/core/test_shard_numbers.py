@@ -46,6 +46,13 @@ def test_the_shard_of_a_video_is_given_by_the_documented_hash() -> None:
     ]
 
 
+def test_a_hundred_thousand_shards_are_the_most() -> None:
+    """Their videos are given by the same hash."""
+    assert Shard.read("99999/100000").count == MOST == 100_000
+    videos = ("CPCoMyuBRM0", "6SJNVb0GnPI", "00000019438", "00000031238")
+    assert [place(video, 100_000) for video in videos] == [42068, 6895, 46314, 94301]
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 50])
 def test_each_video_has_one_shard_and_another_shard_moves_few(count: int) -> None:
     """The moved ones belong to the new one, which gets about its share."""

@@ -14,6 +14,7 @@ import hdtf_async
 from hdtf_async import Options, OptionsError
 from hdtf_async.commands.check import OURS
 from hdtf_async.core import splits
+from hdtf_async.core.jsonlines import LONGEST, line
 from hdtf_async.core.model import SUBSETS, Video
 from hdtf_async.core.splits import SEED, SHARES, SIDES, Member, Split
 from hdtf_async.dataset import tables
@@ -137,6 +138,55 @@ def test_the_default_seed_is_the_best_of_the_first_hundred(published: Tables) ->
     worst = {seed: max(distances(published, Split(SHARES, seed))) for seed in range(100)}
     assert min(worst, key=lambda seed: worst[seed]) == SEED
     assert worst[SEED] < 0.5
+
+
+def test_the_default_split_is_near_its_ratios(published: Tables) -> None:
+    """Within half a percent; other seeds are further away."""
+    assert max(distances(published, Split())) < 0.5
+    assert max(distances(published, Split(seed=SEED + 1))) > 0.5
+    assert max(distances(published, Split(seed=SEED - 1))) > 0.5
+
+
+@pytest.mark.parametrize(("longer", "recordable"), [(0, True), (1, False)])
+def test_a_list_is_recorded_if_it_fits_into_a_line_of_the_journal(*, longer: int, recordable: bool) -> None:
+    """Twelve mebibytes, with sixteen bytes for each entry besides its name."""
+    entries = [splits.Entry("a" * (6 * 1024**2 - 16 + each), "list:1", "val") for each in (0, longer)]
+    listed = splits.NameList("list", tuple(entries))
+    assert listed.is_recordable is recordable
+    if recordable:
+        assert len(line({"given": listed.sides})) < LONGEST
+
+
+def test_a_speaker_is_in_the_split_that_a_list_states() -> None:
+    """For one clip at least; otherwise the seed decides by the speaker, and not by the name of the video."""
+    members = {
+        "a": Member("x1", speaker="Ada"), "b": Member("y", speaker="Ada", given="test"),
+        "c": Member("x2", speaker="Bea"), "d": Member("Cid1"), "e": Member("Cid2"),
+        "f": Member("z", speaker="Ada", given="val"),
+    }  # fmt: skip
+    split = next(
+        split
+        for split in (Split((34, 33, 33), seed) for seed in range(100))
+        if (split._side_of("Bea"), split.side("Cid1"), split.side("x2")) == ("val", "train", "test")
+    )
+    assert split.lists(members) == {"train": ["d", "e"], "val": ["c", "f"], "test": ["a", "b"]}
+
+
+def test_given_lists_are_used_as_they_are() -> None:
+    """Clips on none of them are in the split of the rest, if there is one."""
+    members = {
+        "a": Member("x", clip="a", youtube_id="one"), "b": Member("x", clip="b", youtube_id="two"),
+        "c": Member("y", clip="c", youtube_id="two"), "d": Member("y", clip="d", youtube_id="three"),
+    }  # fmt: skip
+    split = Split(given={"a": "val", "two": "test", "c": "val"})
+    assert split.lists(members) == {"train": [], "val": ["a", "c"], "test": ["b"]}
+    assert split.shared(members) == {"x": {"val": ["a"], "test": ["b"]}}
+    rest = replace(split, rest="train")
+    assert rest.lists(members) == {"train": ["d"], "val": ["a", "c"], "test": ["b"]}
+    assert rest.shared(members) == {
+        "x": {"val": ["a"], "test": ["b"]},
+        "y": {"train": ["d"], "val": ["c"]},
+    }
 
 
 @pytest.mark.parametrize("shares", [(90, 5, 4), (101, 0, -1), (0, 0, 0)])

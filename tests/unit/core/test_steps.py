@@ -54,6 +54,26 @@ def test_sorting_in_steps_is_sorting(items: list[int], at_once: int) -> None:
         )
 
 
+@pytest.mark.parametrize(("items", "checks"), [(0, 0), (1, 1), (10, 1), (11, 2), (30, 3)])
+def test_a_loop_checks_once_in_so_many_items(
+    monkeypatch: pytest.MonkeyPatch, items: int, checks: int
+) -> None:
+    """And before the first one: a check takes longer than most iterations."""
+    found: list[None] = []
+    monkeypatch.setattr(steps, "EVERY", 10)
+    monkeypatch.setattr(from_thread, "check_cancelled", lambda: found.append(None))
+    assert list(steps.steps(range(items))) == list(range(items))
+    assert len(found) == checks
+
+
+def test_a_loop_over_many_rows_checks_once_in_a_thousand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That takes some milliseconds."""
+    found: list[None] = []
+    monkeypatch.setattr(from_thread, "check_cancelled", lambda: found.append(None))
+    assert sum(1 for _ in steps.steps(range(10_000))) == 10_000
+    assert len(found) == 10
+
+
 class _Watch:
     """Counts the lines of this program that run between two checks for cancellation."""
 

@@ -26,10 +26,11 @@ from hdtf_async.core.events import (
     VideoAsked,
     VideoFailed,
     VideoUnconfirmed,
+    WindingDown,
     WorkersChanged,
 )
 from hdtf_async.core.failures import Reason
-from hdtf_async.core.tally import Outcome, Span, Tally
+from hdtf_async.core.tally import Attempt, LaneTally, Outcome, Span, Tally
 
 if TYPE_CHECKING:
     from hdtf_async.core.events import Event
@@ -119,6 +120,7 @@ def test_an_attempt_at_a_download_ends_with_its_outcome(
     tally, _ = counted((1, DownloadStarted("A", "a", 1, 5)), *([(3.0, Downloaded("A", 2.0))] * complete))
     assert tally.add(event, 4) == Span("A", 1, 3 if complete else 4, *expected)
     assert (tally.downloads.running, tally.checking) == ({}, {})
+    assert dict(tally.retried) == ({event.reason: 1} if isinstance(event, Retrying) else {})
     assert tally.add(event, 5) is None, "there is no attempt any more"
 
 
@@ -140,6 +142,7 @@ def test_both_lanes_are_timed() -> None:
     )  # fmt: skip
     assert (tally.downloads.busy_seconds, tally.encodes.busy_seconds, tally.overlap_seconds) == (8, 7, 2)
     assert (tally.downloads.held_seconds, tally.encodes.held_seconds) == (4 + 6, 5 + 2)
+    assert dict(tally.retried) == {Reason.ENCODE_STALLED: 1}
 
 
 def test_the_parts_of_a_split_clip_take_its_place_in_the_totals() -> None:
@@ -196,3 +199,53 @@ def test_a_video_weighs_something_even_if_no_size_is_known() -> None:
     tally.add(RawReady("A", "kept", 1, 0.1), 1)
     assert tally.weight_over == 1.0
     assert (Tally().plan.downloads, Tally().plan.encodes) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("total", "so_far", "fraction"),
+    [(None, 5, 0), (0, 5, 0), (10, 0, 0), (10, 4, 0.4), (10, 10, 1), (10, 25, 1)],
+)
+def test_no_attempt_is_more_than_complete(total: float | None, so_far: float, fraction: float) -> None:
+    """A file may be larger than announced."""
+    attempt = Attempt("a", 0.0, 1.0, so_far, total)
+    assert attempt.fraction == fraction
+    attempt.ended = 1.0
+    assert attempt.fraction == 1
+
+
+def test_a_lane_counts_from_its_first_attempt() -> None:
+    """What ends without having begun is not counted."""
+    lane = LaneTally()
+    assert (lane.first, lane.end("a", 3.0), lane.held_seconds) == (None, None, 0)
+    for name, begun in (("a", 2.0), ("b", 5.0)):
+        lane.begin(Attempt(name, begun, 1.0))
+    assert (lane.first, list(lane.running)) == (2.0, ["a", "b"])
+    assert lane.end("a", 4.5) is not None
+    assert lane.end("b", 6.0) is not None
+    assert (lane.held_seconds, lane.running) == (3.5, {})
+
+
+def test_a_stopping_run_is_noted_with_its_time() -> None:
+    """Time that a clock was set back does not count."""
+    event = WindingDown(1, 60.0)
+    tally, _ = counted((5, DownloadStarted("A", "a", 1, 1)), (4, event), (7, DownloadStarted("B", "b", 1, 1)))
+    assert (tally.winding_down, tally.winding_down_at) == (event, 4)
+    assert tally.downloads.busy_seconds == 3
+
+
+def test_only_videos_of_this_run_count_as_downloaded() -> None:
+    """Those that were kept by an earlier one do not, and those that failed after a download do."""
+    tally, _ = counted((1, DownloadStarted("A", "a", 1, 500)), (2, RawReady("A", "youtube", 9, 1.0)))
+    assert tally.videos_downloaded == 1
+    tally.add(RawReady("B", "kept", 9, 1.0), 3)
+    assert tally.videos_downloaded == 1
+    tally.add(DownloadStarted("C", "c", 1, 500), 4)
+    tally.add(VideoFailed("C", "c", Reason.PRIVATE, "", 1), 5)
+    assert (tally.videos_downloaded, tally.videos_failed) == (2, 1)
+
+
+def test_a_download_begins_with_nothing() -> None:
+    """It weighs one byte at least, so that its weight is never nothing."""
+    tally, _ = counted((1, DownloadStarted("A", "a", 1, 0)), (1, DownloadStarted("B", "b", 1, 7)))
+    assert [(each.so_far, each.expected) for each in tally.downloads.running.values()] == [(0, 1), (0, 7)]
+    assert tally.bytes_so_far == 0

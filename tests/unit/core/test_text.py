@@ -17,7 +17,7 @@ import hdtf_async
 from hdtf_async.cli import main
 from hdtf_async.commands import faces as sheet
 from hdtf_async.core.jsonlines import line
-from hdtf_async.core.text import count, in_bytes, in_hours, printable, quoted, shown
+from hdtf_async.core.text import count, fold, in_bytes, in_hours, printable, quoted, shown
 from hdtf_async.output.journal import JOURNAL
 
 if TYPE_CHECKING:
@@ -305,3 +305,62 @@ def test_only_short_printable_ascii_is_shown_without_quotes(text: object, as_sho
     """Everything else is quoted, in ASCII, and shortened to sixty characters."""
     assert shown(text) == as_shown
     assert quoted("x" * 60) == f"'{'x' * 60}'"
+
+
+@pytest.mark.parametrize(("length", "ending"), [(60, "x'"), (61, "x...'")])
+def test_sixty_characters_of_untrusted_text_are_repeated(length: int, ending: str) -> None:
+    """Of a longer one the beginning."""
+    assert quoted("x" * length) == "'" + "x" * 59 + ending
+    assert shown("x" * length) == ("x" * 60 if length == 60 else quoted("x" * 61))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a b", "a b"),
+        ("", "''"),
+        (" a", "' a'"),
+        (5, "5"),
+        (None, "None"),
+        ("\x1b", r"'\x1b'"),
+        ("\xe9", r"'\xe9'"),
+    ],
+)
+def test_a_short_plain_value_is_shown_as_it_is(value: object, text: str) -> None:
+    """Others are quoted."""
+    assert shown(value) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 B"), (999, "999 B"), (999.4, "999 B"), (999.5, "1.0 kB"), (99_900, "99.9 kB"),
+        (99_949, "99.9 kB"), (99_950, "100 kB"), (999_499, "999 kB"),
+        (999_500, "1.0 MB"), (5e15, "5000 TB"), (2e12, "2.0 TB"),
+    ],
+)  # fmt: skip
+def test_a_number_of_bytes_has_three_digits(number: float, text: str) -> None:
+    """One decimal below a hundred of a unit."""
+    assert in_bytes(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(59.9, "59.9 s"), (60, "1.0 min"), (3599, "60.0 min"), (3600, "1.00 h"), (86400, "24.00 h")],
+)
+def test_a_duration_changes_its_unit_at_sixty(seconds: float, text: str) -> None:
+    """From minutes on there are no seconds."""
+    assert in_hours(seconds) == text
+
+
+def test_folded_lines_are_indented_and_keep_units_together() -> None:
+    """At least twenty columns are used; further lines are two columns further right than the first."""
+    assert fold("one two three four five", 20) == "one two three four\n  five"
+    assert fold("one two three four five", 5) == fold("one two three four five", 20)
+    assert fold("    one two three four five", 21) == "    one two three\n      four five"
+    assert fold("one two three four five", 20, 8) == "one two three four\n        five"
+    assert fold("takes as long as 12 GB of it", 20) == "takes as long as\n  12 GB of it"
+    assert fold("a\nb", 20) == "a\nb"
+    assert fold("x" * 30, 20) == "x" * 30
+    assert count(1, "clip") == "1 clip"
+    assert count(0, "clip") == "0 clips"

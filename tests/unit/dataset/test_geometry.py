@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Region, Square
+from hdtf_async.core.model import Annotation, Box, Clip, Interval, Region, Square, Video
+from hdtf_async.dataset import geometry
 from hdtf_async.dataset.geometry import fit, fits, place, square
 
 HEIGHTS = st.sampled_from([144, 240, 360, 480, 700, 714, 718, 720, 1080, 1440, 2160]) | st.integers(2, 4320)
@@ -327,3 +329,108 @@ def test_the_centred_square_is_inside_its_box(width: int, height: int, left: int
     assert found.left % 2 == found.top % 2 == 0
     assert abs(found.left + found.right - box.left - box.right) <= 2
     assert abs(found.top + found.bottom - box.top - box.bottom) <= 2
+
+
+# Numbers at the edges of the rules
+
+
+@pytest.mark.parametrize(
+    ("size", "box"),
+    [((640, 360), (640, 360)), ((641, 361), (640, 360)), ((642, 359), (642, 358)), ((3, 5), (2, 4))],
+)
+def test_a_whole_frame_has_even_sides(size: tuple[int, int], box: tuple[int, int]) -> None:
+    """An odd last row or column is left out."""
+    assert geometry.whole(*size) == Box(0, 0, *box)
+
+
+@pytest.mark.parametrize(
+    ("box", "square"),
+    [
+        (Box(0, 0, 10, 4), Box(2, 0, 4, 4)), (Box(0, 0, 4, 10), Box(0, 2, 4, 4)),
+        (Box(2, 4, 8, 8), Box(2, 4, 8, 8)),
+        (Box(0, 0, 12, 4), Box(4, 0, 4, 4)), (Box(6, 0, 6, 4), Box(6, 0, 4, 4)),
+    ],
+)  # fmt: skip
+def test_the_square_of_a_box_is_in_its_middle(box: Box, square: Box) -> None:
+    """At an even position."""
+    assert geometry.square(box) == square
+
+
+@pytest.mark.parametrize(
+    ("box", "reference", "inside"),
+    [
+        (Box(0, 0, 1, 720), 720, True), (Box(0, 0, 1, 721), 720, False), (Box(0, 1, 1, 720), 720, False),
+        (Box(-1, 0, 5, 5), 720, False), (Box(0, -1, 5, 5), 720, False), (Box(0, 0, 0, 5), 720, False),
+        (Box(0, 0, 5, 0), 720, False), (Box(5000, 0, 5, 5), 720, True), (Box(0, 0, 1, 1), 0, False),
+    ],
+)  # fmt: skip
+def test_top_and_bottom_of_a_box_are_known_before_a_download(
+    box: Box, reference: int, *, inside: bool
+) -> None:
+    """The width of the frame is not."""
+    assert geometry.fits(box, reference) is inside
+
+
+@pytest.mark.parametrize(
+    ("box", "found"),
+    [
+        (Box(0, 0, 720, 720), Box(0, 0, 720, 720)), (Box(561, 1, 720, 720), Box(560, 0, 720, 720)),
+        (Box(562, 0, 720, 720), None), (Box(-1, 0, 720, 720), Box(0, 0, 720, 720)),
+        (Box(-2, 0, 720, 720), None),
+        (Box(0, 2, 720, 720), None), (Box(0, -2, 720, 720), None), (Box(10, 10, 2, 2), Box(10, 10, 2, 2)),
+        (Box(10, 10, 1, 2), None), (Box(11, 13, 3, 5), Box(12, 14, 2, 4)), (Box(0, 0, 3, 3), Box(0, 0, 2, 2)),
+    ],
+)  # fmt: skip
+def test_a_box_may_exceed_the_frame_by_one_pixel(box: Box, found: Box | None) -> None:
+    """It is then shifted; more is an error of the table."""
+    if found is not None:
+        assert fit(box, 720, 1280, 720) == found
+    else:
+        with pytest.raises(Failure, match=f"box {box.left} {box.width} {box.top} {box.height} at reference"):
+            fit(box, 720, 1280, 720)
+
+
+@pytest.mark.parametrize(
+    ("reference", "width", "height", "scale"),
+    [
+        (1080, 1920, 1088, Fraction(1)), (1080, 1920, 1080, Fraction(1)), (1080, 1440, 1088, Fraction(1)),
+        (1080, 1918, 1088, Fraction(1088, 1080)), (1080, 1920, 1104, Fraction(1104, 1080)),
+        (1080, 1920, 1072, Fraction(1072, 1080)), (360, 640, 368, Fraction(1)),
+        (720, 640, 360, Fraction(1, 2)),
+        (720, 960, 720, Fraction(1)), (720, 1280, 736, Fraction(736, 720)),
+    ],
+)  # fmt: skip
+def test_rows_up_to_the_next_block_are_padding(
+    reference: int, width: int, height: int, scale: Fraction
+) -> None:
+    """Sixteen rows, if width and reference height have a usual aspect ratio."""
+    assert geometry.scale_of(reference, width, height) == scale
+
+
+@pytest.mark.parametrize(
+    ("region", "box"),
+    [
+        (Region(0, 0, 1, 1), Box(0, 0, 640, 360)),
+        (Region(0.1, 0.2, 0.5, 0.5, square=Square.MIN), Box(134, 72, 180, 180)),
+        (Region(0.1, 0.2, 0.5, 0.5, square=Square.MAX), Box(64, 2, 320, 320)),
+        (Region(0.5, 0.5, 0.25, 0.25, expand=0.5), Box(240, 136, 320, 180)),
+        (Region(0, 0, 0.25, 0.25, expand=0.5), Box(0, 0, 240, 136)),
+        (Region(-0.5, -0.5, 1, 1), Box(0, 0, 320, 180)),
+        (Region(0.5, 0.5, 1, 1), Box(320, 180, 320, 180)),
+        (Region(0, 0, 1, 1, square=Square.MAX), Box(140, 0, 360, 360)),
+        (Region(100, 50, 200, 100, 1280, 720), Box(50, 24, 100, 52)),
+        (Region(100, 50, 200, 100, 0, 720), Box(50, 24, 100, 52)),
+    ],
+)
+def test_regions_calculated_by_hand(region: Region, box: Box) -> None:
+    """In a frame of 640 by 360 pixels: clipped, enlarged, made square, and rounded to even edges."""
+    assert place(region, 640, 360) == box
+
+
+def test_the_window_of_a_clip_is_its_region_its_box_or_the_frame() -> None:
+    """In this order."""
+    clip = Clip(Video("RD", "A", "id", 720), 0, Interval(0, 1), Box(0, 0, 720, 720))
+    assert geometry.window(clip, 1280, 720) == Box(0, 0, 720, 720)
+    assert geometry.window(replace(clip, box=None), 1281, 721) == Box(0, 0, 1280, 720)
+    region = Annotation(Region(0, 0, 0.5, 0.5))
+    assert geometry.window(replace(clip, annotation=region), 1280, 720) == Box(0, 0, 640, 360)

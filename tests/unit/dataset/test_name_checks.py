@@ -75,6 +75,40 @@ def test_an_unknown_entry_is_an_error_that_names_its_line(
         name_checks.checked(published, options)
 
 
+def test_a_message_about_unknown_entries_names_six_lines() -> None:
+    """And the number of all of them; the nearest name, if there is one."""
+    listed = name_lists.of_names([f"wrong{number}" for number in range(8)])
+    with pytest.raises(UnknownVideoError) as raised:
+        name_checks.require_listed("--only", listed, ["wrong", "wrongly0000"])
+    assert str(raised.value) == (
+        "--only: entry 1: 'wrong0' is neither a clip nor a YouTube id in the tables; did you mean wrong?"
+        " (and 7 more: entry 2, entry 3, entry 4, entry 5, entry 6)"
+    )
+    with pytest.raises(UnknownVideoError, match=r"in the tables$"):
+        name_checks.require_listed("--only", name_lists.of_names(["wrong0"]), ["other"])
+    name_checks.require_listed("--only", listed, [f"wrong{number}" for number in range(8)])
+
+
+@pytest.mark.parametrize(("clips", "rest"), [(5, ""), (6, " and 1 more"), (7, " and 2 more")])
+def test_five_clips_of_a_speaker_are_named(clips: int, rest: str) -> None:
+    """And the number of the others."""
+    read = _listed(["Ada"] * (clips + 1))
+    split = replace(Options(), split=_test_list(["video000000"]))
+    (finding,) = name_checks.checked(read, split).findings
+    named = ", ".join(f"video{number:06}_000" for number in range(1, 6))
+    assert finding.words == f"list: Ada is in train ({named}{rest}) and test (video000000_000)."
+
+
+@pytest.mark.parametrize("speakers", [20, 21])
+def test_twenty_speakers_on_several_lists_are_named(speakers: int) -> None:
+    """The others are counted."""
+    read = _listed([f"Speaker {number:03}" for number in range(speakers)] * 2)
+    names = [clip.video.youtube_id for clip in read.clips[:speakers]]
+    found = name_checks.checked(read, replace(Options(), split=_test_list(names))).findings
+    assert [finding.number for finding in found] == [1] * speakers
+    assert ("more speakers" in found[-1].words) is (speakers == 21)
+
+
 def test_speakers_on_several_lists_are_findings(published: Tables) -> None:
     """MuseTalk's validation list shares two people with its training clips, and perhaps some of RD."""
     found = name_checks.checked(published, Options(split="musetalk")).findings[len(published.findings) :]

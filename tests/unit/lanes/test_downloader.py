@@ -23,20 +23,24 @@ from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.plan import VideoJob
 from hdtf_async.lanes.context import RunContext
-from hdtf_async.lanes.downloader import Download, Downloader, _require_whole
+from hdtf_async.lanes.downloader import Download, Downloader, _advanced, _require_whole, _version
 from hdtf_async.lanes.limits import Lanes
+from hdtf_async.lanes.partial_videos import SectionsRefusedError
 from hdtf_async.lanes.throttle import Pacing, Throttle
-from hdtf_async.media.demux import AudioInfo
+from hdtf_async.media.demux import AudioInfo, MediaInfo
+from hdtf_async.media.timeline import Shown
 from hdtf_async.output.directory import open_directory
-from hdtf_async.output.partials import AUDIO, VIDEO
+from hdtf_async.output.partials import AUDIO, VIDEO, ResumeToken
 from hdtf_async.youtube.entries import CLIENTS
 from hdtf_async.youtube.formats import DUBBED, Choice, Format
 from hdtf_async.youtube.tracks import Track
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
+    from hdtf_async.lanes.fetching import Amount
+    from hdtf_async.lanes.source_videos import SourceVideo
     from hdtf_async.media.probe import Prober
     from hdtf_async.youtube.ytdlp import YtDlp
 
@@ -127,9 +131,38 @@ class Unreadable:
         raise Failure(Reason.RAW_UNREADABLE, "invalid data")
 
 
+class Readable:
+    """Reports the properties of files that are complete."""
+
+    def __init__(self, sound: AudioInfo | None = None) -> None:
+        self.sound_inside = sound
+        self.video_end = float(load_runs.SECONDS)
+        self.audio = AudioInfo("aac", 44100, 2, 0.0, 60.0, 60.0, suspect=True)
+        self.read: list[tuple[str, str]] = []
+        """Name and demuxer of each file."""
+
+    async def facts(self, path: Path, *, container: str, intervals: Sequence[Interval]) -> MediaInfo:
+        """Return the properties of a video."""
+        self.read.append((path.name, container))
+        shown = tuple(Shown(25, each.start, each.end - 0.04, None, each.end, 0.04) for each in intervals)
+        return MediaInfo(
+            "h264", 256, 144, 25.0, 1500, 0.0, self.video_end, 60.0, shown=shown, sound=self.sound_inside
+        )
+
+    async def sound(self, path: Path, *, container: str) -> AudioInfo:
+        """Return the properties of audio."""
+        self.read.append((path.name, container))
+        return self.audio
+
+
 @asynccontextmanager
 async def fetching(
-    out: Path, fails: Mapping[str, Reason], *, audio: Audio = Audio.NONE, tool: Interrupted | None = None
+    out: Path,
+    fails: Mapping[str, Reason],
+    *,
+    audio: Audio = Audio.NONE,
+    tool: Interrupted | None = None,
+    prober: Unreadable | Readable | None = None,
 ) -> AsyncIterator[tuple[Downloader, Interrupted, Attempt]]:
     """Provide a downloader with its tool, and a function that attempts to download a video."""
     tool = tool or Interrupted()
@@ -137,7 +170,7 @@ async def fetching(
     async with open_directory(out) as store:
         options = Options(audio=audio, min_free=0)
         run = RunContext(options, store, Lanes.of(options), EventBus())
-        downloader = Downloader(run, cast("YtDlp", tool), cast("Prober", Unreadable()))
+        downloader = Downloader(run, cast("YtDlp", tool), cast("Prober", prober or Unreadable()), width=1)
         limiter = anyio.CapacityLimiter(1)
         throttle = Throttle(limiter, limiter, Pacing(pace=0, cool_down=0), EventBus())
 
@@ -150,6 +183,19 @@ async def fetching(
             raise AssertionError
 
         yield downloader, tool, attempt
+
+
+async def made(downloader: Downloader) -> tuple[VideoJob, Download, SourceVideo]:
+    """Download and accept the video with the number 2."""
+    video = Video("RD", "V2", "00000000002", load_runs.LINES)
+    work = VideoJob((video,), (Clip(video, 0, Interval(0, 1), Box(0, 0, 32, 32)),))
+    limiter = anyio.CapacityLimiter(1)
+    throttle = Throttle(limiter, limiter, Pacing(pace=0, cool_down=0), EventBus())
+    async with downloader._store.private_directory(video) as directory, throttle.permit() as permit:
+        assert permit is not None
+        arrived = await downloader.download(work, directory, permit)
+        return work, arrived, await downloader.accept(work, arrived)
+    raise AssertionError
 
 
 CONTINUED = {
@@ -486,3 +532,306 @@ async def test_the_language_of_the_chosen_audio_is_reported(
         downloader._tell_chosen(WORK, Choice(RENDITION, sound, ()))
     (chosen,) = [event for event in events if isinstance(event, FormatChosen)]
     assert chosen.audio_language == language
+
+
+# Downloads that are complete
+
+
+def journal(downloader: Downloader) -> list[dict[str, Any]]:
+    """Return the records of source videos."""
+    path = downloader._store.out / "_journal.jsonl"
+    return [record for record in map(json.loads, path.read_text("utf-8").splitlines()) if "file" in record]
+
+
+async def test_a_complete_download_is_renamed_and_recorded(tmp_path: Path) -> None:
+    """Video and audio, each with what YouTube announced; a run of the same directory uses both again."""
+    reader = Readable()
+    async with fetching(tmp_path, {}, audio=Audio.AAC, prober=reader) as (downloader, _, _):
+        events: list[Event] = []
+        downloader._events.subscribe(events.append)
+        work, arrived, raw = await made(downloader)
+        assert reader.read == [("raw.mp4", "mp4"), ("sound.m4a", "m4a")]
+        names = [path.name for path in (raw.path, raw.audio or raw.path)]
+        assert names == ["RD_V2.mp4", "RD_V2.m4a"]
+        assert arrived.path is not None
+        assert not arrived.path.exists()
+        assert (raw.format_id, raw.audio_format_id, raw.audio_suspect) == ("160", "140", True)
+        assert (raw.container, raw.track) == ("mp4", arrived.choice.audio and arrived.choice.audio.track)
+        video, audio = journal(downloader)
+        for record in (video, audio):
+            assert record["took"] == round(record["took"], 3) >= 0
+            size = (downloader._store.source_videos_path / record["file"]).stat().st_size
+            assert (record["youtube_id"], record["bytes"]) == ("00000000002", size)
+            assert record["promised"]["seconds"] == load_runs.SECONDS
+            assert record["promised"]["bytes"] == size
+            assert record["yt_dlp"] == arrived.yt_dlp
+        assert (video["type"], video["format_id"], video["promised"]["height"]) == ("raw", "160", 144)
+        assert (video["resolution"], video["facts"]["frames"], video["facts"]["shown"]) == (
+            "reference", 1500, None,
+        )  # fmt: skip
+        assert (audio["type"], audio["format_id"], audio["facts"]["rate"]) == ("sound", "140", 44100)
+        (ready,) = [event for event in events if isinstance(event, RawReady)]
+        assert (ready.video, ready.origin) == ("RD_V2", "youtube")
+        assert ready.bytes == video["bytes"] + audio["bytes"]
+        assert ready.seconds >= 0
+        assert downloader._in_use == {"RD_V2"}
+        assert downloader._pictures == {}
+        again = await downloader.existing(work)
+        assert again is not None
+        assert (again.path, again.audio) == (raw.path, raw.audio)
+
+
+async def test_audio_for_an_existing_video_is_added_to_it(tmp_path: Path) -> None:
+    """The video is neither downloaded again nor checked again."""
+    reader = Readable()
+    async with fetching(tmp_path, {}, audio=Audio.AAC, prober=reader) as (downloader, tool, _):
+        work, _, raw = await made(downloader)
+        assert raw.audio is not None
+        raw.audio.unlink()
+        assert await downloader.existing(work) is None
+        assert list(downloader._pictures) == [work.youtube_id]
+        reader.read.clear()
+        tool.fetched.clear()
+        _, arrived, again = await made(downloader)
+        assert [name for name, _ in tool.fetched] == ["sound.m4a"]
+        assert arrived.path is None
+        assert (again.path, again.audio) == (raw.path, raw.audio)
+        assert [name for name, _ in reader.read] == ["sound.m4a"]
+        assert downloader._pictures == {}
+
+
+async def test_audio_inside_a_video_is_used_if_there_is_no_other(tmp_path: Path) -> None:
+    """A format that promises audio and has none is no success."""
+    sound = AudioInfo("aac", 44100, 2, 0.0, 60.0, 60.0)
+    choice = Choice(RENDITION, None, ())
+    for found, audio in ((sound, Audio.AAC), (sound, Audio.NONE), (None, Audio.NONE), (None, Audio.AAC)):
+        reader = Readable(found)
+        out = tmp_path / f"{audio}-{found is None}"
+        async with fetching(out, {}, audio=audio, prober=reader) as (downloader, *_):
+            async with downloader._store.private_directory(_VIDEO) as directory:
+                path = directory / "raw.mp4"
+                path.write_bytes(b"12345")
+                arrived = Download(path, None, choice, 60.0, "1", anyio.current_time())
+                if found is None and audio is Audio.AAC:
+                    with pytest.raises(Failure, match="the chosen format has no audio") as failed:
+                        await downloader.accept(WORK, arrived)
+                    assert failed.value.reason is Reason.NO_SOUND
+                    continue
+                raw = await downloader.accept(WORK, arrived)
+            expected = (raw.path, "18") if audio is Audio.AAC else (None, None)
+            assert (raw.audio, raw.audio_format_id) == expected
+            assert [record["type"] for record in journal(downloader)] == ["raw"]
+
+
+@pytest.mark.parametrize("kind", ["video", "sound"])
+async def test_a_download_that_ends_early_is_not_used(tmp_path: Path, kind: str) -> None:
+    """Neither a video nor its audio, which are both downloaded again unless the video was kept."""
+    reader = Readable()
+    async with fetching(tmp_path, {}, audio=Audio.AAC, prober=reader) as (downloader, tool, _):
+        if kind == "video":
+            reader.video_end = 30.0
+        else:
+            reader.audio = replace(reader.audio, end=30.0)
+        downloader._tool = cast("YtDlp", InexactSizes(tool))
+        with pytest.raises(Failure, match=rf"the {kind} ends at 30\.0 s instead of 60\.0 s") as failed:
+            await made(downloader)
+        assert failed.value.reason is Reason.RAW_TRUNCATED
+        with pytest.raises(Failure):
+            await made(downloader)
+    assert tool.fetched == [("raw.mp4", 0), ("sound.m4a", 0)] * 2
+
+
+class InexactSizes:
+    """Answers like another tool, without exact sizes."""
+
+    def __init__(self, tool: Interrupted) -> None:
+        self.tool = tool
+
+    async def ask(self, *of: Any, **options: Any) -> dict[str, Any]:
+        """Answer with estimated sizes."""
+        info = await self.tool.ask(*of, **options)
+        for entry in info["formats"]:
+            if (size := entry.pop("filesize", None)) is not None:
+                entry["filesize_approx"] = size
+        return info
+
+
+@pytest.mark.parametrize(
+    ("entry", "version"),
+    [
+        ({"version": "2026.1.1"}, "2026.1.1"),
+        ({"version": "x" * 50}, "x" * 40),
+        ({"version": 3}, None),
+        ({}, None),
+        ("2026.1.1", None),
+        (None, None),
+    ],
+)
+def test_the_version_of_yt_dlp_is_that_of_its_answer(entry: object, version: str | None) -> None:
+    """It is recorded, so it is limited."""
+    assert _version({"_version": entry}) == version
+    assert _version({}) is None
+
+
+async def test_an_attempt_is_logged_with_its_formats_or_its_failure(tmp_path: Path) -> None:
+    """In the log of the video."""
+    async with fetching(tmp_path, {"sound": Reason.NETWORK}, audio=Audio.AAC) as (downloader, tool, attempt):
+        with pytest.raises(Failure):
+            await attempt(2)
+        tool.fails = {}
+        await attempt(2, 2)
+        log = downloader._store.log_path(Video("RD", "V2", "", 0)).read_text("utf-8")
+    assert log.splitlines() == [
+        "attempt 1: network: ",
+        "attempt 2: format 160, format 140, height 144, complete",
+    ]
+
+
+def test_a_failed_attempt_that_leaves_an_unreadable_directory_has_not_advanced(tmp_path: Path) -> None:
+    """An attempt only counts as advanced if its bytes are there."""
+    promise = ResumeToken.of(VIDEO, "a", RENDITION)
+    assert not _advanced(Failure(Reason.NETWORK), promise, tmp_path / "missing", 0)
+
+
+def test_an_attempt_that_cannot_be_resumed_has_not_advanced(tmp_path: Path) -> None:
+    """Without a known size its bytes are downloaded again."""
+    for size, advanced in ((1000, True), (None, False)):
+        promise = ResumeToken.of(VIDEO, "a", replace(RENDITION, size=size))
+        (tmp_path / promise.part).write_bytes(bytes(100))
+        assert _advanced(Failure(Reason.NETWORK), promise, tmp_path, 0) is advanced
+        assert not _advanced(Failure(Reason.NETWORK), promise, tmp_path, 100)
+
+
+# Sections
+
+
+class Parts:
+    """Partial files in place of whole ones."""
+
+    def __init__(self, refuses: str = "") -> None:
+        self.refuses = refuses
+        """Why the parts are of no use, if they are not."""
+        self.raw: object = None
+        """An existing source video of partial files."""
+        self.removed: list[str] = []
+        self.whole_only: list[str] = []
+        self.accepted: list[dict[str, Any]] = []
+
+    def seem_to_exist(self, _work: VideoJob) -> bool:
+        """Return whether there are files."""
+        return self.raw is not None
+
+    async def existing(self, _work: VideoJob) -> object:
+        """Return the existing source video."""
+        return self.raw
+
+    def are_wanted(self, _work: VideoJob, duration: float | None) -> bool:
+        """Return True if the duration is that of the video."""
+        return duration == load_runs.SECONDS
+
+    async def fetch(
+        self, _work: VideoJob, _info: object, selected: Mapping[str, Format], directory: Path, fetch: Attempt
+    ) -> tuple[object, ...]:
+        """Fetch fifteen bytes of each format."""
+        for name, fmt in selected.items():
+            await fetch(fmt, directory / f"{name}.section", [(0, 10), (20, 25)])
+        return tuple(SimpleNamespace(summary=f"{name} 1 to 2") for name in selected)
+
+    async def judge(self, _work: VideoJob, _found: object) -> None:
+        """Refuse them, if configured."""
+        if self.refuses:
+            raise SectionsRefusedError(self.refuses)
+
+    async def accept(self, *arguments: Any) -> tuple[object, int]:
+        """Return a source video of 30 bytes."""
+        self.accepted.append(arguments[-1])
+        return self.raw, 30
+
+    async def remove(self, work: VideoJob) -> None:
+        """Register a removal."""
+        self.removed.append(work.stem)
+
+    def never(self, youtube_id: str) -> None:
+        """Register a video of which the whole file is needed."""
+        self.whole_only.append(youtube_id)
+
+
+class ByRanges:
+    """Registers what is fetched."""
+
+    def __init__(self) -> None:
+        self.amounts: list[Amount] = []
+
+    async def run(self, _attempt: object, _fmt: Format, target: Path, amount: Amount) -> None:
+        """Write a file."""
+        self.amounts.append(amount)
+        target.write_bytes(b"1")
+
+
+async def test_only_sections_are_downloaded_if_they_are_of_use(tmp_path: Path) -> None:
+    """The sizes of their ranges are known; they are recorded with what YouTube announced."""
+    async with fetching(tmp_path, {}) as (downloader, tool, _):
+        parts, ranges, events = Parts(), ByRanges(), list[Event]()
+        parts.raw = SimpleNamespace(path=tmp_path / "part.mp4")
+        downloader._sections, downloader._fetching = cast("Any", parts), cast("Any", ranges)
+        downloader._events.subscribe(events.append)
+        work, arrived, raw = await made(downloader)
+        assert raw is cast("Any", parts.raw)
+        assert [(each.least, each.size, each.ranges) for each in ranges.amounts] == [
+            (15, 15, [(0, 10), (20, 25)])
+        ]
+        assert (tool.fetched, arrived.path, arrived.audio) == ([], None, None)
+        assert [cast("Any", part).summary for part in arrived.parts] == ["raw 1 to 2"]
+        (common,) = parts.accepted
+        assert common["promised"] == {"height": load_runs.LINES, "seconds": load_runs.SECONDS}
+        assert common["yt_dlp"] == arrived.yt_dlp
+        assert common["took"] == round(common["took"], 3) >= 0
+        (ready,) = [event for event in events if isinstance(event, RawReady)]
+        assert (ready.video, ready.origin, ready.bytes) == ("RD_V2", "youtube", 30)
+        assert downloader._in_use == {"RD_V2"}
+        log = downloader._store.log_path(work.videos[0]).read_text("utf-8")
+        assert "only sections are downloaded: raw 1 to 2\n" in log
+        assert downloader.expects_existing(work)
+
+
+async def test_the_whole_file_is_downloaded_if_sections_are_of_no_use(tmp_path: Path) -> None:
+    """The log says why; partial files of an earlier run are removed once the whole one is there."""
+    async with fetching(tmp_path, {}, prober=Readable()) as (downloader, tool, _):
+        parts = Parts("it has open GOPs")
+        downloader._sections = cast("Any", parts)
+        whole = downloader._fetching
+        ranges = ByRanges()
+
+        async def run(attempt: Any, fmt: Format, target: Path, amount: Amount) -> None:
+            await (ranges if amount.ranges else whole).run(attempt, fmt, target, amount)
+
+        downloader._fetching = cast("Any", SimpleNamespace(run=run))
+        work, arrived, raw = await made(downloader)
+        assert (arrived.parts, raw.path.name) == ((), "RD_V2.mp4")
+        assert [name for name, _ in tool.fetched] == ["raw.mp4"]
+        assert parts.removed == ["RD_V2"]
+        log = downloader._store.log_path(work.videos[0]).read_text("utf-8")
+        assert "the whole file is downloaded: it has open GOPs\n" in log
+
+
+async def test_a_partial_source_video_that_cannot_be_cut_is_replaced_by_the_whole_one(tmp_path: Path) -> None:
+    """Its files are removed, and never made again in this run; a whole one is discarded as before."""
+    async with fetching(tmp_path, {}) as (downloader, *_):
+        parts, discarded = Parts(), list[object]()
+
+        async def discard(_work: VideoJob, raw: object) -> None:
+            discarded.append(raw)
+
+        downloader._sections = cast("Any", parts)
+        downloader._source_videos = cast("Any", SimpleNamespace(discard=discard))
+        partial, whole = (cast("Any", SimpleNamespace(partial=each)) for each in (True, False))
+        await downloader.discard(WORK, partial)
+        assert (parts.whole_only, parts.removed, discarded) == ([_VIDEO.youtube_id], ["RD_V"], [])
+        log = downloader._store.log_path(_VIDEO).read_text("utf-8")
+        assert log == "partial files cannot be used; the whole file is next\n"
+        await downloader.discard(WORK, whole)
+        assert discarded == [whole]
+        parts.raw = SimpleNamespace(path=downloader._store.source_videos_path / "part.mp4")
+        parts.raw.path.write_bytes(b"12")
+        downloader._source_videos = cast("Any", _Existing(None, None))
+        assert await downloader.existing(WORK) is cast("Any", parts.raw)

@@ -18,9 +18,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async.core.event_bus import EventBus
-from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted, Event
+from hdtf_async.core.events import ClipDone, ClipSplit, EncodeProgress, EncodeStarted, Event
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio, Box, Clip, Crop, Deinterlace, Interval, OutputSettings, Video
+from hdtf_async.core.model import (
+    Audio,
+    Box,
+    Clip,
+    Crop,
+    Deinterlace,
+    Interval,
+    OutputSettings,
+    SceneCuts,
+    Video,
+)
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes import encoder
 from hdtf_async.lanes.cut_plan import plan_cut, verify
@@ -30,6 +40,7 @@ from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media import interlace
 from hdtf_async.media.demux import AudioInfo, MediaInfo
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
+from hdtf_async.media.measurements import Measurements
 from hdtf_async.media.probe import Prober
 from hdtf_async.media.timeline import Shown
 from hdtf_async.output import atomic
@@ -505,6 +516,111 @@ async def test_combing_is_searched_for_only_automatically(  # noqa: PLR0913, PLR
     searched = deinterlace is Deinterlace.AUTO
     assert looks == ([raw.path] if searched else [])
     assert metadata.get("deinterlaced") == (parity if searched else None)
+
+
+def encoding(scene_cuts: SceneCuts = SceneCuts.REPORT) -> Encoder:
+    """Return what an encoder needs to judge scene cuts."""
+    store, events = SimpleNamespace(known=SimpleNamespace(clips={}), recorded=[]), EventBus()
+
+    async def append(record: dict[str, object]) -> None:
+        store.recorded.append(record)
+
+    store.append = append
+    parts = SimpleNamespace(
+        settings=OutputSettings(scene_cuts=scene_cuts), store=store, events=events, emitted=[], tool=Path(),
+        guard=None,
+    )  # fmt: skip
+    events.subscribe(parts.emitted.append)
+    return cast("Encoder", parts)
+
+
+async def test_clips_with_scene_cuts_are_dropped_on_request() -> None:
+    """The message has the first five; without measurements nothing is known."""
+    clip = replace(CLIP, interval=Interval(1, 5))
+    cut = plan_cut(clip, raw_with(FACTS, clip, 100), OutputSettings())
+    assert await Encoder._measured(encoding(), None, cut, Path()) == {}
+    for cuts in (0, 1, 6):
+        measured = Measurements(48, 32)
+        measured.cuts += [(0.25 * (number + 1), 50.0) for number in range(cuts)]
+        columns = await Encoder._measured(encoding(), measured, cut, Path())
+        assert columns["scene_cuts"] == [0.25 * (number + 1) for number in range(cuts)]
+        assert "loudness" not in columns
+        if cuts:
+            seconds = "0.25" if cuts == 1 else "0.25 s, 0.5 s, 0.75 s, 1 s, 1.25"
+            with pytest.raises(Failure) as failed:
+                await Encoder._measured(encoding(SceneCuts.DROP), measured, cut, Path())
+            assert (failed.value.reason, failed.value.words) == (
+                Reason.SCENE_CUT, f"at {seconds} s of the clip",
+            )  # fmt: skip
+        else:
+            assert await Encoder._measured(encoding(SceneCuts.DROP), measured, cut, Path()) == columns
+
+
+async def test_a_clip_is_split_at_its_scene_cuts_on_request() -> None:
+    """Half a frame before the first frame of each scene; its parts come later, and are not split again."""
+    clip = replace(CLIP, interval=Interval(1, 5))
+    raw = raw_with(FACTS, clip, 100)
+    cut = plan_cut(clip, raw, OutputSettings())
+    parts = encoding(SceneCuts.SPLIT)
+    assert not await Encoder._is_divided(encoding(), clip, cut, [2.0])
+    assert not await Encoder._is_divided(parts, clip, cut, [])
+    assert not await Encoder._is_divided(parts, replace(clip, segment=0), cut, [2.0])
+    assert await Encoder._is_divided(parts, clip, cut, [2.0])
+    ((record,),) = [cast("SimpleNamespace", parts).store.recorded]
+    assert (record["type"], record["clip"]) == ("cuts", clip.stem)
+    assert record["cuts"] == [[pytest.approx(2.98), pytest.approx(2.98)]]
+    (event,) = cast("SimpleNamespace", parts).emitted
+    assert event == ClipSplit(clip.stem, (2.0,), 2)
+    unknown = replace(cut, source=None)
+    assert await Encoder._is_divided(parts, clip, unknown, [2.0])
+    assert cast("SimpleNamespace", parts).store.recorded[-1]["cuts"] == [[3.0, 3.0]]
+    assert cut.source is not None
+    held = replace(cut, source=replace(cut.source, first=0.96, held=0.5))
+    assert await Encoder._is_divided(parts, clip, held, [2.0])
+    assert cast("SimpleNamespace", parts).store.recorded[-1]["cuts"][0][0] == pytest.approx(2.98)
+    late = replace(cut, source=replace(cut.source, first=1.5))
+    assert await Encoder._is_divided(parts, clip, late, [2.0])
+    assert cast("SimpleNamespace", parts).store.recorded[-1]["cuts"][0][0] == pytest.approx(3.48)
+    with pytest.raises(Failure, match="of the clip, and no part has 1 s") as failed:
+        await Encoder._is_divided(parts, clip, cut, [0.9, 1.8, 2.7, 3.6])
+    assert failed.value.reason is Reason.SCENE_CUT
+
+
+@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize(("partial", "own"), [(False, False), (True, False), (False, True)])
+async def test_a_source_video_that_may_be_the_cause_decides_about_a_failure(
+    reason: Reason, *, partial: bool, own: bool
+) -> None:
+    """After a partial file the whole one is downloaded; the user's own file is named, and not replaced."""
+
+    async def fail(*_: object) -> None:
+        raise Failure(reason, "why")
+
+    raw = replace(raw_with(FACTS, CLIP, 37), partial=partial, own=own, audio=Path("sound.m4a"))
+    with pytest.raises(Failure) as failed:
+        await Encoder.cut(cast("Encoder", SimpleNamespace(_cut=fail)), CLIP, raw)
+    may_be_partial = {
+        Reason.RAW_UNREADABLE, Reason.UNSUPPORTED_SOURCE, Reason.INTERVAL_OUTSIDE, Reason.CLIP_WRONG,
+    }  # fmt: skip
+    if partial and reason in may_be_partial:
+        assert (failed.value.reason, failed.value.words) == (
+            Reason.RAW_UNREADABLE, "in a partial source video: why",
+        )  # fmt: skip
+    elif own and reason is Reason.RAW_UNREADABLE:
+        assert (failed.value.reason, failed.value.words) == (
+            Reason.RAW_DIR_FILE, "raw.mp4 or sound.m4a: why",
+        )  # fmt: skip
+    else:
+        assert (failed.value.reason, failed.value.words) == (reason, "why")
+
+
+async def test_a_face_is_required_if_clips_are_cropped_to_it() -> None:
+    """A run without a finder is an error of the program, and no clip without a face."""
+    cut = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), OutputSettings())
+    with pytest.raises(RuntimeError, match="requires a face finder"):
+        await Encoder._around_face(
+            cast("Encoder", SimpleNamespace(finder=None)), CLIP, raw_with(FACTS, CLIP, 37), cut
+        )
 
 
 async def test_a_wav_file_as_planned_is_published_with_the_clip(

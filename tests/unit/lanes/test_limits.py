@@ -97,6 +97,16 @@ async def test_a_lane_without_a_limit_is_rejected(widths: tuple[float, float]) -
         Lanes(*map(anyio.CapacityLimiter, widths))
 
 
+async def test_lanes_are_their_limiters() -> None:
+    """What waits for one is neither given nor compared."""
+    network, encodes = anyio.CapacityLimiter(1), anyio.CapacityLimiter(2)
+    assert Lanes(network, encodes) == Lanes(network, encodes)
+    assert Lanes(network, encodes) != Lanes(network, network)
+    assert "waiting" not in repr(Lanes(network, encodes))
+    with pytest.raises(TypeError):
+        Lanes(network, encodes, Lanes(network, encodes).waiting)  # type: ignore[call-arg]
+
+
 async def _rates(
     rate: BandwidthLimiter, bytes_each: float, starts: list[float]
 ) -> list[tuple[float, float, int]]:
@@ -260,7 +270,16 @@ async def test_attempts_that_wait_for_memory_are_rejected_at_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory", "fit"), [(None, math.inf), (0, 1), (ASK_MEMORY, 1), (2 * ASK_MEMORY - 1, 1), (10**10, 25)]
+    ("memory", "fit"),
+    [
+        (None, math.inf),
+        (0, 1),
+        (ASK_MEMORY, 1),
+        (2 * ASK_MEMORY - 1, 1),
+        (10**10, 25),
+        (800_000_000, 2),
+        (799_999_999, 1),
+    ],
 )
 def test_at_least_one_extraction_always_runs(memory: int | None, fit: float) -> None:
     """And any number if the system does not report its memory."""
@@ -455,6 +474,23 @@ async def test_a_pace_above_an_hour_waits_for_the_newest_query_of_a_census() -> 
         assert anyio.current_time() - now == pytest.approx(1234.567)
     (wait,) = [event for event in emitted if isinstance(event, PaceWait)]
     assert (wait.after, wait.requests) == (1234.567, 2)
+
+
+@pytest.mark.parametrize(("ago", "announced"), [(3540.0, []), (3539.5, [60.5])])
+async def test_a_wait_of_more_than_a_minute_is_announced(ago: float, announced: list[float]) -> None:
+    """Once, with the number of requests within the last hour."""
+    emitted: list[Event] = []
+    events = EventBus()
+    events.subscribe(emitted.append)
+    limiter = anyio.CapacityLimiter(1)
+    await anyio.sleep(ago)
+    throttle = Throttle(limiter, limiter, Pacing(pace=3600, cool_down=0, earlier=[0.0]), events)
+    async with throttle.permit() as permit:
+        assert permit is not None
+        assert anyio.current_time() == 3600
+    assert [(event.after, event.requests) for event in emitted if isinstance(event, PaceWait)] == [
+        (seconds, 1) for seconds in announced
+    ]
 
 
 class _Full:

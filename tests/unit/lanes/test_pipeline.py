@@ -312,6 +312,13 @@ def test_the_cool_down_is_bounded() -> None:
     assert after == {LONGEST_COOL_DOWN - 100, LONGEST_COOL_DOWN, None}
 
 
+def test_a_cool_down_takes_four_hours_at_most() -> None:
+    """Then a test download follows, until the third one is blocked."""
+    world = _refused([Plot(fetch=10, cut=1)] * 9, 0, math.inf, cool_down=5000, downloads=1)
+    world.run()
+    assert [event.after for event in world.of(LaneClosed)] == [5000, 10000, 4 * 3600, None]
+
+
 def test_after_an_answer_a_later_block_is_a_first_one() -> None:
     """However often: neither the cool-down nor the count of blocked probes continues from before."""
     refused, well = Plot(fetch=10, cut=1, fetch_failures=(Reason.REFUSED,)), Plot(fetch=10, cut=1)
@@ -477,10 +484,23 @@ def test_a_stopping_run_finishes_running_encodes() -> None:
     assert world.recorded == []
 
 
+def test_only_encodes_that_run_are_waited_for() -> None:
+    """Those that have ended, well or not, are not counted."""
+    plots = [
+        Plot(fetch=1, cut=3),
+        Plot(fetch=1, cut=3, cut_failures={0: Reason.CLIP_WRONG}),
+        Plot(fetch=1, cut=50),
+    ]
+    world = World(plots, downloads=3, encodes=3)
+    assert _stopping(world, 20) == 51
+    assert [event.encodes for event in world.of(WindingDown)] == [1]
+
+
 def test_a_stopping_run_does_not_wait_forever() -> None:
     """An encode that takes too long is ended too."""
     world = World([Plot(fetch=10, cut=5000), Plot(fetch=10, cut=50)], cleanup=2)
-    assert _stopping(world, 20) == 20 + WIND_DOWN + 2
+    assert _stopping(world, 20) == 20 + 60 + 2, "a minute"
+    assert WIND_DOWN == 60
     assert world.who("done") == ["RD_V1_000"]
 
 

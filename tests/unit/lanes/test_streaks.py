@@ -71,7 +71,10 @@ def test_the_same_video_twice_is_no_streak() -> None:
     assert [streaks.failed("a", UNAVAILABLE) for _ in range(9)] == [None] * 9
 
 
-@pytest.mark.parametrize("answer", [Reason.PRIVATE, Reason.UNAVAILABLE, Reason.AGE, Reason.FORBIDDEN])
+@pytest.mark.parametrize(
+    "answer",
+    [Reason.PRIVATE, Reason.UNAVAILABLE, Reason.AGE, Reason.FORBIDDEN, Reason.UNKNOWN, Reason.JAVASCRIPT],
+)
 def test_any_answer_of_youtube_interrupts_a_streak_of_unreachable_attempts(answer: Reason) -> None:
     """A server that answers is reachable."""
     streaks = Streaks()

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import av
 import media
 import pytest
 from interlaced_videos import PARITIES, X264, clip_of, combs, planned, render
 
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Crop, Deinterlace, Interval, OutputSettings
 from hdtf_async.media import ffmpeg, interlace
-from hdtf_async.media.ffmpeg import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
 from hdtf_async.media.interlace import Combing
 from hdtf_async.media.probe import Prober
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from hdtf_async.process.supervisor import Command, Ended
 
 SIDE = 192
 
@@ -149,3 +149,58 @@ async def test_titles_are_not_mistaken_for_counts(prober: Prober, sources: Path,
 def test_combing_needs_enough_agreeing_frames(combing: Combing, parity: str | None) -> None:
     """Five frames, a third of those with motion, and nine of ten with the same field first."""
     assert combing.parity == parity
+
+
+@pytest.mark.parametrize("recoloured", [False, True])
+async def test_two_seconds_of_a_clip_are_examined(monkeypatch: pytest.MonkeyPatch, recoloured: bool) -> None:
+    """25 frames from a quarter and from three quarters of it, within two minutes."""
+    asked: list[tuple[list[str], float]] = []
+
+    async def run(command: Command, *, deadline: float, **_: object) -> Ended:
+        asked.append(([*command.argv], deadline))
+        return Ended(0, "", b"")
+
+    monkeypatch.setattr(interlace, "run_ffmpeg", run)
+    cut = Cut(
+        Path("raw.mp4"), "mp4", Interval(10, 14), Box(2, 4, 32, 16), 32, 16, 100, OutputSettings(), track=1,
+        recoloured=recoloured,
+    )  # fmt: skip
+    assert await interlace.look(Path("ffmpeg"), cut) == Combing(0, 0, 0)
+    ((command, deadline),) = asked
+    assert deadline == 120
+    starts = [command[place + 1] for place, word in enumerate(command) if word == "-ss"]
+    assert [float(start) for start in starts] == [11, 13]
+    assert command.count("-reinit_filter") == (2 if recoloured else 0)
+    chain = "crop=32:16:2:4,trim=end_frame=25,setpts=PTS-STARTPTS"
+    assert command[command.index("-filter_complex") + 1] == (
+        f"[0:v:1]{chain}[a];[1:v:1]{chain}[b];[a][b]concat=n=2:v=1:a=0,idet"
+    )
+
+
+@pytest.mark.parametrize("reason", Reason)
+async def test_a_detection_that_fails_does_not_fail_the_clip(
+    monkeypatch: pytest.MonkeyPatch, reason: Reason
+) -> None:
+    """Unless the machine or the source video is the cause, which encoding would not survive either."""
+
+    async def run(*_: object, **__: object) -> Ended:
+        raise Failure(reason)
+
+    monkeypatch.setattr(interlace, "run_ffmpeg", run)
+    cut = Cut(Path("raw.mp4"), "mp4", Interval(10, 14), Box(0, 0, 8, 8), 8, 8, 100, OutputSettings())
+    tolerated = {Reason.TIMED_OUT, Reason.TOOL_FAILED, *ffmpeg.FROM_FURTHER_BACK}
+    with nullcontext() if reason in tolerated else pytest.raises(Failure):
+        assert await interlace.look(Path("ffmpeg"), cut) == Combing(0, 0, 0)
+
+
+async def test_the_counts_of_both_parts_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idet prints them more than once."""
+    line = "[Parsed_idet_4 @ 0x5] Multi frame detection: TFF: {} BFF:  {} Progressive: {} Undetermined: 1"
+    text = "\n".join((line.format(0, 0, 0), "other", line.format(12, 3, 4), f" {line.format(9, 9, 9)}"))
+
+    async def run(*_: object, **__: object) -> Ended:
+        return Ended(0, text, b"")
+
+    monkeypatch.setattr(interlace, "run_ffmpeg", run)
+    cut = Cut(Path("raw.mp4"), "mp4", Interval(10, 14), Box(0, 0, 8, 8), 8, 8, 100, OutputSettings())
+    assert await interlace.look(Path("ffmpeg"), cut) == Combing(12, 3, 4)

@@ -154,3 +154,73 @@ async def test_silence_has_no_loudness(tmp_path: Path) -> None:
     assert await loudness.measure(bundled_ffmpeg(), tmp_path / "mute.wav", 2.0) == {"silence_share": 1.0}
     (tmp_path / "no.wav").write_bytes(b"no")
     assert await loudness.measure(bundled_ffmpeg(), tmp_path / "no.wav", 2.0) == {}
+
+
+def test_frames_are_measured_small() -> None:
+    """96 rows, in which the same half second counts as frozen; a thousand values of each kind are kept."""
+    chain = measurements.branch()
+    assert "scale=-2:96:flags=fast_bilinear" in chain
+    assert "freezedetect=d=0.5" in chain
+    found = Measurements(64, 64)
+    for number in range(1001):
+        for line in ("scd.score=50", f"black_start={number}", f"black_end={number + 0.5}", "blur=2"):
+            found.add(f"frame:1 pts:1 pts_time:{number + 1}", f"lavfi.{line}")
+    assert len(found.cuts) == 1000
+    columns = found.to_json(10_000)
+    assert (len(columns["scene_cuts"]), len(columns["black"])) == (1000, 1000)
+    assert len(found._samples["blur"]) == 1000
+
+
+@pytest.mark.parametrize(
+    ("sides", "bars"),
+    [
+        ((0, 0, 63, 47), [0, 0, 0, 0]), ((4, 2, 61, 40), [4, 2, 2, 7]), ((5, 0, 5, 0), [5, 0, 58, 47]),
+        ((6, 0, 5, 47), None), ((-1, 0, 63, 47), None), ((0, -1, 63, 47), None), ((0, 0, 64, 47), None),
+        ((0, 0, 63, 48), None), ((0, 9, 63, 8), None),
+    ],
+)  # fmt: skip
+def test_black_bars_are_what_surrounds_the_picture(
+    sides: tuple[int, int, int, int], bars: list[int] | None
+) -> None:
+    """Left, top, right and bottom; unknown where no picture was found."""
+    found = Measurements(64, 48)
+    for name, value in zip(("x1", "y1", "x2", "y2"), sides, strict=True):
+        assert found.to_json(1).get("letterbox") is None
+        found.add("frame:1 pts:1 pts_time:1", f"lavfi.cropdetect.{name}={value}")
+    assert found.to_json(1).get("letterbox") == bars
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds", "intervals"),
+    [
+        ([("start", 0), ("end", 1.5)], 3, [[0, 1.5]]),
+        ([("start", 2)], 3, [[2, 3]]),
+        ([("start", 2), ("end", 9)], 3, [[2, 3]]),
+        ([("start", 3), ("end", 9)], 3, []),
+        ([("end", 1), ("start", 2), ("start", 2.5), ("end", 2.75), ("end", 2.8)], 3, [[2, 2.75]]),
+        ([("start", 1.23456), ("end", 2.34567)], 3, [[1.235, 2.346]]),
+        ([("start", 1), ("end", 1)], 3, []),
+    ],
+)
+def test_intervals_are_inside_the_clip(
+    values: list[tuple[str, float]], seconds: float, intervals: list[list[float]]
+) -> None:
+    """The last one may end with it; an end without a start says nothing."""
+    found = Measurements(64, 48)
+    for which, value in values:
+        found.add("frame:1 pts:1 pts_time:1", f"lavfi.black_{which}={value}")
+        found.add("frame:1 pts:1 pts_time:1", f"lavfi.freezedetect.freeze_{which}={value}")
+    columns = found.to_json(seconds)
+    assert columns["black"] == columns["frozen"] == intervals
+
+
+def test_values_are_means_of_their_samples() -> None:
+    """Rounded; cuts at the very start or end are none."""
+    found = Measurements(64, 48)
+    for second, luma in ((0, 10), (1, 20), (2, 20.5)):
+        found.add(f"frame:1 pts:1 pts_time:{second}", f"lavfi.signalstats.YAVG={luma}")
+        found.add(f"frame:1 pts:1 pts_time:{second}", "lavfi.scd.score=12.345")
+    columns = found.to_json(2)
+    assert columns["brightness"] == 16.83
+    assert (columns["scene_cuts"], columns["scene_cut_scores"]) == ([1], [12.3])
+    assert "blur" not in columns

@@ -181,3 +181,68 @@ def test_audio_must_have_the_times_of_its_index() -> None:
     empty = replace(audio, start=595.0, end=595.0)
     found = sections.why_not_audio(unknown, Run(119, 120), empty)
     assert found == "the last segment of the audio is empty"
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    ("change", "used"),
+    [
+        ({"start": 25.5}, True), ({"start": 25.51}, False), ({"start": 24.5}, True),
+        ({"start": 24.49}, False),
+        ({"end": 35.5}, True), ({"end": 35.51}, False), ({"end": 34.5}, True), ({"end": 34.49}, False),
+        ({"fps": 25.59}, True), ({"fps": 25.61}, False), ({"fps": 24.41}, True), ({"fps": 24.39}, False),
+        ({"lead": 0.0}, True), ({"lead": 0.01}, False),
+        ({"parts": (Part(0.0, 10, 10),)}, True),
+    ],
+)  # fmt: skip
+def test_a_part_may_differ_a_little_from_its_index(change: dict[str, object], *, used: bool) -> None:
+    """By half a second, and by rounding of the announced frame rate."""
+    assert (_why(replace(FACTS, **change)) is None) is used  # type: ignore[arg-type]
+
+
+def test_the_last_segment_has_a_frame_if_its_end_is_unknown() -> None:
+    """It ends after its start."""
+    unknown = replace(INDEX, times=(*INDEX.times[:-1], -1))
+    audio = AudioInfo("aac", 44100, 2, 595.0, 595.01, 0.0)
+    assert sections.why_not_audio(unknown, Run(119, 120), audio) is None
+    assert sections.why_not_audio(unknown, Run(119, 120), replace(audio, end=594.0)) is not None
+    assert sections.why_not_audio(INDEX, Run(119, 120), replace(audio, end=600.0)) is None
+
+
+def test_a_request_has_ten_mebibytes_at_most() -> None:
+    """A segment of the exact size fits, one of another byte does not."""
+    ten = 10 * 1024**2
+    for size, requests in ((ten, [(0, ten), (ten, ten + 5)]), (ten - 5, [(0, ten)])):
+        index = replace(INDEX, offsets=(0, size, size + 5), times=(0, 50, 100))
+        assert sections.requests(index, [Run(0, 2)]) == requests
+    larger = replace(INDEX, offsets=(0, ten - 5, ten + 1), times=(0, 50, 100))
+    assert sections.requests(larger, [Run(0, 2)]) == [(0, ten - 5), (ten - 5, ten + 1)]
+    assert sections.requests(INDEX, []) == []
+
+
+@pytest.mark.parametrize(
+    ("run", "covered"),
+    [
+        (Run(0, 1), (0.0, 3.0)), (Run(1, 3), (10.0, 13.0)), (Run(118, 120), (595.0, None)),
+        (Run(0, 120), (0.0, None)), (Run(5, 119), (30.0, 593.0)),
+    ],
+)  # fmt: skip
+def test_a_run_covers_what_is_five_seconds_after_its_start_and_two_before_its_end(
+    run: Run, covered: tuple[float, float | None]
+) -> None:
+    """At the beginning and at the end of the file, everything."""
+    assert sections.covered(INDEX, run) == covered
+    assert sections.covers(10.0, 13.0, Interval(10.0, 12.99))
+    assert not sections.covers(10.0, 13.0, Interval(10.0, 13.0))
+    assert not sections.covers(10.0, 13.0, Interval(9.99, 12.0))
+    assert sections.covers(10.0, None, Interval(10.0, 1e9))
+
+
+def test_an_estimate_has_half_a_segment_on_either_side() -> None:
+    """Five seconds each, of which half is on average outside of what a clip needs."""
+    assert sections.seconds_needed([Interval(100, 100)], 600) == 5 + 2 + 5
+    assert sections.seconds_needed([Interval(3, 10)], 600) == 10 + 2 + 2.5
+    assert sections.seconds_needed([Interval(100, 110), Interval(101, 102)], 600) == 22
+    assert sections.seconds_needed([Interval(100, 110), Interval(0, 1)], 600) == 22 + 5.5

@@ -181,3 +181,65 @@ def test_frame_numbers_of_another_rate_are_times() -> None:
     assert timeline.bounds(1.0, 1.2, Fraction(1, 1000), "50") == (990, 1190)
     assert timeline.bounds(1.0, 1.2, Fraction(1, 1000), None) == (1000, 1200)
     assert timeline.bounds(1.0, 1.2, Fraction(1, 1000), "50000/1001") == (1000, 1200)
+
+
+# Limits
+
+
+def test_a_video_has_a_day_of_sixty_frames_per_second_at_most() -> None:
+    """More is a mistake, or an attempt to fill the memory."""
+    assert timeline.MAX_FRAMES == 24 * 3600 * 60
+
+
+@pytest.mark.parametrize(("late", "regular"), [(25, True), (26, False), (-25, True), (-26, False)])
+def test_a_quarter_of_a_frame_is_rounding(late: int, *, regular: bool) -> None:
+    """In either direction."""
+    found = made(*((100 * number + late * (number == 5), 100) for number in range(10)))
+    assert found.is_regular is regular
+    shown = found.shown(0, 1000, BASE, 1000)
+    assert shown.even is regular
+    assert found.shown(600, 1000, BASE, 1000).even is regular, "the frame before it counts"
+    assert found.shown(700, 1000, BASE, 1000).even
+
+
+def test_durations_must_be_a_usual_frame_too() -> None:
+    """As the file states them, and until the next frame."""
+    packets = [(100 * number, 100) for number in range(10)]
+    assert made(*packets).shown(0, 1000, BASE, 1000).even
+    assert not made(*packets).shown(0, 1000, BASE, 1050).even
+    packets[4] = (400, 130)
+    assert not made(*packets).shown(0, 1000, BASE, 1000).even
+    assert made(*packets).shown(700, 1000, BASE, 1000).even
+
+
+@pytest.mark.parametrize(("distance", "gaps"), [(150, False), (151, True)])
+def test_a_gap_is_longer_than_one_and_a_half_frames(distance: int, *, gaps: bool) -> None:
+    """Of the usual distance."""
+    assert made((0, 100), (100, 100), (200, 100), (200 + distance, 100)).has_gaps is gaps
+
+
+@pytest.mark.parametrize(
+    ("rate", "same"),
+    [("30000/1001", True), ("2997/100", True), ("29979/1000", True), ("2998/100", False), ("30", False)],
+)
+def test_rates_are_the_same_within_three_ten_thousandths(rate: str, *, same: bool) -> None:
+    """So 29.97 is, and 30 is not; only then do frame numbers come half a frame earlier."""
+    base = Fraction(1, 30000)
+    found = made(*((1001 * number, 1001) for number in range(300)))
+    left, _ = found.bounds(1.0, 2.0, base, rate)
+    assert (left < 30000) is same
+    assert found.bounds(1.0, 2.0, base, None) == (30000, 60000)
+    assert made((0, 1)).bounds(1.0, 2.0, base, rate) == (30000, 60000), "one frame has no rate"
+
+
+def test_what_is_unknown_of_frames_is_zero() -> None:
+    """And nothing is uneven."""
+    assert Shown(0) == Shown(0, 0.0, 0.0, None, 0.0, 0.0, even=True)
+    found = made((10, 4), (14, 4))
+    assert found.shown(0, 5, BASE, 18) == Shown(0)
+    assert found.shown(11, 13, BASE, 18) == Shown(0, 1.0, 1.0, 1.0, 1.4, 0.4)
+    assert found.shown(14, 99, BASE, 18) == Shown(1, 1.4, 1.4, 1.0, 1.8, 0.4)
+    assert found.shown(14, 99, BASE, 3).until == 1.4
+    groups = OpenGroups()
+    groups.add(5, 1, key=False)
+    assert groups.lead == 0

@@ -312,3 +312,150 @@ def test_an_error_of_the_system_names_the_directory_or_the_link(number: int, mes
     error = OSError(number, os.strerror(number), "/dir/_videos_raw")
     with pytest.raises(StoreError, match=message), locks.as_store_error(Path("/dir")):
         raise error
+
+
+@pytest.mark.parametrize(
+    ("pid", "ended"), [(os.getpid(), False), (0, True), (-1, True), ("1", True), (None, True), (2**80, True)]
+)
+def test_a_process_is_known_to_have_ended_only_on_this_machine(pid: object, ended: bool) -> None:
+    """What is no process number has none; on another machine nothing is known."""
+    run = {"pid": pid, "host": socket.gethostname(), "time": "2026-01-01T00:00:00.000+00:00"}
+    assert locks.has_ended(run) is ended
+    assert locks.has_ended(run | {"host": "elsewhere"}) is False
+    assert locks.holder({}) == "unknown process"
+    assert locks.holder(run | {"host": "elsewhere", "pid": 5}) == (
+        "process 5 on elsewhere, since 2026-01-01T00:00:00.000+00:00"
+    )
+
+
+def test_without_a_journal_no_run_is_active(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor on a file system without locks; an error that has a known cause is raised."""
+    assert locks.is_locked(tmp_path / JOURNAL) is False
+    (tmp_path / JOURNAL).touch()
+    assert locks.is_locked(tmp_path / JOURNAL) is False
+    for number in (errno.EOPNOTSUPP, errno.EIO):
+
+        def fail(*_: object, error: int = number, **__: object) -> bool:
+            raise OSError(error, os.strerror(error))
+
+        monkeypatch.setattr(descriptors, "lock", fail)
+        if number == errno.EIO:
+            with pytest.raises(OSError, match="error"):
+                locks.is_locked(tmp_path / JOURNAL)
+        else:
+            assert locks.is_locked(tmp_path / JOURNAL) is False
+
+
+async def test_shards_of_another_number_are_not_run_together(tmp_path: Path) -> None:
+    """The message says which one is active; shards of the same number are."""
+    async with open_directory(tmp_path, Shard(1, 2)):
+        locks.require_one_division(tmp_path, Shard(0, 2))
+        with pytest.raises(hdtf_async.BusyError, match=r"shard 1/2 is running .* --shard I/2$"):
+            locks.require_one_division(tmp_path, Shard(0, 3))
+    locks.require_one_division(tmp_path, Shard(0, 3))
+
+
+@pytest.mark.parametrize(("ended", "seconds"), [(True, 15.0), (False, 0.2)])
+async def test_a_lock_is_waited_for_while_children_may_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: bool, seconds: float
+) -> None:
+    """A quarter of a minute if the process of the run has ended, a moment otherwise: it may be a test."""
+    slept: list[float] = []
+    clock = 1000.0
+
+    async def sleep(delay: float) -> None:
+        nonlocal clock
+        slept.append(delay)
+        clock += delay
+
+    monkeypatch.setattr(locks, "_is_alive", lambda _pid: not ended)
+    monkeypatch.setattr(locks, "_locked", lambda *_: False)
+    monkeypatch.setattr(anyio, "sleep", sleep)
+    monkeypatch.setattr(anyio, "current_time", lambda: clock)
+    journal = write_runs(tmp_path / "a", (4711, 1))
+    with pytest.raises(hdtf_async.BusyError, match=r"another run is active in .* 4711 on .*: wait for it"):
+        await locks.acquire(0, tmp_path, journal)
+    assert sum(slept) == pytest.approx(seconds, abs=0.06)
+    assert sum(slept) > seconds - 0.01
+
+
+async def test_workers_of_a_killed_driver_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to a quarter of a minute; then the message has their number."""
+    clock = 0.0
+
+    async def sleep(delay: float) -> None:
+        nonlocal clock
+        clock += delay
+
+    monkeypatch.setattr(anyio, "sleep", sleep)
+    monkeypatch.setattr(anyio, "current_time", lambda: clock)
+    for name in ("one", "two", "a.jsonl"):
+        locks.make_worker_file(tmp_path, name)
+    workers = tmp_path / locks.WORKERS
+    with locks.locked_by_worker(workers / "one"):
+        with pytest.raises(hdtf_async.BusyError, match="1 cluster workers are still running"):
+            await locks.require_no_workers(tmp_path)
+        assert clock == pytest.approx(15.1, abs=0.11)
+        with pytest.raises(BlockingIOError):
+            locks.worker_lock(workers / "one")
+    await locks.require_no_workers(tmp_path)
+    assert [path.name for path in workers.iterdir()] == ["a.jsonl"]
+    (workers / "a.jsonl").unlink()
+    assert locks.busy_workers(tmp_path) == 0
+    assert not workers.exists()
+    assert locks.release_worker(workers / "absent")
+
+
+def test_what_is_in_the_way_of_a_directory_is_named(tmp_path: Path) -> None:
+    """A file, or a link to nothing."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    assert locks._in_the_way(tmp_path / "file" / "out") == f"{tmp_path / 'file'} is not a directory"
+    assert locks._in_the_way(tmp_path / "link" / "out") == f"{tmp_path / 'link'} is a broken symbolic link"
+    (tmp_path / "whole").symlink_to(tmp_path / "file")
+    assert locks._in_the_way(tmp_path / "whole") == f"{tmp_path / 'whole'} is not a directory"
+    for error in (FileExistsError(), NotADirectoryError()):
+        with (
+            pytest.raises(StoreError, match="is not a directory: choose another --out"),
+            locks.as_store_error(tmp_path / "file"),
+        ):
+            raise error
+    with pytest.raises(StoreError, match="is a symbolic link"):
+        locks._require_no_link(tmp_path / "link")
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ESTALE, r"^cannot lock /dir: .*mount"),
+        (
+            errno.ENOLCK,
+            r"^the file system of /dir does not support file locks \(.*choose an --out on another",
+        ),
+    ],
+)
+def test_a_lock_that_fails_has_its_cause(monkeypatch: pytest.MonkeyPatch, number: int, message: str) -> None:
+    """Of the system, or a file system without locks."""
+
+    def fail(*_: object, **__: object) -> bool:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(descriptors, "lock", fail)
+    with pytest.raises(StoreError, match=message):
+        locks._locked(0, Path("/dir"), True)
+
+
+@pytest.mark.parametrize(("alone", "shared"), [(True, False), (False, True)])
+def test_runs_alone_or_beside_others(monkeypatch: pytest.MonkeyPatch, alone: bool, shared: bool) -> None:
+    """Shards hold the lock of the directory together."""
+    asked: list[bool] = []
+
+    def lock(_descriptor: int, *, shared: bool = False) -> bool:
+        asked.append(shared)
+        return True
+
+    monkeypatch.setattr(descriptors, "lock", lock)
+    assert locks._locked(0, Path("/dir"), alone) is True
+    assert asked == [shared]

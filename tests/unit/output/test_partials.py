@@ -208,3 +208,26 @@ async def test_an_interrupted_run_resumes_with_the_same_bytes(
     assert requests[1]["range"] != "bytes=0-"
     assert (raws / "RD_Radio1.mp4").read_bytes() == (finished.out / "_videos_raw/RD_Radio1.mp4").read_bytes()
     assert [path.name for path in tmp_path.rglob(".*")] == []
+
+
+@pytest.mark.parametrize(("longer", "resumed"), [(0, 5), (1, 0)])
+def test_a_note_has_at_most_64_kibibytes(longer: int, resumed: int, tmp_path: Path) -> None:
+    """A longer one is no note of this program."""
+    promise = ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION)
+    left(tmp_path, promise)
+    note = tmp_path / promise.note
+    note.write_text(note.read_text().ljust(64 * 1024 + longer))
+    assert resume(tmp_path, promise) == resumed
+
+
+@pytest.mark.parametrize(
+    ("content", "size", "arrived"), [(None, 10, 0), ("01234", 10, 5), ("01234", None, 0)]
+)
+def test_only_bytes_that_can_be_resumed_have_arrived(
+    content: str | None, size: int | None, arrived: int, tmp_path: Path
+) -> None:
+    """None without a partial file, or without a known size."""
+    promise = ResumeToken.of("raw", "CPCoMyuBRM0", replace(RENDITION, size=size))
+    if content is not None:
+        (tmp_path / promise.part).write_text(content)
+    assert promise.bytes_arrived(tmp_path) == arrived

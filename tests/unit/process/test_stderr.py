@@ -228,3 +228,19 @@ def test_the_real_yt_dlp_names_a_proxy_that_does_not_work(
     assert classify(ended.stderr) is reason, ended.stderr
     assert connection_cause(ended.stderr) == clause
     assert "s3cret" not in same_message_key(ended.stderr)
+
+
+@pytest.mark.parametrize("indent", ["", " ", "\t", "\n", "\n  "])
+def test_a_message_may_be_indented(indent: str) -> None:
+    """Only after a frame of a traceback, indented lines belong to that."""
+    error = "ERROR: [youtube] aaaaaaaaaaa: Private video. Sign in if you've been granted access"
+    assert classify(indent + error) is Reason.PRIVATE
+    frames = f'Traceback (most recent call last):\n  File "a.py", line 1\n    {error}\n\n'
+    assert classify(frames) is not Reason.PRIVATE
+    assert classify(frames + error) is Reason.PRIVATE
+
+
+@pytest.mark.parametrize(("length", "private"), [(1450, True), (1500, False)])
+def test_fifteen_hundred_characters_of_a_message_are_matched(length: int, *, private: bool) -> None:
+    """It comes from a server."""
+    assert (classify(f"ERROR: {'x ' * (length // 2)} Private video") is Reason.PRIVATE) is private

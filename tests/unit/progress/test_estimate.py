@@ -356,3 +356,65 @@ def test_bytes_as_text(number: float, words: str) -> None:
 def test_durations_as_text(seconds: float, words: str) -> None:
     """With a suitable unit."""
     assert in_hours(seconds) == words
+
+
+def test_clips_without_a_duration_say_nothing_about_the_others() -> None:
+    """No rate can be computed from them; one with a duration is enough."""
+    progress = told([STARTED, *[ClipDone(f"a{n}", f"a{n}.mp4", 0.0, 1, 1.0, 0.0) for n in range(3)]])
+    assert progress.encodes_left() is None
+    progress.add(ClipDone("a3", "a3.mp4", 1.0, 1, 1.0, 0.0), 1.0)
+    assert progress.encodes_left() == 0.0, "all four are done"
+    five = told([replace(STARTED, clips=5), *[ClipDone(f"a{n}", "", 10.0, 1, 5.0, 0.0) for n in range(3)]])
+    assert five.encodes_left() == 15.0
+
+
+def test_a_video_of_unknown_size_weighs_as_much_as_any() -> None:
+    """A census downloads nothing: the rate is that of its videos."""
+    progress = told([replace(STARTED, videos=9, clips=0, least_bytes=0, downloads=1)])
+    for number in range(3):
+        progress.add(DownloadStarted(f"{number}", "id", 1, 0), 10.0 * number)
+        progress.add(RawReady(f"{number}", "youtube", 0, 1.0), 10.0 * (number + 1))
+    assert progress.network_left(30.0) == 60.0
+    assert progress.encodes_left() == 0.0
+    assert progress.left(30.0) == 60.0
+
+
+def test_without_any_worker_nothing_is_known() -> None:
+    """Nor before the run has started."""
+    progress = course()
+    assert progress.left(160.0) == 240.0
+    progress.add(WorkersChanged(0, 0, 0, 12.0), 160.0)
+    assert progress.left(160.0) is None
+    assert "waiting for workers" in progress.lanes(160.0)[0].paused
+    assert RunProgress().left(0.0) is None
+    assert RunProgress().wait(5.0) == 0.0
+
+
+def test_the_newest_problem_is_shown_last() -> None:
+    """A failure is only shown if there is no current problem."""
+    progress = course()
+    progress.add(VideoFailed("X", "x", Reason.PRIVATE, "", 1), 165.0)
+    assert progress.end_words(170.0).endswith(f"last failure 5.0 s ago: X: {Reason.PRIVATE.advice.meaning}")
+    progress.add(Retrying("F", Reason.NETWORK, "", 10.0, 1), 166.0)
+    progress.add(ClipRetrying("G", Reason.ENCODE_STALLED, "", 10.0, 1), 168.0)
+    assert progress.end_words(170.0).endswith(f"for 2.0 s: G: {Reason.ENCODE_STALLED.advice.meaning}")
+    progress.add(Retrying("F", Reason.NETWORK, "", 10.0, 2), 169.0)
+    assert progress.end_words(170.0).endswith(f"for 1.0 s: F: {Reason.NETWORK.advice.meaning}")
+    progress.add(EncodeStarted("G", 10.0), 169.0)
+    assert list(progress.problems) == ["F"]
+
+
+@pytest.mark.parametrize(
+    ("after", "shown"), [(0.4, "test download"), (0.6, "retry in 0:01"), (61, "retry in 1:01")]
+)
+def test_a_countdown_is_in_whole_seconds(after: float, shown: str) -> None:
+    """Rounded."""
+    progress = told([*STORY, LaneClosed(Reason.REFUSED, "", after, 0)])
+    assert progress.lanes(0.0)[0].paused == [f"refused: {shown}"]
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.9, False), (1.0, True)])
+def test_a_speed_is_shown_from_a_second_on(seconds: float, *, shown: bool) -> None:
+    """After the first encode began."""
+    progress = told([STARTED, EncodeStarted("RD_A_000", 20.0), EncodeProgress("RD_A_000", 5.0)])
+    assert any("real time" in text for text in progress.lanes(seconds)[1].state) is shown

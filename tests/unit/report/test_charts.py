@@ -247,3 +247,124 @@ def test_the_timeline_of_a_long_run_has_few_bars() -> None:
     assert drawn.count("<rect") == 1
     assert "20000 in a row" in drawn
     assert len(drawn) < 50_000
+
+
+# Limits of a drawing
+
+
+def positions(run: Run, kind: str) -> list[float]:
+    """Return the horizontal positions of the shapes of one class, in percent."""
+    return [float(shape[1].rstrip("%")) for shape in shapes(charts.timeline(run))[1] if shape[0] == kind]
+
+
+TICKS = (
+    1, 2, 5, 10, 15, 30, 60, 2 * 60, 5 * 60, 10 * 60, 15 * 60, 30 * 60, 3600, 2 * 3600, 3 * 3600, 6 * 3600,
+    12 * 3600, 24 * 3600,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("step", "longer"), [*zip(TICKS, (*TICKS[1:], 2 * 24 * 3600), strict=True)])
+def test_ticks_are_a_round_time_apart(step: int, longer: int) -> None:
+    """So that there are at most ten of them, besides that at the start; above a day, whole days."""
+    for seconds, expected in ((10.0 * step, step), (10.0 * step + 0.01, longer)):
+        ticks = sorted(positions(Run({}, 7.0, 7.0 + seconds), "tick"))
+        assert (ticks[1] - ticks[0]) * seconds / 100 == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(("seconds", "labels"), [(10.76, 6), (10.75, 5)])
+def test_a_mark_has_a_label_if_there_is_room_for_it(seconds: float, labels: int) -> None:
+    """Up to 93 percent of the width; each tick has a line."""
+    run = Run({}, 0.0, seconds)
+    assert len(positions(run, "tick")) == 6
+    assert len(positions(run, "mark even")) + len(positions(run, "mark odd")) == labels
+
+
+@pytest.mark.parametrize(("spans", "bars"), [(2000, 2000), (2001, 1)])
+def test_more_than_two_thousand_bars_are_joined(spans: int, bars: int) -> None:
+    """Those of one outcome, if they are closer than a thousandth of the width."""
+    run = Run({}, 0.0, 10_000.0, downloads=[Span(f"a{n}", 4.0 * n, 4.0 * n + 3) for n in range(spans)])
+    assert len(positions(run, "bar done")) == bars
+
+
+@pytest.mark.parametrize(("gap", "bars"), [(9, 1), (10, 2001)])
+def test_bars_are_joined_if_they_are_closer_than_a_thousandth(gap: int, bars: int) -> None:
+    """Of the width."""
+    spans = [Span("a", 20.0 * n, 20.0 * (n + 1) - gap) for n in range(2001)]
+    run = Run({}, 0.0, 10_000.0, downloads=spans)
+    assert len(positions(run, "bar done")) == bars
+
+
+@pytest.mark.parametrize(("apart", "signs"), [(1.5, 2), (1.49, 1)])
+def test_signs_do_not_overlap(apart: float, signs: int) -> None:
+    """A sign is one and a half percent wide."""
+    spans = [Span("a", 0, 1, Outcome.FAILED), Span("b", apart, 3, Outcome.FAILED), Span("c", 4, 5)]
+    assert len(positions(Run({}, 0.0, 100.0, downloads=[spans[0], spans[2]]), "sign")) == 1
+    spans[0] = Span("a", 0, min(1, apart), Outcome.FAILED)
+    assert len(positions(Run({}, 0.0, 100.0, downloads=spans), "sign")) == signs
+
+
+@pytest.mark.parametrize(("waits", "points"), [(1000, 4000), (1001, 1802)])
+def test_the_waiting_clips_have_a_thousand_steps_if_there_are_many(waits: int, points: int) -> None:
+    """The highest number of each thousandth of the width; two points for each step."""
+    run = Run({}, 0.0, 1000.0, waits=[Span("a", n * 0.9, n * 0.9 + 0.45) for n in range(waits)])
+    path = next(shape[1] for shape in shapes(charts.timeline(run))[1] if shape[0] == "waits")
+    assert path.count("L") - 1 == points
+    assert "clips queued for encoding (max 1)" in charts.timeline(run)
+    if waits > 1000:
+        assert " 24L" not in path[10:-20], "of each unit the highest number"
+
+
+def test_a_very_short_run_is_drawn() -> None:
+    """As if it took a tenth of a second."""
+    run = Run({}, 5.0, 5.0, downloads=[Span("a", 5.0, 5.05)])
+    bar = next(shape for shape in shapes(charts.timeline(run))[1] if shape[0] == "bar done")
+    assert bar[1:5] == ("0.0%", "18", "50.0%", "12")
+
+
+def test_two_hundred_attempts_without_success_are_listed() -> None:
+    """The earliest ones."""
+    run = Run({}, 0.0, 1000.0, encodes=[Span(f"c{n}", n, n + 1, Outcome.FAILED) for n in range(201)])
+    listed = charts.troubles(run)
+    assert (len(listed), listed[-1][2]) == (200, "c199")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.9, "0:00"), (59.9, "0:59"), (60, "1:00"), (3599, "59:59"), (3600, "1:00 h"), (36061, "10:01 h")],
+)
+def test_a_time_since_the_start_is_cut_off(seconds: float, text: str) -> None:
+    """To whole seconds, from an hour on to minutes."""
+    run = Run({}, 0.0, 1e5, downloads=[Span("a", seconds, 1e5, Outcome.FAILED)])
+    assert charts.troubles(run)[0][0] == text
+
+
+def test_titles_and_labels_are_escaped() -> None:
+    """Names are from tables of other people."""
+    run = Run({}, 0.0, 10.0, downloads=[Span("<a>&", 1, 2)], closed=[Span("", 1, 1.001, reason="<b>")])
+    drawn = charts.timeline(run)
+    assert "&lt;a&gt;&amp;: 1.0 s, done" in drawn
+    assert "<b>" not in drawn
+    closed = next(shape for shape in shapes(drawn)[1] if shape[0] == "closed")
+    assert closed[3] == "0.1%", "it is visible"
+
+
+@pytest.mark.parametrize(("values", "columns_", "width"), [(6, 6, 53.3), (7, 7, 45.7)])
+def test_columns_share_the_width(values: int, columns_: int, width: float) -> None:
+    """Of up to six each has its value below; of more every other one."""
+    _, found = shapes(charts.histogram([float(n) for n in range(values)] * 2, "Rate", "fps"))
+    bars = [shape for shape in found if shape[0] == "column"]
+    assert len(bars) == columns_
+    assert float(bars[0][3]) == pytest.approx(width - 2, abs=0.06)
+    assert float(bars[1][1]) == pytest.approx(width + 1, abs=0.06)
+    labels = [shape for shape in found if shape[0] == "value"]
+    assert len(labels) == (6 if values == 6 else 4)
+    counts = [shape for shape in found if shape[0] == "count"]
+    assert [shape[-1] for shape in counts] == ["2"] * columns_
+
+
+def test_a_histogram_is_described_as_text() -> None:
+    """Every column with a clip; without any, that there is none."""
+    label = ET.fromstring(charts.histogram([1.0, 1.0, 2.0, 2.0, 2.0], "Rate", "fps")).get("aria-label")  # noqa: S314
+    assert label == "Rate. Number of clips: 1 fps: 2; 2 fps: 3"
+    none = ET.fromstring(charts.histogram([], "Rate", "fps"))  # noqa: S314
+    assert (none.get("aria-label"), none.get("viewBox")) == ("Rate. Number of clips: none", "0 0 320 146")

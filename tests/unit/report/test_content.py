@@ -143,7 +143,17 @@ def test_sizes_have_three_figures(size: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(0, 0), (3, 3), (2.5, 2.5), (-1, 0), (1e15, 0), (9e14, 9e14), ("3", 0), (None, 0), (float("nan"), 0)],
+    [
+        (0, 0),
+        (3, 3),
+        (2.5, 2.5),
+        (-1, 0),
+        (1e15, 0),
+        (1e15 - 0.5, 1e15 - 0.5),
+        ("3", 0),
+        (None, 0),
+        (float("nan"), 0),
+    ],
 )
 def test_only_valid_figures_are_used(value: object, number: float) -> None:
     """The journal of a downloaded directory may contain any value."""
@@ -468,3 +478,151 @@ def test_the_methods_do_not_claim_a_box_that_is_missing(boxes: list[object], wor
     """A list may have clips without one."""
     clips = records_of(*(line(number, box=box) for number, box in enumerate(boxes)))
     assert words in methods.methods(ReportData(clips=clips))
+
+
+# Limits of the page
+
+
+def test_the_page_lists_five_hundred_groups_of_a_reason() -> None:
+    """A group is the clips of one video with one message; the number of clips in the others is stated."""
+    missing = [lost(number, clip=f"c{number}{half}") for number in range(502) for half in "ab"]
+    (reason,) = content.of(ReportData({}, missing))["reasons"]
+    assert (reason["number"], len(reason["groups"]), reason["unlisted"]) == (1004, 500, 4)
+    (reason,) = content.of(ReportData({}, missing[:1000]))["reasons"]
+    assert (len(reason["groups"]), reason["unlisted"]) == (500, 0)
+
+
+def test_a_thousand_speakers_are_suggested() -> None:
+    """In alphabetical order."""
+    missing = [lost(0, name=f"Speaker {number:04}x") for number in range(1001)]
+    speakers = content.of(ReportData({}, missing))["speakers"]
+    assert (len(speakers), speakers[-1]) == (1000, "Speaker 0999x")
+
+
+def test_a_message_has_six_hundred_characters() -> None:
+    """The last ones, in the gallery and in the list of reasons; of the end of a run the first ones."""
+    text = "start" + "y" * 590 + "the end"
+    page = content.of(ReportData({}, [lost(1, words=text)], runs=[run(end={"stopped": text})]))
+    shown = text[2:]
+    assert len(shown) == 600
+    assert page["reasons"][0]["groups"][0]["words"] == shown
+    assert gallery.gallery(ReportData({}, [lost(1, words=text)]))["messages"] == [shown]
+    assert page["verdict"].endswith(f"stopped early: {text[:600]}")
+
+
+def test_a_thousand_different_messages_are_in_the_page() -> None:
+    """A missing clip with a further one has none; one that is there already is still used."""
+    missing = [lost(number, words=f"message {number}") for number in (*range(1001), 999)]
+    found = ReportData({}, missing)
+    made = gallery.gallery(found)
+    assert len(made["messages"]) == 1000
+    by_stem = {row["stem"]: row["message"] for row in rows(found)[1]}
+    assert by_stem["WDA_Speaker1000_000"] == -1
+    assert by_stem["WDA_Speaker999_000"] == 999
+    assert by_stem["WDA_Speaker0_000"] == 0
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_fifty_thousand_missing_clips_are_listed(monkeypatch: pytest.MonkeyPatch, more: int) -> None:
+    """And as many clips; of more a sample."""
+    assert gallery.MOST_LISTED == 50_000
+    monkeypatch.setattr(gallery, "MOST_LISTED", 5)
+    found = ReportData(records_of(*map(line, range(5 + more))), [lost(number) for number in range(5 + more)])
+    assert gallery.unlisted(found) == 2 * more
+    assert len(gallery.gallery(found)["rows"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("most", "found"),
+    [(0, []), (1, [0]), (2, [0, 2]), (3, [0, 1, 3]), (5, [0, 1, 2, 3, 4]), (9, [0, 1, 2, 3, 4])],
+)
+def test_a_sample_is_spread_evenly(most: int, found: list[int]) -> None:
+    """From the first one on."""
+    assert records.spread(range(5), most) == found
+
+
+def test_names_are_sorted_by_their_numbers() -> None:
+    """Also in the middle of a name, and with many digits."""
+    names = ["a10b2", "a2b10", "a2b9", "a", "a1" + "0" * 17 + "1", "b1"]
+    assert sorted(names, key=gallery._natural) == ["a", "a2b9", "a2b10", "a10b2", "a1" + "0" * 17 + "1", "b1"]
+
+
+def test_figures_of_the_gallery_are_rounded() -> None:
+    """Seconds to hundredths, rates and times to thousandths, the others to whole numbers."""
+    made = line(
+        1, duration=1.23456, fps=29.97049, start=0.12349, end=1.35849, width=96.4, bytes=1.6, height=64.6
+    )
+    (row,) = rows(ReportData(records_of(made)))[0]
+    assert (row["seconds"], row["fps"], row["start"], row["end"]) == (1.23, 29.97, 0.123, 1.358)
+    assert (row["width"], row["height"], row["bytes"]) == (0, 0, 0), "they are no whole numbers"
+
+
+def test_versions_are_those_of_all_clips() -> None:
+    """Each once, sorted."""
+    clips = [ClipRecord(line(number, versions={"ffmpeg": f"{number % 2}"})) for number in range(4)]
+    assert records.versions(clips) == {"ffmpeg": ["0", "1"]}
+    assert records.hours(records_of(line(1, duration=1800.0), line(2, duration=1800.0)).values()) == 1
+
+
+def test_the_dataset_is_that_of_the_newest_run() -> None:
+    """With the key of its BibTeX entry, if that is a plausible one."""
+    assert records.dataset(ReportData({})) == "HDTF"
+    assert records.citation_key(ReportData({})) == "zhang2021flow"
+    for text, key in (
+        ("@misc{ a_key ,", "a_key"),
+        ("@misc{" + "k" * 81 + ",", ""),
+        ("no entry", ""),
+        (None, ""),
+    ):
+        found = ReportData({}, runs=[Run({"dataset": {"title": "X", "citation": text}}, 0, 1)])
+        assert records.citation_key(found) == key
+        assert records.dataset(found) == "X"
+    assert records.recorded(ReportData({}, runs=[Run({"form": [1]}, 0, 1)]), "form") == {}
+
+
+def test_other_steps_are_described_if_they_were_requested() -> None:
+    """A part of each clip, and the kind of the audio."""
+    for form, text in (
+        ({"first": 2.5}, "shortened to its first 2.5 s"),
+        ({"middle": 10.0}, "shortened to its middle 10 s"),
+        ({"first": None, "middle": None}, "without audio."),
+        ({"audio": "none"}, "CRF None) without audio."),
+        ({"codec": "lossless"}, "(lossless) without audio."),
+    ):
+        paragraph = methods.methods(ReportData(records_of(line(1)), runs=[Run({"form": form}, 0, 1)]))
+        assert text in paragraph
+        assert ("shortened" in paragraph) is ("shortened" in text)
+
+
+def test_the_time_of_the_page_is_the_minute_in_utc() -> None:
+    """Seconds are of no use."""
+    assert content.of(ReportData({}, now=59.0))["now"] == "1970-01-01 00:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0.4, "0.4 B"),
+        (999.4, "999 B"),
+        (999_499, "999 kB"),
+        (999_500, "1 MB"),
+        (10**12, "1 TB"),
+        (12345 * 10**11, "1234 TB"),
+    ],
+)
+def test_sizes_change_their_unit_at_a_thousand(size: float, text: str) -> None:
+    """Up to terabytes."""
+    assert content._bytes(size) == text.replace(" ", NBSP)
+
+
+def test_durations_of_parts_and_of_all_clips_are_exact() -> None:
+    """Hours are hours."""
+    clips = records_of(*(line(number, duration=7200.0, subset="ab"[number % 2]) for number in range(10)))
+    page = content.of(ReportData(clips))
+    assert dict(page["counts"])["duration"] == "20 h 00 min"
+    parts = dict(page["parts"])["subset"]
+    assert [(each["name"], each["duration"]) for each in parts] == [
+        ("a", "10 h 00 min"),
+        ("b", "10 h 00 min"),
+    ]
+    assert "(20 h 00 min in total)" in page["methods"]

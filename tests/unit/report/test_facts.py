@@ -25,6 +25,30 @@ def test_each_measured_fact_has_a_chart() -> None:
     assert "<b>32.5 degrees</b> (1 clip)" in charts["Yaw range (degrees)"]
 
 
+def test_a_fact_is_a_number_of_each_clip() -> None:
+    """The median side of a face, the widest bar, the total of intervals; up to a thousand million."""
+    lines = [
+        ClipRecord(
+            {"face_size": [10.0, 20.0, 40.0], "silence_share": 0.25, "frozen": [[1.0, 2.5], [], [3.0, 4.0]]}
+        ),
+        ClipRecord({"face_size": [7.0], "scene_cuts": [], "letterbox": [0, 0, 0, 4], "blur": 999999999.0}),
+        ClipRecord({"face_size": [], "blur": 1e9, "loudness": -1e9}),
+    ]
+    charts = dict(histograms(lines))
+    assert [*charts] == [
+        "Scene cuts (per clip)", "Frozen (seconds)", "Black bars (pixels)", "Blur (pixels)",
+        "Silence (fraction)", "Face (pixels, median)",
+    ]  # fmt: skip
+    assert "<b>0 per clip</b> (1 clip)" in charts["Scene cuts (per clip)"]
+    assert "<b>2.5 seconds</b> (1 clip)" in charts["Frozen (seconds)"]
+    assert "<b>4 pixels</b> (1 clip)" in charts["Black bars (pixels)"]
+    assert "<b>1e+09 pixels</b> (1 clip)" in charts["Blur (pixels)"]
+    assert "<b>0.25 fraction</b> (1 clip)" in charts["Silence (fraction)"]
+    faces = charts["Face (pixels, median)"]
+    assert "6 to 8 pixels, median: 1" in faces
+    assert "20 to 22 pixels, median: 1" in faces
+
+
 def test_invalid_facts_have_no_chart() -> None:
     """A record may come from anybody."""
     wrong = {"scene_cuts": 3, "black": [1], "letterbox": [], "brightness": float("inf"), "blur": "<b>"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.splits import Split
 from hdtf_async.report.given_lists import NOT_REQUESTED, GivenList, Listed, compared
@@ -38,6 +40,32 @@ def test_many_missing_entries_are_only_counted_in_the_methods_paragraph() -> Non
     lost = tuple((f"RD_{number}_000", "private") for number in range(21))
     assert GivenList("val", 30, lost).sentence.endswith("missing: 21 private.")
     assert GivenList("val", 30, ()).sentence == "30 of the 30 entries of the given val list were available."
+
+
+@pytest.mark.parametrize(("missing", "named"), [(1, True), (20, True), (21, False)])
+def test_twenty_missing_entries_are_named(*, missing: int, named: bool) -> None:
+    """Of more only their number for each reason, the most frequent first."""
+    lost = tuple((f"RD_{number}_000", "age" if number else "private") for number in range(missing))
+    each = GivenList("val", 30, lost)
+    assert each.available == 30 - missing
+    assert ("RD_0_000 (private)" in each.sentence) is named
+    assert each.reasons == ("1 private" if missing == 1 else f"{missing - 1} age, 1 private")
+    assert each.sentence.startswith(
+        f"{30 - missing} of the 30 entries of the given val list were available; "
+    )
+
+
+def test_an_entry_is_a_clip_a_segment_or_a_video() -> None:
+    """The first reason of an entry that is not available counts; an available one with a failure is not."""
+    given = dict.fromkeys(["RD_B_000", "video_b", "RD_D_000", "video_d", "RD_B_000_s001"], "val")
+    more = [*MISSING, {"clip": "RD_D_000", "youtube_id": "video_d", "reason": "age"}]
+    (val,) = compared(Split(given=given), CLIPS, more)
+    assert dict(val.lost) == {
+        "RD_B_000": "no face detected", "video_b": "no face detected", "RD_B_000_s001": "no face detected",
+        "RD_D_000": "private video", "video_d": "private video",
+    }  # fmt: skip
+    assert Listed.from_json({"title": "val", "names": ["x"]}) is None, "the name of a split"
+    assert Listed.from_json({"title": "a", "names": ["x", 1]}) == Listed("a", ("x",))
 
 
 def test_without_given_lists_there_is_no_table() -> None:

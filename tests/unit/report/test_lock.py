@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from hdtf_async.core.clip_record import ClipRecord
+from hdtf_async.core.splits import Split
 from hdtf_async.report.given_lists import Listed
+from hdtf_async.report.history import Run
 from hdtf_async.report.lock import UNEXPLAINED, Reproduced, compared, lock_of, methods_of
 from hdtf_async.report.records import ReportData
 
@@ -76,3 +80,96 @@ def test_methods_list_tools_and_what_is_missing() -> None:
     text = methods_of(found)
     assert "1 of 2 entries are available." in text
     assert r"| RD\_B\_000 | private video |" in text
+
+
+def test_the_head_of_a_lock_file_is_that_of_the_newest_run() -> None:
+    """Without any run it is empty; each clip has a line of its own."""
+    newest = Run({"dataset": {"title": "X"}, "settings": {"corrections": "none"}}, 0, 1)
+    clips = {f"RD_{name}_000": ClipRecord(CLIP | {"file_name": f"RD_{name}_000.mp4"}) for name in "AB"}
+    found = ReportData(clips, runs=[Run({}, 0, 0), newest], split=Split(seed=3))
+    lines = b"".join(lock_of(found, {}, {})).decode().splitlines()
+    lock = json.loads("".join(lines))
+    assert (lock["dataset"], lock["corrections"]) == ({"title": "X"}, "none")
+    assert (lock["split"], lock["missing"]) == (Split(seed=3).to_json(), 0)
+    assert [clip["file_name"] for clip in lock["clips"]] == ["RD_A_000.mp4", "RD_B_000.mp4"]
+    assert len(lines) == 1 + 6 + 1 + 2 + 2
+    empty = json.loads(b"".join(lock_of(ReportData({}, runs=[Run({"settings": None}, 0, 1)]), {}, {})))
+    assert (empty["dataset"], empty["corrections"], empty["split"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "causes"),
+    [
+        ({"source_bytes": 10}, {}, [UNEXPLAINED]),
+        ({"source_bytes": None}, {}, [UNEXPLAINED]),
+        ({}, {"sound_format_id": "140"}, ["sound_format_id None -> 140"]),
+        ({"source_bytes": 11}, {"format_id": "398"}, ["format_id 136 -> 398"]),
+        ({}, {"wav_sha256": "w"}, [UNEXPLAINED]),
+        ({}, {"versions": None}, ["hdtf_async 1 -> None", "ffmpeg n9 -> None"]),
+        (
+            {"source_bytes": 11}, {"fingerprint": "g", "versions": {"mediapipe": "1"} | CLIP["versions"]},
+            [
+                "the settings, the table row or the cutting rules differ",
+                "YouTube serves another file of format 136", "mediapipe None -> 1",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_all_causes_of_other_bytes_are_listed(
+    before: dict[str, Any], now: dict[str, Any], causes: list[str]
+) -> None:
+    """Another file of the same format is one, if its size is known and no other format was used."""
+    changed = {"sha256": "b" * 64} if "wav_sha256" not in now else {}
+    record = {"RD_A_000": {"metadata": CLIP | changed | now}}
+    assert compared([CLIP | before], record, {}, {"video_a": 10}).other == {"RD_A_000": causes}
+    unknown = compared([CLIP | before], record, {}, {}).other["RD_A_000"]
+    assert "YouTube serves another file of format 136" not in unknown
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (Reproduced(3), "3 of 3 clips have the same bytes as in the lock file."),
+        (
+            Reproduced(1, {"a": ["x"], "b": ["y", "x"]}),
+            "1 of 3 clips have the same bytes as in the lock file; 2 have other bytes (such as 2: x).",
+        ),
+        (
+            Reproduced(0, {}, {"a": "private"}),
+            "0 of 1 clips have the same bytes as in the lock file; 1 are missing.",
+        ),
+    ],
+)
+def test_the_comparison_is_a_sentence(result: Reproduced, words: str) -> None:
+    """With the most frequent cause."""
+    assert result.words == words
+    assert list(Reproduced(0, {"a": ["x"]}, {"b": "private"}).to_lines()) == [
+        {"clip": "a", "result": "other bytes", "why": ["x"]},
+        {"clip": "b", "result": "missing", "why": ["private"]},
+    ]
+
+
+def test_methods_have_sections_in_order() -> None:
+    """The citation only if there is one, and missing clips only without given lists."""
+    lost = [
+        {"clip": "RD_B_000", "reason": "private"},
+        {"clip": "c", "reason": "age"},
+        {"clip": "d", "reason": "age"},
+    ]
+    text = methods_of(ReportData({"RD_A_000": ClipRecord(CLIP)}, missing=lost))
+    heads = [line for line in text.splitlines() if line.startswith(("#", "```"))]
+    assert heads == [
+        "# Methods", "```bibtex", "```", "## Tools", "## Settings", "## Missing clips",
+        "## The same clips again", "```sh", "```",
+    ]  # fmt: skip
+    assert text.index("| age | 2 |") < text.index("| private | 1 |")
+    other = Run({"dataset": {"title": "X", "citation": ""}}, 0, 1)
+    text = methods_of(
+        ReportData({"RD_A_000": ClipRecord(CLIP)}, runs=[other], only=Listed("x", ("RD_A_000",)))
+    )
+    heads = [line for line in text.splitlines() if line.startswith(("#", "```"))]
+    assert heads == [
+        "# Methods", "## Tools", "## Settings", "## Given x list", "## The same clips again", "```sh", "```",
+    ]  # fmt: skip
+    assert "1 of 1 entries are available." in text
+    assert "| missing | reason |" not in text

@@ -156,7 +156,7 @@ def test_the_first_valid_bitrate_counts() -> None:
     assert entries.bitrate({"abr": 3, "tbr": 4}, "abr", "tbr") == 3
     assert entries.bitrate({"abr": "x", "tbr": 4}, "abr", "tbr") == 4
     assert entries.bitrate({"abr": 1e9, "tbr": 4}, "abr", "tbr") == 1e9
-    assert entries.bitrate({"abr": 1.1e9, "tbr": 4}, "abr", "tbr") == 4
+    assert entries.bitrate({"abr": 1e9 + 0.5, "tbr": 4}, "abr", "tbr") == 4
     assert entries.bitrate({"abr": 0}, "abr", "tbr") == 0.0
 
 

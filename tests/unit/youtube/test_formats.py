@@ -799,3 +799,117 @@ def test_a_forbidden_source_is_avoided_at_the_same_height() -> None:
         forbidden.add(chosen.video.source)
     assert chosen_format == ["136-0", "136-1", "232", "136-0"]
     assert forbidden == {Source("https", "WEB"), Source("https", "TVHTML5"), Source("hls", "")}
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    ("field", "most", "read"),
+    [
+        ("filesize", 4 * 1024**4, "size"),
+        ("filesize_approx", 4 * 1024**4, "size"),
+        ("width", 8192, "width"),
+        ("fps", 1000, "fps"),
+        ("stretched_ratio", 100, "stretched_ratio"),
+        ("duration", 30 * 86400, "duration"),
+    ],
+)
+def test_an_implausible_figure_of_a_format_is_unknown(field: str, most: int, read: str) -> None:
+    """Up to a limit it is read; one more is too much, and 0 is nothing."""
+    table = video_entry("136", 720, filesize=None, filesize_approx=None, duration=None)
+    for value, expected in ((most, most), (most + 1, None), (0, None), (1, 1)):
+        choice = choose({"formats": [table | {field: value}]}, Requirements(R, 720))
+        assert getattr(choice.video, read) == expected
+
+
+@pytest.mark.parametrize(("height", "known"), [(8192, True), (8193, False)])
+def test_a_height_of_more_than_8192_pixels_is_unknown(*, height: int, known: bool) -> None:
+    """No decoder accepts it."""
+    table = [video_entry("136", 720), video_entry("137", height, width=8192)]
+    choice = chosen(table, 0)
+    assert choice.video.format_id == ("137" if known else "136")
+    assert choice.refused == (() if known else (("137", "unknown height"),))
+
+
+def test_the_duration_of_a_video_is_at_most_thirty_days() -> None:
+    """Its formats have it, unless they have one of their own."""
+    assert duration({"duration": 30 * 86400}) == 30 * 86400
+    assert duration({"duration": 30 * 86400 + 1}) is None
+    entry = video_entry("136", 720)
+    assert choose({"formats": [entry], "duration": 5}, Requirements(R, 720)).video.duration == 5
+    own = choose({"formats": [entry | {"duration": 7}], "duration": 5}, Requirements(R, 720))
+    assert own.video.duration == 7
+
+
+@pytest.mark.parametrize(
+    ("height", "same"), [(728, True), (729, False), (712, True), (711, False), (720, True)]
+)
+def test_eight_rows_are_rounding(*, height: int, same: bool) -> None:
+    """Half a macroblock."""
+    assert is_at(height, 720) is same
+    assert TOLERANCE == 8
+    if not same:
+        with pytest.raises(Failure):
+            chosen([video_entry("136", height)], 720, E)
+
+
+@pytest.mark.parametrize(("fps", "chosen_id"), [(30.5, "298"), (30.51, "136"), (None, "298")])
+def test_a_rate_above_thirty_frames_is_not_used_if_there_is_another(
+    fps: float | None, chosen_id: str
+) -> None:
+    """29.97 and 30 are the same kind; an unknown rate counts as a usual one."""
+    table = [video_entry("298", 720, fps=fps, tbr=5000), video_entry("136", 720, "vp9", fps=25)]
+    assert chosen(table, 720).video.format_id == chosen_id
+
+
+@pytest.mark.parametrize(("formats", "more"), [(12, ""), (13, " and 1 more"), (15, " and 3 more")])
+def test_twelve_refused_formats_of_a_reason_are_named(formats: int, more: str) -> None:
+    """The others are counted."""
+    with pytest.raises(Failure) as failed:
+        chosen([video_entry(f"{n}-sr", 720) for n in range(formats)], 720)
+    named = ", ".join(f"{n}-sr" for n in range(12))
+    assert failed.value.words == f"formats offered: {named}{more} (AI-upscaled)"
+
+
+@pytest.mark.parametrize("reasons", [12, 13])
+def test_twelve_reasons_are_named(reasons: int) -> None:
+    """The last ones: those about the height are the most useful."""
+    table = [video_entry(f"{n}", 720, protocol=f"p{n}") for n in range(reasons)]
+    with pytest.raises(Failure) as failed:
+        chosen(table, 720)
+    assert failed.value.words.count("(protocol") == 12
+    assert ("p0)" in failed.value.words) is (reasons == 12)
+    with pytest.raises(Failure, match="no formats offered"):
+        chosen([], 720)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "nominal"),
+    [(1280, 720, 720), (720, 1280, 720), (None, 720, 720), (9000, 720, 720), (0, 720, 720)],
+)
+def test_the_height_is_the_shorter_side(width: int | None, height: int, nominal: int) -> None:
+    """An unknown width says nothing."""
+    assert chosen([video_entry("136", height, width=width)], 720).video.height == nominal
+
+
+def test_the_original_inside_a_video_of_the_same_height_is_used_if_the_separate_one_has_no_mark() -> None:
+    """It costs nothing; at another height the separate one is used."""
+    inside = hls("95", 720, language="ja", format_note="(original)", language_preference=10)
+    separate = audio_entry("140", language=None)
+    assert chosen([video_entry("136", 720), separate, inside], 720, audio=True).audio is None
+    lower = inside | {"height": 480, "width": 854}
+    choice = chosen([video_entry("136", 720), separate, lower], 720, audio=True)
+    assert (choice.video.format_id, choice.audio and choice.audio.format_id) == ("136", "140")
+    unmarked = inside | {"format_note": "", "language_preference": -1}
+    choice = chosen([video_entry("136", 720), separate, unmarked], 720, audio=True)
+    assert choice.audio is not None
+
+
+def test_without_separate_audio_a_video_with_usable_audio_is_preferred_to_its_height() -> None:
+    """Among videos without any, the height decides."""
+    low = hls("93", 360, language="ja")
+    assert chosen([video_entry("136", 720), low], 720, audio=True).video.format_id == "93"
+    assert chosen([video_entry("136", 720), low], 720).video.format_id == "136"
+    dubbed = low | {"format_note": "dubbed"}
+    assert chosen([video_entry("136", 720), dubbed], 720, audio=True).video.format_id == "136"

@@ -125,6 +125,111 @@ def test_the_message_of_a_failure_is_its_error() -> None:
     assert message(Failure(Reason.AGE)) == Reason.AGE.advice.meaning
 
 
+@pytest.mark.parametrize(
+    ("changed", "complete"),
+    [
+        ({"filesize": 4 * 1024**4}, True),
+        ({"filesize": 4 * 1024**4 + 1}, False),
+        ({"vcodec": "avc3.1"}, True),
+        ({"vcodec": "vp09.1"}, True),
+        ({"vcodec": "hev1"}, False),
+        ({"protocol": "m3u8"}, False),
+        ({"url": f"{HOST}?expire=0"}, False),
+        ({"url": f"{HOST}?expire=-1"}, False),
+        ({"url": f"{HOST}?expire=nan"}, False),
+        ({"url": f"{HOST}?expire={1024**4 - 1}"}, True),
+        ({"url": f"{HOST}?expire={1024**4}"}, False),
+        ({"url": f"{HOST}?{'&'.join(f'a{n}=1' for n in range(99))}&expire=9"}, True),
+        ({"url": f"{HOST}?{'&'.join(f'a{n}=1' for n in range(100))}&expire=9"}, False),
+        ({"url": f"{HOST}?expire=9&expire=x"}, True),
+    ],
+)
+def test_a_complete_format_has_a_plausible_size_and_expiry(
+    changed: dict[str, Any], *, complete: bool
+) -> None:
+    """Otherwise its download could neither be checked nor planned."""
+    assert summary({"formats": [entry("160") | changed]}, NOW).complete == complete
+
+
+@pytest.mark.parametrize(
+    ("changed", "heights", "ratio"),
+    [
+        ({"height": 8192}, [8192], None),
+        ({"height": 8193}, [], None),
+        ({"stretched_ratio": 100.0}, [144], 100.0),
+        ({"stretched_ratio": 100.5}, [144], None),
+        ({"height": 0, "stretched_ratio": 0}, [], None),
+    ],
+)
+def test_implausible_heights_and_ratios_are_not_reported(
+    changed: dict[str, Any], heights: list[int], ratio: float | None
+) -> None:
+    """Of all formats; the heights once each, ascending, and the first ratio."""
+    found = summary({"formats": [entry("160") | changed]}, NOW)
+    assert (found.heights, found.stretched_ratio) == (heights, ratio)
+    several = [entry("1", height=720), entry("2", height=144), entry("3", height=144, stretched_ratio=2)]
+    found = summary({"formats": [*several, entry("4", stretched_ratio=3)]}, NOW)
+    assert (found.heights, found.stretched_ratio) == ([144, 720], 2)
+
+
+def test_the_time_to_the_first_expiry_is_in_hours() -> None:
+    """With one decimal, negative if it has passed; unknown without a complete format."""
+    url = f"{HOST}?expire={int(NOW) + 3600 * 5 + 200}"
+    assert summary({"formats": [entry("160", url=url)]}, NOW).valid_hours == 5.1
+    assert summary({"formats": [entry("160", url=url)]}, NOW + 3600 * 6).valid_hours == -0.9
+    empty = summary({"formats": [entry("140", vcodec="none", acodec="mp4a", protocol="m3u8")]}, NOW)
+    assert (empty.valid_hours, empty.complete, empty.hls, empty.yt_dlp) == (None, 0, False, "?")
+    assert summary({"formats": 3}, NOW).formats == 0
+
+
+def test_a_format_is_chosen_over_https_or_over_hls() -> None:
+    """At 144p, or the nearest height above it."""
+    playlist = {"protocol": "m3u8_native", "acodec": "mp4a"}
+    table = [
+        entry("133", height=240, width=426), entry("160"), entry("93", height=360, width=640, **playlist),
+        entry("92", height=240, width=426, **playlist),
+    ]  # fmt: skip
+    info = {"formats": table}
+    assert (choose(info).format_id, choose(info, hls=True).format_id) == ("160", "92")
+    assert choose(info, height=300).format_id == "133"
+    assert choose({"formats": table[:1]}).format_id == "133"
+
+
+def test_a_part_keeps_other_headers_and_other_formats_are_omitted() -> None:
+    """yt-dlp finds exactly the one that it downloads."""
+    info = {"formats": [entry("160", http_headers={"User-Agent": "x"}), entry("133"), "none"]}
+    changed, _ = part(info, choose({"formats": [entry("160")]}), last=False)
+    assert [(one["format_id"], one["http_headers"]) for one in changed["formats"]] == [
+        ("160", {"User-Agent": "x", "Range": "bytes=0-65535"})
+    ]
+    wrong = {"formats": [entry("160", http_headers="x")]}
+    assert part(wrong, choose(wrong), last=False)[0]["formats"][0]["http_headers"] == {
+        "Range": "bytes=0-65535"
+    }
+
+
+def test_what_is_noted_of_responses_is_bounded() -> None:
+    """A thousand of them, two hundred and one names of headers, and a size of fifteen digits."""
+    assert Traffic().status is None
+    traffic = Traffic()
+    traffic.line("header: X: before the first response")
+    for number in range(1001):
+        traffic.line(f"reply: 'HTTP/1.1 {200 + number % 2} OK")
+        traffic.line(f"header: X{number}: 1")
+    assert (len(traffic.statuses), traffic.status, len(traffic.headers)) == (1000, 201, 201)
+    for digits, total in ((15, int("9" * 15)), (16, None)):
+        traffic = Traffic([206])
+        traffic.line(f"header: Content-Range: bytes 0-1/{'9' * digits}")
+        assert traffic.total_bytes == total
+
+
+def test_a_message_has_two_hundred_and_forty_characters() -> None:
+    """Of each of its lines; the last error counts."""
+    assert message(Failure(Reason.AGE, "ERROR: a\nERROR: " + "x" * 300)) == "ERROR: " + "x" * 233
+    two = message(Failure(Reason.TIMED_OUT, "one\n" + "y" * 300 + "\n" + "z" * 300))
+    assert two == "z" * 240 + "; before that: " + "y" * 240
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system has no /proc")
 async def test_memory_and_runtimes_of_a_child_include_its_descendants(tmp_path: Path) -> None:

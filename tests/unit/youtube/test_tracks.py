@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from format_tables import Entry, audio_entry, chosen, hls, hls_audio, video_entry
 from hypothesis import given
@@ -341,3 +343,77 @@ def test_a_journal_without_tracks_leaves_them_unknown(record: object) -> None:
     """Language and original are unknown for older and damaged records."""
     track = Track.from_json(record) or Track(None, None)
     assert track.metadata == {"audio_language": None, "audio_original": None}
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    ("preference", "original", "descriptive"),
+    [
+        (10, True, False), (9.5, False, False), (11, True, False), (999.5, True, False), (1000, False, False),
+        (-10, False, True), (-9.5, False, False), (-11, False, True), (-999.5, False, True),
+        (-1000, False, False), (0, False, False), ("10", False, False), (None, False, False),
+    ],
+)  # fmt: skip
+def test_a_preference_marks_the_original_from_ten_on(
+    preference: object, *, original: bool, descriptive: bool
+) -> None:
+    """And descriptive tracks from -10 on; a value of a thousand and more is no preference."""
+    marks = Marks.of(audio_entry("140") | {"language_preference": preference})
+    assert (marks.original, marks.descriptive) == (original, descriptive)
+    assert (marks.preference == -1) is (preference in {1000, -1000, "10", None})
+
+
+@pytest.mark.parametrize(("quoted", "found"), [(0, True), (1, True), (3, True), (4, False)])
+def test_tags_may_be_quoted_three_times(quoted: int, *, found: bool) -> None:
+    """In a playlist, within a quoted field."""
+    tags = "acont=original:lang=ja"
+    for _ in range(quoted):
+        tags = quote(tags, safe="")
+    marks = Marks.of(audio_entry("140", url=f"{MEDIA}{tags}"))
+    assert (marks.language, marks.original) == (("ja", True) if found else (None, False))
+
+
+@pytest.mark.parametrize(("longer", "found"), [(0, True), (1, False)])
+def test_tags_are_read_within_eight_kibibytes_of_an_address(longer: int, *, found: bool) -> None:
+    """A longer address is not YouTube's."""
+    tags = "&xtags=lang=ja"
+    address = "https://a/?" + "x" * (8192 - len("https://a/?") - len(tags) + longer) + tags
+    assert (Marks.of(audio_entry("140", url=address)).language == "ja") is found
+
+
+def test_the_best_audio_is_the_original_with_the_highest_quality() -> None:
+    """Then the higher bitrate, one file, AAC, the higher number, and the name."""
+
+    def best(*entries: Entry) -> str | None:
+        (found,) = {choose([video_entry("136", 720), *order])[1] for order in (entries, entries[::-1])}
+        return found
+
+    plain = audio_entry("140")
+    assert best(plain, audio_entry("141", "high", abr=1.0)) == "141"
+    assert best(plain, audio_entry("141", abr=130.0)) == "141"
+    assert best(plain, audio_entry("141", abr=None, tbr=130.0)) == "141"
+    assert best(plain, audio_entry("141", protocol="http_dash_segments")) == "140"
+    assert best(plain, audio_entry("251", ext="webm")) == "140"
+    assert best(plain, audio_entry("141")) == "141"
+    assert best(audio_entry("140-b"), audio_entry("140-a")) == "140-a"
+    assert best(audio_entry("x"), plain) == "140"
+    assert best(plain | {"has_drm": "maybe"}, audio_entry("139", "low")) == "139"
+    assert best(plain, audio_entry("139", "low", language_preference=5)) == "139"
+
+
+def test_a_language_counts_as_the_original_if_any_of_its_tracks_is_marked() -> None:
+    """Whatever its letters; without a language a track beside it is unknown."""
+    marked_one = audio_entry("1", language="JA", language_preference=10)
+    table = [marked_one, audio_entry("2", language="ja"), audio_entry("3"), audio_entry("4", language="en")]
+    assert [track_in(table, entry) for entry in table] == [
+        Track("JA", True), Track("ja", True), Track(None, False), Track("en", False, dubbed=True),
+    ]  # fmt: skip
+    assert Track("en", True).to_json() == {"language": "en", "original": True}
+    assert Track("en", False, dubbed=True, guessed=True).to_json() == {
+        "language": "en", "original": False, "dubbed": True, "guessed": True,
+    }  # fmt: skip
+    assert Track("en", None, guessed=True).metadata == {
+        "audio_language": "en", "audio_original": None, "audio_guessed": True,
+    }  # fmt: skip

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Annotation, Box, Clip, Crop, Fallback, Interval, OutputSettings, Video
-from hdtf_async.media.face.people import BETWEEN, ROUNDS, Frame, Region, doubtful, find
+from hdtf_async.media.face.people import BETWEEN, ROUNDS, Frame, Region, doubtful, find, overlap
 from hdtf_async.media.face.window import inside, place, plan_window
 
 SIZE = WIDTH, HEIGHT = 1920, 1080
@@ -434,3 +434,124 @@ def test_a_point_of_a_list_selects_the_face_at_the_start(point: tuple[float, flo
     assert (box.width < 300) == (face_at == 450)
     box, _ = plan_window(CLIP, frames, SIZE, FORM)
     assert box.left < 1450 < box.right
+
+
+@pytest.mark.parametrize(("moved", "frames", "seen"), [(150, 3, 92), (150, 2, 89), (50, 2, 91), (61, 2, 89)])
+def test_a_very_short_track_must_be_close_to_the_person(moved: int, frames: int, seen: int) -> None:
+    """Within a fifth of its side; one of three frames is long enough to be within one side."""
+    shown = filmed((89, [face(500)]), (11 - frames, []), (frames, [face(500 + moved)]))
+    assert counted(shown)[0] == seen
+
+
+@pytest.mark.parametrize(
+    ("places", "kept"),
+    [
+        ([5], 19), ([5, 6], 18), ([5, 7], 20), ([5, 6, 12], 20), ([5, 12], 20), ([18, 19], 18), ([0, 1], 18),
+        ([19], 19), ([0], 19),
+    ],
+)  # fmt: skip
+def test_successive_frames_are_one_visit_to_a_position(places: list[int], kept: int) -> None:
+    """A position recurs from the second visit on."""
+    shown = [[face(700 if number in places else 500)] for number in range(20)]
+    assert counted([Frame(number / 5, each) for number, each in enumerate(shown)])[1] == kept
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "share"),
+    [
+        (Region(0, 0, 10, 10), Region(0, 0, 10, 10), 1.0),
+        (Region(0, 0, 10, 10), Region(5, 0, 15, 10), 1 / 3),
+        (Region(0, 0, 10, 10), Region(0, 5, 10, 15), 1 / 3),
+        (Region(0, 0, 10, 10), Region(10, 0, 20, 10), 0.0),
+        (Region(0, 0, 10, 10), Region(20, 20, 30, 30), 0.0),
+        (Region(0, 0, 10, 10), Region(2, 2, 4, 4), 0.04),
+        (Region(0, 0, 0, 0), Region(0, 0, 0, 0), 0.0),
+    ],
+)
+def test_the_overlap_is_the_intersection_over_the_union(one: Region, other: Region, share: float) -> None:
+    """In either order; regions without an area have none."""
+    assert overlap(one, other) == overlap(other, one) == pytest.approx(share)
+
+
+def test_a_region_has_edges_a_side_and_a_centre() -> None:
+    """Its side is the longer one; it can be given in another unit."""
+    region = Region(1, 2, 5, 10)
+    assert (region.edges, region.side, region.centre) == ((1, 2, 5, 10), 8, (3, 6))
+    assert Region(0, 0, 9, 1).side == 9
+    assert region.scaled(2, 3) == Region(2, 6, 10, 30)
+
+
+def test_the_person_has_sizes_of_kept_regions() -> None:
+    """Smallest, median and largest side; fractions count samples only, and regions of all frames."""
+    shown = [Frame(number / 5, [face(500, side=300 + number)]) for number in range(5)]
+    found = find(shown)
+    assert found is not None
+    assert (found.sides, found.seen, found.kept, found.people) == ((300, 302, 304), 5, 5, 1)
+    between = [replace(frame, sampled=number % 2 == 0) for number, frame in enumerate(shown)]
+    found = find(between)
+    assert found is not None
+    assert (found.sides, found.seen, found.kept) == ((300, 302, 304), 3, 3)
+    assert find([]) is None
+    assert find([Frame(0, [])]) is None
+
+
+@pytest.mark.parametrize(("apart", "people"), [(0.25, 1), (1.0, 1), (1.125, 2)])
+def test_with_few_samples_a_face_may_be_hidden_for_a_second(apart: float, people: int) -> None:
+    """Or for five times their usual distance, whichever is longer."""
+    walk = [(number / 8, face(500 + 20 * number)) for number in range(20)]
+    on = walk[-1][0] + apart
+    further = [(on + number / 8, face(900 + 20 * number)) for number in range(20)]
+    found = find([Frame(second, [shown]) for second, shown in (*walk, *further)])
+    assert found is not None
+    assert found.people == people
+
+
+def test_the_nearest_regions_of_two_frames_are_one_face() -> None:
+    """Each region continues one track, and each track has one region."""
+    frames = [
+        Frame(number / 5, [face(500 + 40 * number), face(800 + 40 * number)][:: 1 if number % 2 else -1])
+        for number in range(6)
+    ]
+    found = find(frames)
+    assert found is not None
+    assert (found.seen, found.people) == (6, 2)
+    assert found.region.right - found.region.left == pytest.approx(240 + 200)
+    three = [Frame(0, [face(500)]), Frame(0.2, [face(510), face(480)]), Frame(0.4, [face(520), face(470)])]
+    found = find(three)
+    assert found is not None
+    assert found.people == 2
+    assert found.seen == 3
+
+
+@pytest.mark.parametrize(
+    ("extra", "intervals"),
+    [
+        ([], [Interval(2, 3)]),
+        ([face(900, side=300)], []),
+        ([face(900, side=299)], [Interval(2, 3)]),
+    ],
+)
+def test_a_face_beside_the_missing_one_makes_it_irrelevant(
+    extra: list[Region], intervals: list[Interval]
+) -> None:
+    """If it is at least as large and stays."""
+    frames = [Frame(number, [face(100 if number < 3 else 1700), *extra]) for number in range(6)]
+    assert doubtful(frames) == intervals
+
+
+def test_the_frames_around_an_outlier_are_searched() -> None:
+    """They show whether the face was there."""
+    frames = [Frame(number, [face(700 if number == 5 else 500)]) for number in range(12)]
+    assert doubtful(frames) == [Interval(4, 6)]
+    first = [Frame(number, [face(700 if number == 0 else 500)]) for number in range(12)]
+    assert doubtful(first) == [Interval(0, 1)]
+    last = [Frame(number, [face(700 if number == 11 else 500)]) for number in range(12)]
+    assert doubtful(last) == [Interval(10, 11)]
+
+
+@pytest.mark.parametrize(("cuts_", "found"), [(100, 100), (101, 1)])
+def test_a_hundred_doubtful_intervals_are_searched(cuts_: int, found: int) -> None:
+    """More become one."""
+    shown = [LEFT, LEFT, RIGHT, RIGHT] * 60
+    frames = [Frame(number, [each]) for number, each in enumerate(shown[: 2 * cuts_ + 2])]
+    assert len(doubtful(frames)) == found

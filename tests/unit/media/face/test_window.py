@@ -290,3 +290,64 @@ def test_without_a_zoom_in_the_table_the_zoom_is_one() -> None:
     assert box == plan_window(replace(CLIP, zoom=1.0), frames, SIZE, FORM)[0]
     assert box != plan_window(replace(CLIP, zoom=1.5), frames, SIZE, FORM)[0]
     assert metadata["zoom"] is None
+
+
+@pytest.mark.parametrize(
+    ("region", "zoom", "margin", "box"),
+    [
+        (Region(400, 300, 500, 400), 1.0, 0.0, Box(400, 300, 100, 100)),
+        (Region(400, 300, 500, 400), 1.2, 0.0, Box(390, 290, 120, 120)),
+        (Region(400, 300, 500, 400), 1.0, 0.1, Box(390, 290, 120, 120)),
+        (Region(400, 300, 500, 400), 1.5, 0.5, Box(300, 200, 300, 300)),
+        (Region(400, 300, 500, 401.9), 1.0, 0.0, Box(400, 300, 100, 100)),
+        (Region(-50, 0, 50, 100), 1.0, 0.0, Box(0, 0, 100, 100)),
+        (Region(1900, 1060, 2000, 1160), 1.0, 0.0, Box(1820, 980, 100, 100)),
+        (Region(0, 0, 3000, 3000), 1.0, 0.0, Box(840, 0, 1080, 1080)),
+        (Region(10, 10, 10.5, 10.5), 1.0, 0.0, Box(10, 10, 2, 2)),
+    ],
+)
+def test_a_window_is_a_square_around_the_region(region: Region, zoom: float, margin: float, box: Box) -> None:
+    """Enlarged by zoom and margin, even, and shifted into the frame."""
+    assert place(region, zoom, margin, WIDTH, HEIGHT) == box
+
+
+def test_an_odd_frame_has_an_even_window() -> None:
+    """One row and column less."""
+    assert place(Region(0, 0, 99, 99), 1.0, 0.0, 99, 101) == Box(0, 0, 98, 98)
+    assert place(Region(60, 60, 101, 101), 1.0, 0.0, 101, 101) == Box(60, 60, 40, 40)
+
+
+@pytest.mark.parametrize(("seen", "found"), [(5, True), (4, False)])
+def test_the_person_is_seen_in_half_of_the_samples(seen: int, *, found: bool) -> None:
+    """Of ten; the message has both numbers."""
+    frames = film([[face(900, 500)] if number < seen else [] for number in range(10)])
+    if found:
+        assert plan_window(CLIP, frames, SIZE, FORM)[1]["face_share"] == 0.5
+    else:
+        message = r"^4 of 10 searched frames show a face, and 4 \(40%\) show the main person$"
+        with pytest.raises(Failure) as failed:
+            plan_window(CLIP, frames, SIZE, FORM)
+        assert failed.value.reason is Reason.NO_FACE
+        assert message.strip("^$").replace("\\", "") == failed.value.words
+    with pytest.raises(Failure) as failed:
+        plan_window(CLIP, film([[]] * 3), SIZE, FORM)
+    assert failed.value.words == "0 of 3 searched frames show a face"
+
+
+def test_what_is_recorded_of_a_window() -> None:
+    """Zoom, people, sizes and region of the face, and fractions of the samples."""
+    frames = film([[face(900, 500), face(300, 500, 100)]] * 10)
+    box, metadata = plan_window(CLIP, frames, SIZE, FORM)
+    assert metadata == {
+        "zoom": 1.2, "faces": 2, "face_size": [400, 400, 400], "face_region": [740, 300, 1060, 700],
+        "face_share": 1.0, "face_kept_share": 1.0, "face_inside_share": 1.0,
+    }  # fmt: skip
+    assert box == place(face(900, 500), 1.2, 0, *SIZE)
+    plain, metadata = plan_window(replace(CLIP, zoom=None), frames, SIZE, replace(FORM, face_margin=0.25))
+    assert plain == place(face(900, 500), 1, 0.25, *SIZE)
+    assert metadata["zoom"] is None
+    none = plan_window(CLIP, film([[]]), SIZE, replace(FORM, face_fallback=Fallback.TABLE))[1]
+    assert none == {
+        "zoom": 1.2, "faces": 0, "face_fallback": "table", "face_share": 0, "face_kept_share": 0,
+        "face_inside_share": 0,
+    }  # fmt: skip
