@@ -123,7 +123,7 @@ async def _ffmpeg(options: Options) -> list[CheckResult]:
 async def _names(tool: Path, of: str) -> set[str]:
     """Return the names in one of ffmpeg's lists: the second field of each line."""
     try:
-        ended = await run_ffmpeg(Command([str(tool), "-hide_banner", of], keep=1 << 20), deadline=30)
+        ended = await run_ffmpeg(Command([str(tool), "-hide_banner", of], max_stdout=1 << 20), deadline=30)
     except FfmpegError:
         return set()
     return set(re.findall(r"^ \S+ +(\w[\w-]*)", ended.out.decode("utf-8", "replace"), re.MULTILINE))

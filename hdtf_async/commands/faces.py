@@ -264,7 +264,7 @@ async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
             "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
         ]  # fmt: skip
         try:
-            ended = await run_ffmpeg(Command(argv, keep=width * height * 3), deadline=_DEADLINE)
+            ended = await run_ffmpeg(Command(argv, max_stdout=width * height * 3), deadline=_DEADLINE)
         except FfmpegError as failure:
             message = failure.words
         else:

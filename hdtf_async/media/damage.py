@@ -109,7 +109,7 @@ async def _ask(request: dict[str, Any], seconds: float, guard: Guard) -> Finding
         ended = await supervisor.run(
             supervisor.Command(
                 supervisor.own_module_argv("hdtf_async.media.damage", json.dumps(request)),
-                keep=_ANSWER_LIMIT,
+                max_stdout=_ANSWER_LIMIT,
                 memory=_MEMORY,
             ),
             deadline=_START + (seconds + _RUN_UP) / _LEAST_SPEED + request["first"],

@@ -346,7 +346,7 @@ async def about(ffmpeg: Path) -> About:
     Raises `Failure` with ``tool_missing`` if ffmpeg cannot be started or reports no version.
     """
     try:
-        ended = await run_ffmpeg(Command([str(ffmpeg), "-version"], keep=1 << 16), deadline=30)
+        ended = await run_ffmpeg(Command([str(ffmpeg), "-version"], max_stdout=1 << 16), deadline=30)
     except FfmpegError:
         ended = Ended(1, "", b"")
     found = re.match(rb"ffmpeg version (\S{1,80})", ended.out)

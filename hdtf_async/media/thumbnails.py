@@ -38,7 +38,7 @@ async def make(ffmpeg: Path, clip: Path, seconds: float, guard: Guard = UNGUARDE
     """
     try:
         ended = await run_ffmpeg(
-            Command(thumbnail_command(ffmpeg, clip, seconds / 2), keep=LARGEST),
+            Command(thumbnail_command(ffmpeg, clip, seconds / 2), max_stdout=LARGEST),
             deadline=_DEADLINE,
             guard=guard,
         )
