@@ -70,7 +70,7 @@ MOST_REFUSED = 500
 _REASONS = frozenset(Reason)
 _NO_CLIP = dict.fromkeys(("clip", "subset", "name", "index", "youtube_id"))
 """Keys of a clip, in a failure without one."""
-LOCK = "_views.lock"
+MANIFESTS_LOCK = "_views.lock"
 """Held by the process that derives the manifests from several journals. It contains two numbers: how many
 processes have started, and which of them was the last to finish. Its modification time is renewed
 meanwhile."""
@@ -211,8 +211,8 @@ async def merge(
     previous manifests. Raises `Failure` with ``disk_full`` or ``not_writable``, and with ``manifests_locked``
     if another process holds the lock without progress for `patience` seconds.
     """
-    with os_errors_as_failures(out / LOCK):
-        async with _turn(out / LOCK, patience, counts=waiting is not None) as lock:
+    with os_errors_as_failures(out / MANIFESTS_LOCK):
+        async with _turn(out / MANIFESTS_LOCK, patience, counts=waiting is not None) as lock:
             if lock is not None:
                 await run_sync(_merge, out, lock, waiting, left)
 
