@@ -321,7 +321,7 @@ def read_tables(options: Options, clips: Iterable[object] | None = None) -> Tabl
 
 
 def _decide(read: Tables, options: Options, directory: OutputDirectory) -> plan.Plan:
-    return plan.make(read, options, there=directory.known.all_there(), failed=directory.known.failures)
+    return plan.make(read, options, there=directory.known.existing_clips(), failed=directory.known.failures)
 
 
 def started(decided: plan.Plan, lanes: Lanes, options: Options) -> RunStarted:

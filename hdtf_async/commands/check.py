@@ -294,7 +294,7 @@ def _metadata(index: JournalIndex) -> list[Found]:
     """Return how ``metadata.jsonl`` differs from the journal."""
     absent = unlisted(index)
     # Clips with a failure may be omitted: they could not be re-created with the requested settings.
-    expected = {stem for stem in index.all_there() if stem not in absent and stem not in index.failures}
+    expected = {stem for stem in index.existing_clips() if stem not in absent and stem not in index.failures}
     path = index.out / METADATA
     found: list[Found] = []
     listed: set[str] = set()
@@ -363,7 +363,7 @@ def _untracked_files(index: JournalIndex) -> list[Found]:
         if name.endswith(TRACK):
             return name.removesuffix(TRACK) in records
         stem, _, ending = name.rpartition(".")
-        return stem in (index.beside if ending == "wav" else records) and ending in {"mp4", "wav"}
+        return stem in (index.with_wav if ending == "wav" else records) and ending in {"mp4", "wav"}
 
     def is_raw(entry: os.DirEntry[str]) -> bool:
         if entry.name in source_videos or entry.name.endswith("_download_log.txt"):

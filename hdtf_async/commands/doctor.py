@@ -218,7 +218,7 @@ def _remaining(options: Options, out: Path | None) -> tuple[tuple[VideoJob, ...]
     """Return the remaining videos, and the index of the directory."""
     read = name_checks.checked(reading.read(options), options)
     index = JournalIndex(Path()) if out is None else read_known(out)
-    return plan.make(read, options, there=index.all_there(), failed=index.failures).work, index
+    return plan.make(read, options, there=index.existing_clips(), failed=index.failures).work, index
 
 
 def _disk_space(options: Options, out: Path) -> CheckResult:

@@ -84,7 +84,7 @@ class Window:
 
 def windows(index: JournalIndex) -> list[Window]:
     """Return the windows of the existing clips, sorted. Raises `StoreError` if there are none."""
-    records = index.all_there()
+    records = index.existing_clips()
     windows = (_window(stem, ClipRecord.of(records[stem])) for stem in sorted(records))
     found = [window for window in windows if window is not None]
     if not found:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from hdtf_async.lanes.context import RunContext
     from hdtf_async.lanes.downloader import Download
     from hdtf_async.lanes.source_videos import SourceVideo
-    from hdtf_async.output.journal import Gathered
+    from hdtf_async.output.video_journal import BufferedLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Toolchain:
                 await self.prober.ready()
 
     async def one_video(
-        self, work: VideoJob, ledger: Gathered, finish: anyio.Event | None = None
+        self, work: VideoJob, ledger: BufferedLedger, finish: anyio.Event | None = None
     ) -> tuple[list[Record], Failure | None]:
         """Process one video completely, for a driver that writes the journal.
 
@@ -110,7 +110,7 @@ class Toolchain:
                 await self.javascript.require(self.run.directory.out)
             except Failure as failure:
                 return [], failure
-        with ledger.gathering() as records:
+        with ledger.buffering() as records:
             pipeline = self.pipeline()
             await pipeline.run((work,), finish)
         return records, pipeline.stopped or pipeline.closed

@@ -32,7 +32,7 @@ from hdtf_async.core.text import printable
 from hdtf_async.dataset.plan import subset_of
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
-from hdtf_async.output.journal import JournalIndex, in_order, journals, parts, read
+from hdtf_async.output.journal import JournalIndex, journals, merged_by_time, parts, read
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
@@ -222,10 +222,10 @@ def _merge(
 ) -> None:
     with _signs(lock):
         index = JournalIndex(out)
-        for record in steps(in_order([read(path) for path in journals(out)])):
+        for record in steps(merged_by_time([read(path) for path in journals(out)])):
             if record.get("type") in _RECORD_TYPES:
                 index.add(record)
-        clips = index.all_there()
+        clips = index.existing_clips()
         before = waiting if waiting is not None else {each["clip"]: each for each in not_tried(out)}
         still = {stem: before[stem] for stem in steps(before) if stem not in index.failures}
         write(index, clips, with_newest_settings(index, clips), still, left)

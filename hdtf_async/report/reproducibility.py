@@ -50,7 +50,7 @@ async def compare(lock_of: LockFile, index: JournalIndex) -> Reproduced:
 
 def _compare(lock_of: LockFile, index: JournalIndex) -> Reproduced:
     locked = lock_file.read(lock_of.path).clips
-    result = lock.compared(locked, index.all_there(), index.failures, _sizes(index))
+    result = lock.compared(locked, index.existing_clips(), index.failures, _sizes(index))
     path = index.out / REPRODUCTION
     with atomic.os_errors_as_failures(path):
         atomic.replace(path, map(line, result.to_lines()))

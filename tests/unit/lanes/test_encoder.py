@@ -145,7 +145,7 @@ async def test_a_clip_is_created_verified_published_and_recorded(
         "versions": {"hdtf_async": "1", "ffmpeg": "2", "yt_dlp": "3"},
     }
     assert record["took"] == round(float(f"{record['took']}"), 3)
-    assert directory.known.there(CLIP.stem) is not None
+    assert directory.known.existing_clip(CLIP.stem) is not None
     assert emitted[0] == EncodeStarted(CLIP.stem, 1.5)
     assert all(isinstance(event, EncodeProgress) for event in emitted[1:-1])
     assert isinstance(emitted[-1], ClipDone)
