@@ -415,11 +415,11 @@ async def carry_out(
             await directory.write_manifests(decided.clips, decided.stale)
         elif decided.stale:
             await directory.write_manifests()
-        async with anyio.create_task_group() as beside:
+        async with anyio.create_task_group() as background:
             if not in_shards:  # otherwise the last shard writes them, from all journals
-                beside.start_soon(keep_manifests)
+                background.start_soon(keep_manifests)
             await pipeline.run(decided.work, run.finish)
-            beside.cancel_scope.cancel()
+            background.cancel_scope.cancel()
     return pipeline.stopped or pipeline.closed
 
 

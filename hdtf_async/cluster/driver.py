@@ -79,20 +79,20 @@ class Cluster:
         self._begun = self._over = False
         self._whole, self._changed = anyio.CancelScope(), anyio.Event()
 
-    async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
+    async def run(self, jobs: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
         """Have all videos processed. Return when all were tried, or the run was stopped or wound down."""
         self._begun, window = True, self.results.window
         with self._whole:
-            async with anyio.create_task_group() as beside:
-                beside.start_soon(self._wind_down, finish or anyio.Event())
+            async with anyio.create_task_group() as background:
+                background.start_soon(self._wind_down, finish or anyio.Event())
                 async with anyio.create_task_group() as videos:
-                    for video in works:
+                    for job in jobs:
                         await self._until(lambda: window.is_open)
                         if self._over:
                             break
-                        window.begin(video.stem)
-                        videos.start_soon(self._process, video)
-                beside.cancel_scope.cancel()
+                        window.begin(job.stem)
+                        videos.start_soon(self._process, job)
+                background.cancel_scope.cancel()
 
     def stop(self, trouble: Failure) -> None:
         """End the run."""
@@ -115,9 +115,9 @@ class Cluster:
         self.results.finish()
         self._wake()
 
-    async def _process(self, video: VideoJob) -> None:
+    async def _process(self, job: VideoJob) -> None:
         """Have a video processed until each of its clips has a record."""
-        flight = self._flights[video.stem] = _Flight(video)
+        flight = self._flights[job.stem] = _Flight(job)
         try:
             while flight.job.clips and flight.losses < TRIES:
                 await self._until(lambda: self.results.window.has_workers)
@@ -129,8 +129,8 @@ class Cluster:
         except Failure as trouble:
             self.stop(trouble)
         finally:
-            self.results.end(video)
-            del self._flights[video.stem]
+            self.results.end(job)
+            del self._flights[job.stem]
             self._wake()
 
     async def _submit(self, flight: _Flight) -> None:

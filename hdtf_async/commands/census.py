@@ -206,11 +206,11 @@ class _Asking:
         permit.available()
         return choice, formats.duration(info)
 
-    async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
+    async def another_is_available(self, directory: Path, excluding: Collection[str]) -> bool:
         available = reversed(
             [one for one, record in self.store.known.census_answers.items() if "reason" not in record]
         )
-        others = (youtube_id for youtube_id in available if youtube_id not in besides)
+        others = (youtube_id for youtube_id in available if youtube_id not in excluding)
         return await self.tool.any_is_available(islice(others, SAMPLE), directory)
 
     def was_unavailable(self, work: VideoJob) -> bool:
