@@ -29,8 +29,8 @@ from hdtf_async.core.events import (
     WindingDown,
 )
 from hdtf_async.core.failures import Action, Failure, Reason
-from hdtf_async.lanes.limits import RetryQueue
 from hdtf_async.dataset.plan import VideoJob
+from hdtf_async.lanes.limits import RetryQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
