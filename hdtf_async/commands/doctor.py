@@ -111,8 +111,8 @@ def _modules(directories: tuple[str, ...]) -> list[str]:
 
 async def _ffmpeg(options: Options) -> list[CheckResult]:
     tool = await run_sync(find_ffmpeg, options)
-    about = await ffmpeg.about(tool)
-    sign = preflight.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
+    version = await ffmpeg.read_version(tool)
+    sign = preflight.of_ffmpeg(version.version, version.switches, keeps_rate=options.fps is None)
     abilities = [await _names(tool, of) for of in ("-encoders", "-decoders", "-filters")]
     whose = "--ffmpeg" if options.ffmpeg else "bundled" if find_spec("imageio_ffmpeg") else "on PATH"
     named = CheckResult(sign.subject, sign.verdict, f"{sign.words} ({whose}: {tool})", sign.remedy)

@@ -29,7 +29,7 @@ from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media.face.finder import input_arguments
 from hdtf_async.media.face.people import Region, overlap
-from hdtf_async.media.ffmpeg import RUN_UPS, find_ffmpeg
+from hdtf_async.media.ffmpeg import PREROLLS, find_ffmpeg
 from hdtf_async.media.filters import decimal, decoded_frames
 from hdtf_async.media.probe import Prober
 from hdtf_async.media.run import FfmpegError, run_ffmpeg
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.core.options import Options
-    from hdtf_async.media.ffmpeg import Cut
+    from hdtf_async.media.cut import Cut
     from hdtf_async.output.journal import JournalIndex
 
 _CELL, _TITLE, _GAP = (320, 180), 14, 4
@@ -252,15 +252,15 @@ async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
     scale = min(width / size[0], height / size[1])
     inner = f"{max(1, round(size[0] * scale))}:{max(1, round(size[1] * scale))}"
     message = ""
-    for run_up in RUN_UPS:
+    for preroll in PREROLLS:
         chain = [
             *decoded_frames(cut),
-            f"trim=start={decimal(cut.begin - cut.origin(run_up))}",
+            f"trim=start={decimal(cut.begin - cut.origin(preroll))}",
             f"scale={inner}",
             f"pad={width}:{height}:-1:-1",
         ]
         argv = [
-            *input_arguments(ffmpeg, cut, run_up), "-vf", ",".join(chain), "-frames:v", "1",
+            *input_arguments(ffmpeg, cut, preroll), "-vf", ",".join(chain), "-frames:v", "1",
             "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
         ]  # fmt: skip
         try:

@@ -193,7 +193,7 @@ class _Looking:
         lanes = Lanes.of(options)
         if self.request.deep:
             tool = await run_sync(find_ffmpeg, options)
-            await ffmpeg.about(tool)  # it exists and is ffmpeg
+            await ffmpeg.read_version(tool)  # it exists and is ffmpeg
         records = [*index.clips.values(), *index.replaced.values()]
         result.clips = len(records)
         length = sum(map(seconds_of, records))

@@ -61,7 +61,7 @@ class Toolchain:
     prober: Prober
     """Probes source videos; the encoder has a separate one for clips."""
     javascript: JavaScript
-    about: ffmpeg.About
+    ffmpeg_version: ffmpeg.FfmpegVersion
     encode_lane: Encoder | TrackWriter
     """The encoder, which also writes tracks if the dataset has some."""
 
@@ -126,7 +126,9 @@ class Toolchain:
         """
         options = self.run.options
         signs: list[CheckResult | None] = [
-            preflight.of_ffmpeg(self.about.version, self.about.switches, keeps_rate=options.fps is None)
+            preflight.of_ffmpeg(
+                self.ffmpeg_version.version, self.ffmpeg_version.switches, keeps_rate=options.fps is None
+            )
         ]
         least = [work.least_bytes for work in steps(works) if not self.downloader.expects_existing(work)]
         if least:
@@ -149,8 +151,8 @@ async def open_toolchain(
     options, directory, settings = run.options, run.directory, run.options.output_settings
     tool = await run_sync(find_ffmpeg, options)
     require_yt_dlp(options)
-    about = await ffmpeg.about(tool)
-    versions = {"hdtf_async": own_version(), "ffmpeg": about.version}
+    ffmpeg_version = await ffmpeg.read_version(tool)
+    versions = {"hdtf_async": own_version(), "ffmpeg": ffmpeg_version.version}
     width = int(run.lanes.network.total_tokens)
     width = width if videos is None else min(width, videos)
     # A separate process for clips: their verification must not wait for hours of a source video.
@@ -182,7 +184,7 @@ async def open_toolchain(
             encoder,
             prober,
             JavaScript(options, yt_dlp),
-            about,
+            ffmpeg_version,
             await run_sync(with_tracks, encoder, options),
         )
 

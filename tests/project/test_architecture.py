@@ -79,6 +79,7 @@ PURE = {
     "lanes.streaks": set[str](),
     "lanes.sliding_window": set[str](),
     "media.containers": set[str](),
+    "media.cut": set[str](),
     "media.face.people": {"statistics"},
     "media.face.window": set[str](),
     "media.filters": set[str](),

@@ -37,7 +37,7 @@ from hdtf_async.output.directory import open_directory
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from hdtf_async.media.ffmpeg import Cut
+    from hdtf_async.media.cut import Cut
     from hdtf_async.output.directory import OutputDirectory
 
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 90)

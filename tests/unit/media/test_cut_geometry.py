@@ -9,19 +9,19 @@ import pytest
 
 from hdtf_async.core.model import Box, Fit, Interval, OutputSettings
 from hdtf_async.media import filters
-from hdtf_async.media.filters import Cut
+from hdtf_async.media.cut import Cut
 
 CUT = Cut(Path("raw.mp4"), "mp4", Interval(10, 12), Box(0, 0, 64, 64), 64, 64, 50, OutputSettings())
 
 
 @pytest.mark.parametrize(
-    ("lead", "run_up", "sought"), [(0, 0, 10), (2, 0, 8), (0, 4, 6), (2, 4, 4), (2, 10, 0)]
+    ("lead", "preroll", "sought"), [(0, 0, 10), (2, 0, 8), (0, 4, 6), (2, 4, 4), (2, 10, 0)]
 )
-def test_ffmpeg_seeks_to_the_lead_and_the_run_up_before_the_interval(
-    lead: float, run_up: float, sought: float
+def test_ffmpeg_seeks_to_the_lead_and_the_preroll_before_the_interval(
+    lead: float, preroll: float, sought: float
 ) -> None:
     """At most to the beginning of the file."""
-    assert replace(CUT, lead=float(lead)).sought_from(float(run_up)) == sought
+    assert replace(CUT, lead=float(lead)).sought_from(float(preroll)) == sought
 
 
 def test_filters_count_from_the_position_or_from_the_zero_of_the_source() -> None:
