@@ -22,8 +22,8 @@ from hdtf_async.core.exceptions import OptionsError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.install import install_extra
 from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
-from hdtf_async.core.lock_format import REPRODUCTION
 from hdtf_async.core.options import Options
+from hdtf_async.core.reproduction_format import COMPARISON
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset import name_checks, plan, reading, scene_cuts
 from hdtf_async.lanes.context import RunContext
@@ -233,7 +233,7 @@ async def _end(report: Report, run: RunContext, records: list[Record], *, has_ru
         if run.options.reproduce is not None:
             from hdtf_async.report import reproducibility  # noqa: PLC0415 - rarely needed
 
-            with _as_failure(run.directory.out / REPRODUCTION):
+            with _as_failure(run.directory.out / COMPARISON):
                 report.reproduced = await reproducibility.compare(run.options.reproduce, run.directory.known)
         with _as_failure(run.directory.out / outdated.REPORT):
             report.page = await _drawn(run, has_run=has_run)

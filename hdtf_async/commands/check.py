@@ -29,7 +29,7 @@ from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import ClipChecked, Found
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
-from hdtf_async.core.lock_format import LOCK_FILE, METHODS, REPRODUCTION
+from hdtf_async.core.reproduction_format import COMPARISON, METHODS, REPRODUCTION_FILE
 from hdtf_async.core.text import shown
 from hdtf_async.lanes.track_files import TRACK
 from hdtf_async.media.frames import decode_clip
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 OURS = frozenset(
     {JOURNAL, SOURCE_VIDEOS, locks.WORKERS, METADATA, FAILURES, CENSUS, REPORT, MANIFESTS_LOCK, CARD, *LISTS}
-    | {LOCK_FILE, METHODS, REPRODUCTION}
+    | {REPRODUCTION_FILE, METHODS, COMPARISON}
 )
 """Files that this program creates in a directory besides clips."""
 CORRUPT, MISSING, UNTRACKED = "wrong", "missing", "foreign"
