@@ -26,11 +26,12 @@ import numpy as np
 
 from hdtf_async.core.model import Box, Crop, Interval, OutputSettings
 from hdtf_async.core.system import usable_cpus
+from hdtf_async.media.cut import Cut
 from hdtf_async.media.face.detector import Detect, Score, Search, detector, scorer
 from hdtf_async.media.face.finder import Finder
 from hdtf_async.media.face.people import Frame, Region, doubtful, find, overlap
 from hdtf_async.media.face.window import place
-from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 ZOOM = 1.2
 RATES = (None, 10.0, 5.0, 2.0, 1.0)

@@ -21,7 +21,9 @@ import anyio
 
 from hdtf_async.core.model import OutputSettings
 from hdtf_async.media import ffmpeg, loudness
-from hdtf_async.media.ffmpeg import AudioCut, Cut, bundled_ffmpeg, side_lengths
+from hdtf_async.media.cut import AudioCut, Cut
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
+from hdtf_async.media.filters import side_lengths
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 

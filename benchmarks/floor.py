@@ -26,7 +26,8 @@ from hdtf_async.core import model
 from hdtf_async.core.model import Clip, OutputSettings
 from hdtf_async.lanes.cut_plan import plan_cut
 from hdtf_async.media import ffmpeg, interlace
-from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
+from hdtf_async.media.cut import Cut
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
@@ -65,7 +66,7 @@ def decoding(cut: Cut) -> list[str]:
     """Return the command line that decodes a clip's interval and keeps nothing."""
     return [
         str(bundled_ffmpeg()), "-v", "error", "-nostdin",
-        *ffmpeg.source(cut.raw, cut.container, cut.sought),
+        *ffmpeg.input_args(cut.raw, cut.container, cut.sought),
         "-map", "0:v:0", "-filter_threads", "1", "-vf", f"trim=end={cut.interval.seconds:g}",
         "-fps_mode", "passthrough", "-f", "null", "-",
     ]  # fmt: skip

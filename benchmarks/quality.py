@@ -26,7 +26,8 @@ import anyio
 
 from hdtf_async.core.model import Codec, OutputSettings
 from hdtf_async.media import ffmpeg
-from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
+from hdtf_async.media.cut import Cut
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 

@@ -22,8 +22,8 @@ from hdtf_async.core.exceptions import OptionsError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.install import install_extra
 from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
-from hdtf_async.core.lock_format import REPRODUCTION
 from hdtf_async.core.options import Options
+from hdtf_async.core.reproduction_format import COMPARISON
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset import name_checks, plan, reading, scene_cuts
 from hdtf_async.lanes import request_records
@@ -231,7 +231,7 @@ async def _end(report: Report, run: RunContext, records: list[Record], *, has_ru
         if run.options.reproduce is not None:
             from hdtf_async.report import reproducibility  # noqa: PLC0415 - rarely needed
 
-            with _as_failure(run.directory.out / REPRODUCTION):
+            with _as_failure(run.directory.out / COMPARISON):
                 report.reproduced = await reproducibility.compare(run.options.reproduce, run.directory.known)
         with _as_failure(run.directory.out / outdated.REPORT):
             report.page = await _drawn(run, has_run=has_run)
@@ -319,7 +319,7 @@ def read_tables(options: Options, clips: Iterable[object] | None = None) -> Tabl
 
 
 def _decide(read: Tables, options: Options, directory: OutputDirectory) -> plan.Plan:
-    return plan.make(read, options, there=directory.known.all_there(), failed=directory.known.failures)
+    return plan.make(read, options, there=directory.known.existing_clips(), failed=directory.known.failures)
 
 
 def started(decided: plan.Plan, lanes: Lanes, options: Options) -> RunStarted:
@@ -375,11 +375,11 @@ async def carry_out(
             await directory.write_manifests(decided.clips, decided.stale)
         elif decided.stale:
             await directory.write_manifests()
-        async with anyio.create_task_group() as beside:
+        async with anyio.create_task_group() as background:
             if not in_shards:  # otherwise the last shard writes them, from all journals
-                beside.start_soon(keep_manifests)
+                background.start_soon(keep_manifests)
             await pipeline.run(decided.work, run.finish)
-            beside.cancel_scope.cancel()
+            background.cancel_scope.cancel()
     return pipeline.stopped or pipeline.closed
 
 

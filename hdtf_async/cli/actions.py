@@ -103,7 +103,7 @@ async def run_plan(call: Call, _stopping: Stopping) -> int:
     index = JournalIndex(Path()) if arguments.out is None else await run_sync(read_known, arguments.out)
     read = await run_sync(scene_cuts.divided, read, options, index.cuts)
     decided = await run_sync(
-        partial(plan.make, read, options, there=index.all_there(), failed=index.failures)
+        partial(plan.make, read, options, there=index.existing_clips(), failed=index.failures)
     )
     own, to_fetch = await user_videos.for_plan(options, decided.work, index)
     parts = {work.youtube_id: existing_parts.seconds_there(index, work, options) for work in to_fetch}
@@ -275,7 +275,7 @@ def _nothing_left(out: Path, options: Options) -> bool:
     from hdtf_async.output.directory import read_known
 
     index, read = read_known(out), reading.read(options)
-    return not plan.make(read, options, there=index.all_there(), failed=index.failures).work
+    return not plan.make(read, options, there=index.existing_clips(), failed=index.failures).work
 
 
 async def _watched(job: AbstractAsyncContextManager[Running[R]], printing: Printing, stopping: Stopping) -> R:

@@ -20,7 +20,7 @@ from anyio.to_thread import run_sync
 from distributed import Client
 from distributed.client import FutureCancelledError
 
-from hdtf_async.cluster import worker as workers
+from hdtf_async.cluster import worker
 from hdtf_async.core.events import WindingDown
 from hdtf_async.core.exceptions import StoreError, unwrap_exception_group
 from hdtf_async.core.failures import Action, Failure, Reason
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.lanes.context import RunContext
 
-LOOK, ANSWER = 0.5, 20.0
+POLL_INTERVAL, SCHEDULER_TIMEOUT = 0.5, 20.0
 """Seconds between two looks at which workers there are, and within which the scheduler must answer."""
-AT_FIRST, PATIENCE = 30.0, 120.0
+STARTUP_WAIT, NO_WORKER_TIMEOUT = 30.0, 120.0
 """Seconds to wait until all workers are ready at the start, and for a worker whenever there is none."""
-LEAVE = 60.0  # seconds that workers may take to end what runs
+SHUTDOWN_TIMEOUT = 60.0  # seconds that workers may take to end what runs
 TRIES = Reason.WORKER_LOST.advice.tries  # workers that die with a video before it is given up
 LANES = ("downloads", "encodes")  # resources that a worker can declare: the sizes of its lanes
 
@@ -54,9 +54,8 @@ LANES = ("downloads", "encodes")  # resources that a worker can declare: the siz
 class _Flight:
     """A video in progress."""
 
-    video: VideoJob
-    """What is left of it."""
-    future: Future = None
+    job: VideoJob  # with the clips that are left
+    future: Future | None = None
     losses: int = 0
     words: str = ""  # how it was lost the last time
 
@@ -69,34 +68,31 @@ class Cluster:
         """Why the run had to end early."""
         self.closed: Failure | None = None
         """Why no further download starts."""
-        self.results = Collector(run, tasks, self._tell)
+        self.results = Collector(run, tasks, self._send)
         self._client, self._run, self._tasks = client, run, tasks
         self._name = f"hdtf_async-{secrets.token_hex(4)}"
         self._out, self._options = for_workers(run.directory, run.options)
-        self._workers: dict[str, Future] = {}
-        """Address of each worker to its task that serves the run."""
-        self._unfit: set[str] = set()
-        """Addresses of workers that take no videos."""
-        self._flights: dict[str, _Flight] = {}
-        """By the stem of the video."""
+        self._workers: dict[str, Future] = {}  # address of each worker to its task that serves the run
+        self._unfit: set[str] = set()  # addresses of workers that take no videos
+        self._flights: dict[str, _Flight] = {}  # by the stem of the video
         self._numbers = count(1)
         self._begun = self._over = False
         self._whole, self._changed = anyio.CancelScope(), anyio.Event()
 
-    async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
+    async def run(self, jobs: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
         """Have all videos processed. Return when all were tried, or the run was stopped or wound down."""
         self._begun, window = True, self.results.window
         with self._whole:
-            async with anyio.create_task_group() as beside:
-                beside.start_soon(self._wind_down, finish or anyio.Event())
+            async with anyio.create_task_group() as background:
+                background.start_soon(self._wind_down, finish or anyio.Event())
                 async with anyio.create_task_group() as videos:
-                    for video in works:
+                    for job in jobs:
                         await self._until(lambda: window.is_open)
                         if self._over:
                             break
-                        window.begin(video.stem)
-                        videos.start_soon(self._process, video)
-                beside.cancel_scope.cancel()
+                        window.begin(job.stem)
+                        videos.start_soon(self._process, job)
+                background.cancel_scope.cancel()
 
     def stop(self, trouble: Failure) -> None:
         """End the run."""
@@ -109,7 +105,7 @@ class Cluster:
         while not self._over and not condition():
             await self._changed.wait()
 
-    def _news(self) -> None:
+    def _wake(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
 
@@ -117,31 +113,31 @@ class Cluster:
         """Start nothing more."""
         self._over = True
         self.results.finish()
-        self._news()
+        self._wake()
 
-    async def _process(self, video: VideoJob) -> None:
+    async def _process(self, job: VideoJob) -> None:
         """Have a video processed until each of its clips has a record."""
-        flight = self._flights[video.stem] = _Flight(video)
+        flight = self._flights[job.stem] = _Flight(job)
         try:
-            while flight.video.clips and flight.losses < TRIES:
-                await self._until(lambda: self.results.window)
+            while flight.job.clips and flight.losses < TRIES:
+                await self._until(lambda: self.results.window.has_workers)
                 if self._over:
                     return
                 await self._submit(flight)
-            if flight.video.clips:
-                await self.results.give_up(flight.video, Failure(Reason.WORKER_LOST, flight.words))
+            if flight.job.clips:
+                await self.results.give_up(flight.job, Failure(Reason.WORKER_LOST, flight.words))
         except Failure as trouble:
             self.stop(trouble)
         finally:
-            self.results.end(video)
-            del self._flights[video.stem]
-            self._news()
+            self.results.end(job)
+            del self._flights[job.stem]
+            self._wake()
 
     async def _submit(self, flight: _Flight) -> None:
         """Have Dask process a video, and collect the result. Raises `Failure`."""
-        known = await self.results.begin(flight.video)
-        key = f"hdtf_video-{flight.video.stem}-{self._name}.{next(self._numbers)}"
-        task = (workers.process, self._name, key, flight.video, known)
+        known = await self.results.begin(flight.job)
+        key = f"hdtf_video-{flight.job.stem}-{self._name}.{next(self._numbers)}"
+        task = (worker.process, self._name, key, flight.job, known)
         # Before tasks that wait for the lanes' resources: Dask would begin none that waits after them.
         flight.future = self._client.submit(*task, key=key, resources={self._name: 1}, priority=1, pure=False)
         try:
@@ -154,26 +150,26 @@ class Cluster:
         finally:
             flight.future.release()
         if records is not None:  # else the worker has cancelled it
-            flight.video = await self.results.add(flight.video, records)
+            flight.job = await self.results.add(flight.job, records)
 
     async def _wind_down(self, finish: anyio.Event) -> None:
         await finish.wait()
         self._run.events.emit(WindingDown(self.results.encodes, WIND_DOWN))
         self._end()
-        await self._tell(None, FINISH)
+        await self._send(None, FINISH)
         await anyio.sleep(WIND_DOWN)
         self._whole.cancel()
 
     async def begin(self, finish: anyio.Event) -> None:
-        """Wait until workers are ready, or `finish` is set. Raises `Failure`: none is, or one is unfit."""
-        self._client.subscribe_topic(self._name, self._receive)
-        self._client.subscribe_topic("all", self._notice)
+        """Wait for workers. Raises `Failure` if none becomes ready, or a worker cannot run this version."""
+        self._client.subscribe_topic(self._name, self._on_worker_events)
+        self._client.subscribe_topic("all", self._on_scheduler_event)
         self._tasks.start_soon(self._watch)
-        latest, window = anyio.current_time() + AT_FIRST, self.results.window
+        latest, window = anyio.current_time() + STARTUP_WAIT, self.results.window
         while self.stopped is None and not finish.is_set():
-            if window and (len(window) == len(self._workers) or anyio.current_time() > latest):
+            if window.has_workers and (len(window) == len(self._workers) or anyio.current_time() > latest):
                 return
-            with anyio.move_on_after(LOOK):
+            with anyio.move_on_after(POLL_INTERVAL):
                 await self._changed.wait()
         if self.stopped is not None:
             raise self.stopped
@@ -183,23 +179,24 @@ class Cluster:
         alone, address = 0.0, self._client.scheduler.address
         try:
             while True:
-                with anyio.fail_after(ANSWER):
-                    await self._look()
-                alone = 0.0 if self._workers else alone + LOOK
-                if alone > PATIENCE:
+                with anyio.fail_after(SCHEDULER_TIMEOUT):
+                    await self._find_workers()
+                alone = 0.0 if self._workers else alone + POLL_INTERVAL
+                if alone > NO_WORKER_TIMEOUT:
                     self.stop(Failure(Reason.CLUSTER_LOST, f"{address}: no workers"))
-                await anyio.sleep(LOOK)
+                await anyio.sleep(POLL_INTERVAL)
         except Exception as error:  # noqa: BLE001 - whatever Dask raises if the scheduler does not answer
             self.stop(error if isinstance(error, Failure) else _lost(address, error))
 
-    async def _look(self) -> None:
+    async def _find_workers(self) -> None:
         new = {*await self._client.nthreads()} - {*self._workers} - self._unfit
         if new and not self._over:
-            workers: dict[str, Any] = (await self._client.scheduler.identity(n_workers=-1))["workers"]
-            for address in new & workers.keys():
-                await self._take_on(address, workers[address]["resources"])
-        if self._over or not self.results.window:
-            # Dask does not look again whether a worker that is ready later can take these.
+            identities: dict[str, Any] = (await self._client.scheduler.identity(n_workers=-1))["workers"]
+            for address in new & identities.keys():
+                await self._take_on(address, identities[address]["resources"])
+        if self._over or not self.results.window.has_workers:
+            # Dask does not reconsider waiting tasks when a worker gets the resource later: cancel them,
+            # so that `_process` submits them again.
             assigned = {key for keys in (await self._client.processing()).values() for key in keys}
             waiting = [flight.future for flight in self._flights.values() if flight.future is not None]
             self._cancel(each for each in waiting if each.status == "pending" and each.key not in assigned)
@@ -215,7 +212,7 @@ class Cluster:
             with os_errors_as_failures(self._out):
                 await run_sync(make_worker_file, self._out, key)
         setup = Setup(key, self._out, replace(self._options, **lanes), own_version())
-        task = (workers.serve, self._name, setup)
+        task = (worker.serve, self._name, setup)
         future = self._client.submit(*task, key=key, workers=[address], resources=lanes, pure=False)
         self._workers[address] = future
         self._tasks.start_soon(self._serve, address, future)
@@ -232,7 +229,7 @@ class Cluster:
             self._withdraw(address, error if isinstance(error, Failure) else other)
 
     def _withdraw(self, address: str, why: Failure) -> None:
-        """Do without a worker that takes no more videos. Without the last one, the run ends."""
+        """Stop using a worker; end the run if it was the last one."""
         self._unfit.add(address)
         self.results.withdraw(address)
         failure = Failure(why.reason, f"worker {address}: {why.words}")
@@ -247,7 +244,7 @@ class Cluster:
     def _cancel(self, futures: Iterable[Future]) -> None:
         self._tasks.start_soon(self._client.cancel, [*futures])
 
-    def _notice(self, event: tuple[float, dict[str, Any]]) -> None:
+    def _on_scheduler_event(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take an event of the scheduler: a worker is gone. Dask runs its tasks again on others."""
         message, address = event[1], event[1].get("worker", "")
         if message.get("action") != "remove-worker" or address not in self._workers:
@@ -259,24 +256,24 @@ class Cluster:
                 flight.losses += not message["expected"]
                 flight.words = f"worker {address} died while processing it"
                 if flight.losses < TRIES:
-                    self.results.lost(flight.video, flight.words)
+                    self.results.lost(flight.job, flight.words)
                 else:
                     self._cancel([flight.future])
-        self._news()
+        self._wake()
 
-    def _receive(self, event: tuple[float, dict[str, Any]]) -> None:
+    def _on_worker_events(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take the events that a worker has sent."""
         for address, why in self.results.receive(event[1], self._workers):
             self._withdraw(address, why)
         if self.results.closed is not None and not self._over:
             self.closed = self.results.closed
             self._end()
-        self._news()
+        self._wake()
 
-    async def _tell(self, address: str | None, message: object) -> dict[str, bool]:
+    async def _send(self, address: str | None, message: object) -> dict[str, bool]:
         """Send a message to the plugin of one worker, or of all; return which of them have one."""
         to = [*self._workers] if address is None else [address]
-        send = partial(self._client.run, workers.tell, self._name, message)
+        send = partial(self._client.run, worker.tell, self._name, message)
         with suppress(Exception):  # the worker is gone, or the scheduler is
             return {**await send(workers=to, on_error="ignore")}
         return {}
@@ -284,8 +281,9 @@ class Cluster:
     async def end(self) -> None:
         """Have the workers end what runs, and return then. Must not be cancelled."""
         self._end()
-        with anyio.move_on_after(LEAVE if self._client.status == "running" else 0), suppress(Exception):
-            serving = await self._tell(None, workers.STOP)
+        timeout = SHUTDOWN_TIMEOUT if self._client.status == "running" else 0
+        with anyio.move_on_after(timeout), suppress(Exception):
+            serving = await self._send(None, worker.STOP)
             for address, future in self._workers.items():
                 if not serving.get(address):
                     await self._client.cancel([future])
@@ -305,7 +303,9 @@ async def connected(scheduler: str | Client, run: RunContext) -> AsyncIterator[C
     """
     address = scheduler if isinstance(scheduler, str) else scheduler.scheduler.address
     security = None if isinstance(scheduler, str) else scheduler.security
-    client = Client(address, asynchronous=True, set_as_default=False, security=security, timeout=ANSWER)
+    client = Client(
+        address, asynchronous=True, set_as_default=False, security=security, timeout=SCHEDULER_TIMEOUT
+    )
     try:
         try:
             await client
@@ -322,7 +322,7 @@ async def connected(scheduler: str | Client, run: RunContext) -> AsyncIterator[C
                         await cluster.end()
                     tasks.cancel_scope.cancel()
     finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(ANSWER), suppress(Exception):
+        with anyio.CancelScope(shield=True), anyio.move_on_after(SCHEDULER_TIMEOUT), suppress(Exception):
             await client.close()
 
 

@@ -136,7 +136,7 @@ async def _take(
     read = await run_sync(read_tables, options)
     async with open_directory(out) as directory:
         videos = await run_sync(plan.chosen, plan.listed_videos(read, options), options)
-        works = await run_sync(_unanswered, videos, directory.known.asked, datetime.now(UTC) - fresh)
+        works = await run_sync(_unanswered, videos, directory.known.census_answers, datetime.now(UTC) - fresh)
         run = RunContext(options, directory, Lanes.of(options), events, finish=finish)
         events.emit(
             RunStarted(len(works), 0, 0.0, len(videos) - len(works), options.downloads, 0, 0, options.pace)
@@ -206,11 +206,11 @@ class _Asking:
         permit.available()
         return choice, formats.duration(info)
 
-    async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
+    async def another_is_available(self, directory: Path, excluding: Collection[str]) -> bool:
         available = reversed(
-            [one for one, record in self.store.known.asked.items() if "reason" not in record]
+            [one for one, record in self.store.known.census_answers.items() if "reason" not in record]
         )
-        others = (youtube_id for youtube_id in available if youtube_id not in besides)
+        others = (youtube_id for youtube_id in available if youtube_id not in excluding)
         return await self.tool.any_is_available(islice(others, SAMPLE), directory)
 
     def was_unavailable(self, work: VideoJob) -> bool:
@@ -261,7 +261,7 @@ async def _write(
     """
 
     async def write() -> list[dict[str, Any]]:
-        rows = await run_sync(_rows, videos, read, dict(directory.known.asked))
+        rows = await run_sync(_rows, videos, read, dict(directory.known.census_answers))
         try:
             await directory.replace(CENSUS, await run_sync(_csv, rows))
         except Failure as trouble:

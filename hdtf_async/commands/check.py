@@ -29,7 +29,7 @@ from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import ClipChecked, Found
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
-from hdtf_async.core.lock_format import LOCK_FILE, METHODS, REPRODUCTION
+from hdtf_async.core.reproduction_format import COMPARISON, METHODS, REPRODUCTION_FILE
 from hdtf_async.core.text import shown
 from hdtf_async.lanes.track_files import TRACK
 from hdtf_async.media.frames import decode_clip
@@ -37,7 +37,7 @@ from hdtf_async.media.probe import Prober
 from hdtf_async.output import atomic, locks, manifests
 from hdtf_async.output.directory import read_known
 from hdtf_async.output.journal import JOURNAL, SOURCE_VIDEOS, shard_of
-from hdtf_async.output.manifests import CARD, FAILURES, LISTS, LOCK, METADATA
+from hdtf_async.output.manifests import CARD, FAILURES, LISTS, MANIFESTS_LOCK, METADATA
 from hdtf_async.report.outdated import REPORT
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ if TYPE_CHECKING:
     from hdtf_async.process.guard import Guard
 
 OURS = frozenset(
-    {JOURNAL, SOURCE_VIDEOS, locks.WORKERS, METADATA, FAILURES, CENSUS, REPORT, LOCK, CARD, *LISTS}
-    | {LOCK_FILE, METHODS, REPRODUCTION}
+    {JOURNAL, SOURCE_VIDEOS, locks.WORKERS, METADATA, FAILURES, CENSUS, REPORT, MANIFESTS_LOCK, CARD, *LISTS}
+    | {REPRODUCTION_FILE, METHODS, COMPARISON}
 )
 """Files that this program creates in a directory besides clips."""
-WRONG, MISSING, FOREIGN = "wrong", "missing", "foreign"
-_A_PROBER = 2
+CORRUPT, MISSING, UNTRACKED = "wrong", "missing", "foreign"
+_CLIPS_PER_PROBER = 2
 """Clips that are checked per probing child: while one is demuxed the other is read."""
 _MOMENT = 2.0
 """Seconds within which an active run records a file after renaming it."""
@@ -69,52 +69,53 @@ _NEAR = 1e-3
 
 
 @dataclass(slots=True)
-class Seen:
+class Findings:
     """The findings in a directory."""
 
     index: JournalIndex
     """The index of its journal."""
     clips: dict[str, list[Found]] = field(default_factory=dict)
     """Stem of each clip that differs from its record to what is corrupt or missing."""
-    beside: list[Found] = field(default_factory=list)
+    other_findings: list[Found] = field(default_factory=list)
     """Problems of the metadata, and untracked files."""
-    at_work: bool = False
+    run_was_active: bool = False
     """Whether a run was active in the directory meanwhile."""
 
     @property
     def found(self) -> list[Found]:
         """All findings, clip by clip and then the rest."""
-        return [*chain.from_iterable(self.clips[stem] for stem in sorted(self.clips)), *self.beside]
+        return [*chain.from_iterable(self.clips[stem] for stem in sorted(self.clips)), *self.other_findings]
 
 
-async def look(clips: Clips, *, locked: bool) -> Seen:
+async def check_directory(clips: ClipChecker, *, locked: bool) -> Findings:
     """Compare a directory with its journal.
 
     `locked` means that the caller holds the directory's lock. Raises `Failure` if that is impossible: a tool
     is missing or does not work.
     """
     index = clips.index
-    seen = Seen(index)
+    findings = Findings(index)
     if not locked:
-        seen.at_work = await run_sync(locks.is_held, index.out)
-    seen.clips = await clips.all()
-    foreign = set(await run_sync(_foreign, index))
+        findings.run_was_active = await run_sync(locks.is_held, index.out)
+    findings.clips = await clips.all()
+    untracked = set(await run_sync(_untracked_files, index))
     if not locked:
-        seen.at_work = seen.at_work or await run_sync(locks.is_held, index.out)
-        if seen.at_work:
+        findings.run_was_active = findings.run_was_active or await run_sync(locks.is_held, index.out)
+        if findings.run_was_active:
             await anyio.sleep(_MOMENT)
         now = await run_sync(read_known, index.out)
-        foreign.intersection_update(await run_sync(_foreign, now))
-        seen.clips = {
+        untracked.intersection_update(await run_sync(_untracked_files, now))
+        findings.clips = {
             stem: found
-            for stem, found in seen.clips.items()
-            if index.clips.get(stem) == now.clips.get(stem) and not (seen.at_work and stem in now.replaced)
+            for stem, found in findings.clips.items()
+            if index.clips.get(stem) == now.clips.get(stem)
+            and not (findings.run_was_active and stem in now.replaced)
         }
-        seen.index = now
-    if not seen.at_work:
-        seen.beside += await run_sync(_metadata, seen.index)
-    seen.beside += sorted(foreign, key=lambda found: found.file)
-    return seen
+        findings.index = now
+    if not findings.run_was_active:
+        findings.other_findings += await run_sync(_metadata, findings.index)
+    findings.other_findings += sorted(untracked, key=lambda found: found.file)
+    return findings
 
 
 def unlisted(index: JournalIndex) -> dict[str, object]:
@@ -139,7 +140,7 @@ def never_created(index: JournalIndex) -> Counter[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Clips:
+class ClipChecker:
     """Compares clips with their records."""
 
     index: JournalIndex
@@ -155,7 +156,7 @@ class Clips:
         trouble: list[Failure] = []
         stems = iter(sorted({*self.index.clips, *self.index.replaced}))
 
-        async def one_after_the_other(prober: Prober, scope: anyio.CancelScope) -> None:
+        async def check_next_clips(prober: Prober, scope: anyio.CancelScope) -> None:
             try:
                 for stem in stems:
                     flaws = await self.one(stem, prober)
@@ -169,8 +170,8 @@ class Clips:
 
         async def with_prober(scope: anyio.CancelScope) -> None:
             async with Prober(self.guard) as prober, anyio.create_task_group() as readers:
-                for _ in range(_A_PROBER):
-                    readers.start_soon(one_after_the_other, prober, scope)
+                for _ in range(_CLIPS_PER_PROBER):
+                    readers.start_soon(check_next_clips, prober, scope)
 
         async with anyio.create_task_group() as group:
             for _ in range(int(self.lanes.encodes.total_tokens)):
@@ -182,11 +183,11 @@ class Clips:
     async def one(self, stem: str, prober: Prober) -> list[Found]:
         """Return the problems of one clip and its WAV file, or that they are missing."""
         if not names_a_file(stem):
-            return [Found(shown(stem), WRONG, "invalid file name in the record")]
+            return [Found(shown(stem), CORRUPT, "invalid file name in the record")]
         if stem in self.index.replaced:
             exists = await run_sync((self.index.out / f"{stem}.mp4").exists)
             message = "its record was withdrawn for re-creation, which has not finished"
-            return [Found(shown(f"{stem}.mp4"), WRONG if exists else MISSING, message)]
+            return [Found(shown(f"{stem}.mp4"), CORRUPT if exists else MISSING, message)]
         record = ClipRecord.of(self.index.clips[stem])
         found = await self._file(f"{stem}.mp4", record, prober)
         return found + ([] if record.wav is None else await self._file(f"{stem}.wav", record, None))
@@ -206,7 +207,7 @@ class Clips:
                 flaws += await run_sync(_wav_flaws, path, record.wav_samples)
             else:
                 flaws += await self._inside(path, record, prober)
-        return [Found(shown(name), WRONG, "; ".join(flaws))] if flaws else []
+        return [Found(shown(name), CORRUPT, "; ".join(flaws))] if flaws else []
 
     async def _inside(self, path: Path, record: ClipRecord, prober: Prober) -> list[str]:
         """Return how a clip differs from its record."""
@@ -293,25 +294,25 @@ def _metadata(index: JournalIndex) -> list[Found]:
     """Return how ``metadata.jsonl`` differs from the journal."""
     absent = unlisted(index)
     # Clips with a failure may be omitted: they could not be re-created with the requested settings.
-    expected = {stem for stem in index.all_there() if stem not in absent and stem not in index.failures}
+    expected = {stem for stem in index.existing_clips() if stem not in absent and stem not in index.failures}
     path = index.out / METADATA
     found: list[Found] = []
     listed: set[str] = set()
     try:
-        with atomic.reader(path) as view:
-            for number, text in enumerate(iter(lambda: view.readline(_LINE_LIMIT), b""), 1):
+        with atomic.reader(path) as manifest:
+            for number, text in enumerate(iter(lambda: manifest.readline(_LINE_LIMIT), b""), 1):
                 stem, flaw = _line_flaw(index, text)
                 if stem in listed:
                     flaw = f"duplicate line for {shown(stem)}"
                 listed.add(stem)
                 if flaw:
-                    found.append(Found(f"{METADATA}:{number}", WRONG, flaw))
+                    found.append(Found(f"{METADATA}:{number}", CORRUPT, flaw))
     except FileNotFoundError:
         return [Found(METADATA, MISSING, "file not found")] if expected else []
     except OSError as error:
         _require_limits(error)
-        return [Found(METADATA, WRONG, f"cannot be read: {error.strerror}")]
-    return found + [Found(METADATA, WRONG, f"no line for {stem}") for stem in sorted(expected - listed)]
+        return [Found(METADATA, CORRUPT, f"cannot be read: {error.strerror}")]
+    return found + [Found(METADATA, CORRUPT, f"no line for {stem}") for stem in sorted(expected - listed)]
 
 
 def _line_flaw(index: JournalIndex, text: bytes) -> tuple[str, str]:
@@ -334,7 +335,7 @@ def _line_flaw(index: JournalIndex, text: bytes) -> tuple[str, str]:
     )
 
 
-def _foreign(index: JournalIndex) -> list[Found]:
+def _untracked_files(index: JournalIndex) -> list[Found]:
     """Return the files that nothing accounts for."""
     records = index.clips.with_others(index.replaced)
     rows: dict[object, set[str]] = {}
@@ -362,7 +363,7 @@ def _foreign(index: JournalIndex) -> list[Found]:
         if name.endswith(TRACK):
             return name.removesuffix(TRACK) in records
         stem, _, ending = name.rpartition(".")
-        return stem in (index.beside if ending == "wav" else records) and ending in {"mp4", "wav"}
+        return stem in (index.with_wav if ending == "wav" else records) and ending in {"mp4", "wav"}
 
     def is_raw(entry: os.DirEntry[str]) -> bool:
         if entry.name in source_videos or entry.name.endswith("_download_log.txt"):
@@ -370,21 +371,21 @@ def _foreign(index: JournalIndex) -> list[Found]:
         status = _stat(Path(entry.path))  # another row's name for a source video
         return status is not None and (status.st_dev, status.st_ino) in same
 
-    beside = (entry.name for entry in _entries(index.out) if not (entry.name in OURS or shard_of(entry.name)))
+    names = (entry.name for entry in _entries(index.out) if not (entry.name in OURS or shard_of(entry.name)))
     return [
-        *(_nobodys(name) for name in beside if not is_clip(name)),
+        *(_untracked(name) for name in names if not is_clip(name)),
         *(
-            _nobodys(entry.name, f"{SOURCE_VIDEOS}/")
+            _untracked(entry.name, f"{SOURCE_VIDEOS}/")
             for entry in _entries(index.out / SOURCE_VIDEOS)
             if not is_raw(entry)
         ),
     ]
 
 
-def _nobodys(name: str, place: str = "") -> Found:
+def _untracked(name: str, place: str = "") -> Found:
     clip = not place and name.endswith((".mp4", ".wav"))
     message = "not in the journal" if clip else "not created by this program"
-    return Found(place + shown(name), FOREIGN, message)
+    return Found(place + shown(name), UNTRACKED, message)
 
 
 def seconds_of(record: Record) -> float:

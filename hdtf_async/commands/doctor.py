@@ -112,8 +112,8 @@ def _modules(directories: tuple[str, ...]) -> list[str]:
 
 async def _ffmpeg(options: Options) -> list[CheckResult]:
     tool = await run_sync(find_ffmpeg, options)
-    about = await ffmpeg.about(tool)
-    sign = preflight.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
+    version = await ffmpeg.read_version(tool)
+    sign = preflight.of_ffmpeg(version.version, version.switches, keeps_rate=options.fps is None)
     abilities = [await _names(tool, of) for of in ("-encoders", "-decoders", "-filters")]
     whose = "--ffmpeg" if options.ffmpeg else "bundled" if find_spec("imageio_ffmpeg") else "on PATH"
     named = CheckResult(sign.subject, sign.verdict, f"{sign.words} ({whose}: {tool})", sign.remedy)
@@ -124,7 +124,7 @@ async def _ffmpeg(options: Options) -> list[CheckResult]:
 async def _names(tool: Path, of: str) -> set[str]:
     """Return the names in one of ffmpeg's lists: the second field of each line."""
     try:
-        ended = await run_ffmpeg(Command([str(tool), "-hide_banner", of], keep=1 << 20), deadline=30)
+        ended = await run_ffmpeg(Command([str(tool), "-hide_banner", of], max_stdout=1 << 20), deadline=30)
     except FfmpegError:
         return set()
     return set(re.findall(r"^ \S+ +(\w[\w-]*)", ended.out.decode("utf-8", "replace"), re.MULTILINE))
@@ -219,7 +219,7 @@ def _remaining(options: Options, out: Path | None) -> tuple[tuple[VideoJob, ...]
     """Return the remaining videos, and the index of the directory."""
     read = name_checks.checked(reading.read(options), options)
     index = JournalIndex(Path()) if out is None else read_known(out)
-    return plan.make(read, options, there=index.all_there(), failed=index.failures).work, index
+    return plan.make(read, options, there=index.existing_clips(), failed=index.failures).work, index
 
 
 def _disk_space(options: Options, out: Path) -> CheckResult:

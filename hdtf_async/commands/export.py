@@ -104,7 +104,7 @@ async def export(  # noqa: PLR0913 - the options of the command
     layout, options = LAYOUTS[recipe], options or Options()
     out, to = await run_sync(_absolute, local_directory(out), local_directory(to))
     index = await run_sync(directory.read_known, out)
-    existing = sorted(index.all_there().items())
+    existing = sorted(index.existing_clips().items())
     clips = {stem: ClipRecord.of(record) for stem, record in existing if _is_name(stem)}
     _require_settings(recipe, layout, clips, out, index.source)
     if to.is_relative_to(out):

@@ -31,7 +31,7 @@ from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media.face.finder import input_arguments
 from hdtf_async.media.face.people import Region, overlap
-from hdtf_async.media.ffmpeg import RUN_UPS, find_ffmpeg
+from hdtf_async.media.ffmpeg import PREROLLS, find_ffmpeg
 from hdtf_async.media.filters import decimal, decoded_frames
 from hdtf_async.media.probe import Prober
 from hdtf_async.media.run import FfmpegError, run_ffmpeg
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.options import Options
     from hdtf_async.lanes.user_videos import OwnFiles
-    from hdtf_async.media.ffmpeg import Cut
+    from hdtf_async.media.cut import Cut
     from hdtf_async.output.journal import JournalIndex
 
 _CELL, _TITLE, _GAP = (320, 180), 14, 4
@@ -88,7 +88,7 @@ class Window:
 
 def windows(index: JournalIndex) -> list[Window]:
     """Return the windows of the existing clips, sorted. Raises `StoreError` if there are none."""
-    records = index.all_there()
+    records = index.existing_clips()
     windows = (_window(stem, ClipRecord.of(records[stem])) for stem in sorted(records))
     found = [window for window in windows if window is not None]
     if not found:
@@ -262,19 +262,19 @@ async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
     scale = min(width / size[0], height / size[1])
     inner = f"{max(1, round(size[0] * scale))}:{max(1, round(size[1] * scale))}"
     message = ""
-    for run_up in RUN_UPS:
+    for preroll in PREROLLS:
         chain = [
             *decoded_frames(cut),
-            f"trim=start={decimal(cut.begin - cut.origin(run_up))}",
+            f"trim=start={decimal(cut.begin - cut.origin(preroll))}",
             f"scale={inner}",
             f"pad={width}:{height}:-1:-1",
         ]
         argv = [
-            *input_arguments(ffmpeg, cut, run_up), "-vf", ",".join(chain), "-frames:v", "1",
+            *input_arguments(ffmpeg, cut, preroll), "-vf", ",".join(chain), "-frames:v", "1",
             "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
         ]  # fmt: skip
         try:
-            ended = await run_ffmpeg(Command(argv, keep=width * height * 3), deadline=_DEADLINE)
+            ended = await run_ffmpeg(Command(argv, max_stdout=width * height * 3), deadline=_DEADLINE)
         except FfmpegError as failure:
             message = failure.words
         else:

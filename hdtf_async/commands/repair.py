@@ -17,9 +17,9 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.commands.check import (
-    FOREIGN,
-    Clips,
-    look,
+    UNTRACKED,
+    ClipChecker,
+    check_directory,
     names_a_file,
     never_created,
     seconds_of,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from pathlib import Path
 
-    from hdtf_async.commands.check import Seen
+    from hdtf_async.commands.check import Findings
     from hdtf_async.core.event_bus import EventBus
     from hdtf_async.core.events import Found
     from hdtf_async.core.job import Running
@@ -162,11 +162,11 @@ async def _check(request: _Request, events: EventBus, finish: anyio.Event) -> Ch
     try:
         if request.repair:
             async with open_directory(out) as directory:
-                seen = await looking.look(directory.known, directory.locks, locked=True)
+                findings = await looking.look(directory.known, directory.locks, locked=True)
                 run = RunContext(
                     options, directory, Lanes.of(options), events, own, finish, directory.known.source
                 )
-                await _mend(result, seen, run)
+                await _mend(result, findings, run)
         else:
             index = await run_sync(read_known, out)
             # Not locked, but a descriptor that the children of a check can inherit.
@@ -188,46 +188,48 @@ class _Looking:
     events: EventBus
     finish: anyio.Event
 
-    async def look(self, index: JournalIndex, held_locks: tuple[int, ...], *, locked: bool) -> Seen:
+    async def look(self, index: JournalIndex, held_locks: tuple[int, ...], *, locked: bool) -> Findings:
         """Check everything, record the findings and emit them. Raises `Failure`."""
         result, options, tool = self.result, self.request.options, None
         lanes = Lanes.of(options)
         if self.request.deep:
             tool = await run_sync(find_ffmpeg, options)
-            await ffmpeg.about(tool)  # it exists and is ffmpeg
+            await ffmpeg.read_version(tool)  # it exists and is ffmpeg
         records = [*index.clips.values(), *index.replaced.values()]
         result.clips = len(records)
         length = sum(map(seconds_of, records))
         encodes = int(lanes.encodes.total_tokens)
         self.events.emit(RunStarted(0, len(records), round(length, 3), 0, 0, encodes, 0, 0.0))
-        seen: Seen | None = None
+        findings: Findings | None = None
         with unwrap_exception_group():
             async with guarding(*held_locks) as guard, anyio.create_task_group() as group:
                 group.start_soon(self._stop_when_requested, group.cancel_scope)
-                seen = await look(Clips(index, tool, lanes, guard, self.events), locked=locked)
+                findings = await check_directory(
+                    ClipChecker(index, tool, lanes, guard, self.events), locked=locked
+                )
                 group.cancel_scope.cancel()
-        if seen is None:
+        if findings is None:
             raise Failure(Reason.NOT_TRIED, "interrupted before everything was checked")
-        result.found, result.at_work = seen.found, seen.at_work
-        result.never_created = await run_sync(never_created, seen.index)
-        for found in seen.found:
+        result.found, result.at_work = findings.found, findings.run_was_active
+        result.never_created = await run_sync(never_created, findings.index)
+        for found in findings.found:
             self.events.emit(found)
-        return seen
+        return findings
 
     async def _stop_when_requested(self, scope: anyio.CancelScope) -> None:
         await self.finish.wait()
         scope.cancel()
 
 
-async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
+async def _mend(result: Check, findings: Findings, run: RunContext) -> None:
     """Re-create corrupt and missing clips, and rewrite the manifests. Raises `Failure`."""
-    if all(found.kind == FOREIGN for found in seen.found):
+    if all(found.kind == UNTRACKED for found in findings.found):
         return
     directory, index = run.directory, run.directory.known
     directory.others = await directory.not_tried()
     run = replace(run, options=recorded_settings(index, run.options))
     absent = unlisted(index)
-    before = {stem: index.clips.get(stem) or index.replaced[stem] for stem in sorted(seen.clips)}
+    before = {stem: index.clips.get(stem) or index.replaced[stem] for stem in sorted(findings.clips)}
     clips = []
     for stem, record in before.items():
         clip = recorded_clip(record)

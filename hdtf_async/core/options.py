@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 from hdtf_async.core import validators
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.fetch import Fetch
-from hdtf_async.core.lock_file import LockFile
 from hdtf_async.core.model import (
     SUBSETS,
     UNRECORDED,
@@ -36,6 +35,7 @@ from hdtf_async.core.model import (
 )
 from hdtf_async.core.option_fields import Accepts, flag_of, normalise, option
 from hdtf_async.core.recipes import RECIPES
+from hdtf_async.core.reproduction_file import ReproductionFile
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import SEED, SHARES, NameList, Split
 from hdtf_async.core.system import usable_cpus
@@ -127,8 +127,8 @@ class Options:
         "--only", default=None, group=WHICH, metavar="FILE", kind=validators.ONLY,
         help="only the clips on this list", unset="all",
     )  # fmt: skip
-    reproduce: Accepts[str | PathLike[str] | LockFile | None, LockFile | None] = option(
-        "--reproduce", default=None, group=WHICH, metavar="FILE", kind=validators.LOCK,
+    reproduce: Accepts[str | PathLike[str] | ReproductionFile | None, ReproductionFile | None] = option(
+        "--reproduce", default=None, group=WHICH, metavar="FILE", kind=validators.REPRODUCTION,
         help="clips and settings of a clips.lock.json", unset="off",
     )  # fmt: skip
     corrections: Accepts[Corrections | str, Corrections] = option(
@@ -372,7 +372,7 @@ class Options:
             raise OptionsError("--shard: omit it with --dask, which uses all workers of the cluster")
 
     def _take_settings(self) -> None:
-        """Set the output settings to those of the lock file. Raises `OptionsError` for others."""
+        """Set the output settings to those of the reproduction file. Raises `OptionsError` for others."""
         if self.reproduce is None:
             return
         if self.clips is not None or self.source is not None or self.dataset != HDTF:

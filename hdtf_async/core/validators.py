@@ -18,7 +18,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
 
-from hdtf_async.core import lock_file, lock_format, name_lists, os_errors, ytdlp_args
+from hdtf_async.core import name_lists, os_errors, reproduction_file, reproduction_format, ytdlp_args
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import MOST_RECORDED, SHARES, NameList, shares_of
 
@@ -337,14 +337,18 @@ SPLIT = Kind(
 )
 
 
-def _lock(value: object) -> lock_file.LockFile:
+def _reproduction(value: object) -> reproduction_file.ReproductionFile:
     try:
-        return lock_file.of(value)
-    except lock_file.LockFileError as error:
+        return reproduction_file.of(value)
+    except reproduction_file.ReproductionFileError as error:
         raise RefusedError(str(error)) from None
 
 
-LOCK = Kind(f"a file that the command report has written, {lock_format.LOCK_FILE}", _lock, is_path=True)
+REPRODUCTION = Kind(
+    f"a file that the command report has written, {reproduction_format.REPRODUCTION_FILE}",
+    _reproduction,
+    is_path=True,
+)
 
 
 def _scheduler(value: object) -> str:

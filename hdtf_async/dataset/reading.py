@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read(options: Options, clips: Iterable[object] | None = None) -> Tables:
-    """Return the clips of ``--dataset`` or ``--clips``, of a lock file, or the given rows (see `ClipRow`).
+    """Return the clips of ``--dataset`` or ``--clips``, of a reproduction file, or given rows (`ClipRow`).
 
     Blocks. Raises `TableError` if a list cannot be read, and `OptionsError` for an unknown dataset or format.
     """
@@ -28,9 +28,9 @@ def read(options: Options, clips: Iterable[object] | None = None) -> Tables:
 
         return assemble(clips)
     if options.reproduce is not None:
-        from hdtf_async.dataset import locked_clips  # noqa: PLC0415 - rarely needed
+        from hdtf_async.dataset import reproduced_clips  # noqa: PLC0415 - rarely needed
 
-        return locked_clips.read(options.reproduce.path)
+        return reproduced_clips.read(options.reproduce.path)
     if options.clips is not None:
         from hdtf_async.dataset import clip_lists  # noqa: PLC0415
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Box, Clip
     from hdtf_async.lanes.source_videos import SourceVideo
+    from hdtf_async.media.cut import Cut
     from hdtf_async.media.demux import MediaInfo
-    from hdtf_async.media.ffmpeg import Cut
 
 
 def metadata_of(clip: Clip, raw: SourceVideo, cut: Cut, facts: MediaInfo) -> Record:

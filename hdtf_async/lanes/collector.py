@@ -85,21 +85,21 @@ class Collector:
         if self._lane is not None:
             self._lane.throttle.end()
 
-    async def begin(self, video: VideoJob) -> list[Record]:
+    async def begin(self, job: VideoJob) -> list[Record]:
         """Expect the results of a video; return what the journal has about it. Raises `Failure`."""
-        self._events.begin(_stems(video))
+        self._events.begin(_stems(job))
         known = self._directory.known
-        again = [clip.stem for clip in video.clips if clip.stem in known.clips]
+        again = [clip.stem for clip in job.clips if clip.stem in known.clips]
         if again and isinstance(self._directory, UploadDirectory):
             # The other process records this only locally.
             await self._directory.append(*({"type": "replacing", "clip": stem} for stem in again))
-        return known.about(video.youtube_id, [clip.stem for clip in video.clips])
+        return known.about(job.youtube_id, [clip.stem for clip in job.clips])
 
-    async def add(self, video: VideoJob, records: list[Record]) -> VideoJob:
+    async def add(self, job: VideoJob, records: list[Record]) -> VideoJob:
         """Record what was done for a video; return what is left of it. Raises `Failure`."""
         await self._directory.append(*records)
         if not isinstance(self._directory, UploadDirectory):
-            await run_sync(video_journal.forget, self._directory.out, video.stem)
+            await run_sync(video_journal.forget, self._directory.out, job.stem)
         over = set[str]()
         for record in records:
             if record["type"] in {"clip", "failed"}:
@@ -107,25 +107,25 @@ class Collector:
                 self._events.take("", _end(record))  # the process may have died before it could
             elif record["type"] == "cuts":
                 over.add(record["clip"])  # its parts are processed later
-        return replace(video, clips=tuple(clip for clip in video.clips if clip.stem not in over))
+        return replace(job, clips=tuple(clip for clip in job.clips if clip.stem not in over))
 
-    def lost(self, video: VideoJob, words: str) -> None:
+    def lost(self, job: VideoJob, words: str) -> None:
         """Expect a video to begin once more, in another process."""
-        self.window.again(video.stem)
-        self._emit(Retrying(video.stem, Reason.WORKER_LOST, words, 0.0, video.attempt))
+        self.window.again(job.stem)
+        self._emit(Retrying(job.stem, Reason.WORKER_LOST, words, 0.0, job.attempt))
 
-    async def give_up(self, video: VideoJob, failure: Failure) -> None:
+    async def give_up(self, job: VideoJob, failure: Failure) -> None:
         """Record that the rest of a video failed. Raises `Failure`."""
         reason, words = failure.reason, failure.words
-        self._emit(VideoFailed(video.stem, video.youtube_id, reason, words, len(video.clips)))
-        await self._directory.append(*(failure_record(clip, failure) for clip in video.clips))
-        for clip in video.clips:
+        self._emit(VideoFailed(job.stem, job.youtube_id, reason, words, len(job.clips)))
+        await self._directory.append(*(failure_record(clip, failure) for clip in job.clips))
+        for clip in job.clips:
             self._events.take("", ClipFailed(clip.stem, reason, words, with_video=True))
 
-    def end(self, video: VideoJob) -> None:
+    def end(self, job: VideoJob) -> None:
         """Expect nothing more of a video."""
-        self._events.end(_stems(video))
-        self.window.end(video.stem)
+        self._events.end(_stems(job))
+        self.window.end(job.stem)
 
     def receive(self, message: object, processes: Container[str]) -> Iterator[tuple[str, Failure]]:
         """Take events that one of these processes has sent (`VideoServer`); drop what is malformed.
@@ -194,8 +194,8 @@ class Collector:
         await self._directory.append(*records)
 
 
-def _stems(video: VideoJob) -> list[str]:
-    return [video.stem, *(clip.stem for clip in video.clips)]
+def _stems(job: VideoJob) -> list[str]:
+    return [job.stem, *(clip.stem for clip in job.clips)]
 
 
 def _end(record: Record) -> ClipDone | ClipFailed:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop, Fit, Hdr, Interval
 from hdtf_async.dataset import geometry
-from hdtf_async.media import ffmpeg
+from hdtf_async.media.cut import AudioCut, Cut, SourceFrames
+from hdtf_async.media.filters import frames_at, side_lengths
 
 if TYPE_CHECKING:
     from hdtf_async.core.model import Clip, OutputSettings
@@ -39,7 +40,7 @@ _LONGEST_STEP = 0.1
 """Frame duration in seconds above which the other tolerances no longer grow."""
 
 
-def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.Cut:
+def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> Cut:
     """Decide how a clip is cut from its source video. Pure.
 
     An interval that lies partly outside the video is shortened if at least half of it is inside. If no frame
@@ -68,17 +69,17 @@ def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.C
         box = geometry.whole(frame_width, frame_height)
     if settings.fit is Fit.CROP:
         box = geometry.square(box)
-    width, height = ffmpeg.side_lengths(box, settings.size, settings.fit)
+    width, height = side_lengths(box, settings.size, settings.fit)
     frames = used = shown.frames + (held > 0)
     seconds, hold = end - begin, end - max(shown.last, begin)
     regular = settings.fps is not None or (not held and shown.even and _is_near(hold, shown.stored, step))
     if settings.fps is not None:
-        frames = ffmpeg.frames_at(settings.fps, interval.seconds)
+        frames = frames_at(settings.fps, interval.seconds)
         seconds = float(frames / settings.fps)
     audio = None
     if settings.audio is not Audio.NONE:
         audio = _plan_audio(raw, begin, seconds)
-    return ffmpeg.Cut(
+    return Cut(
         raw.path,
         raw.container,
         interval,
@@ -88,9 +89,7 @@ def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.C
         frames,
         settings,
         Fraction(facts.time_base),
-        source=ffmpeg.Source(
-            used, first, shown.last, part.width, part.height, facts.step, seconds, held=held
-        ),
+        source=SourceFrames(used, first, shown.last, part.width, part.height, facts.step, seconds, held=held),
         track=facts.track,
         zero=facts.zero,
         counted=(Fraction(str(facts.start)), Fraction(facts.counted)) if facts.counted else None,
@@ -168,7 +167,7 @@ def _is_near(one: float, other: float, step: float) -> bool:
     return abs(one - other) <= 0.25 * step
 
 
-def _plan_audio(raw: SourceVideo, begin: float, seconds: float) -> ffmpeg.AudioCut:
+def _plan_audio(raw: SourceVideo, begin: float, seconds: float) -> AudioCut:
     """Return the part of the audio for a clip, from the clip's first frame on."""
     if raw.audio is None:
         raise Failure(Reason.NO_SOUND, "")
@@ -177,10 +176,10 @@ def _plan_audio(raw: SourceVideo, begin: float, seconds: float) -> ffmpeg.AudioC
     zero = None if inside is None else inside.zero
     suspect = raw.audio_suspect if inside is None else raw.facts.suspect
     container = raw.audio_container or raw.audio.suffix[1:].lower()
-    return ffmpeg.AudioCut(raw.audio, container, begin, seconds, track, zero, suspect)
+    return AudioCut(raw.audio, container, begin, seconds, track, zero, suspect)
 
 
-def verify(cut: ffmpeg.Cut, facts: MediaInfo, counted: int) -> None:
+def verify(cut: Cut, facts: MediaInfo, counted: int) -> None:
     """Raise `Failure` with ``clip_wrong`` unless the clip is as planned.
 
     `facts` were found by demuxing, and `counted` frames by the encoder itself. The source frames are verified
@@ -205,7 +204,7 @@ def verify(cut: ffmpeg.Cut, facts: MediaInfo, counted: int) -> None:
         raise Failure(Reason.CLIP_WRONG, f"{facts.fps} fps, expected {cut.settings.fps}")
 
 
-def _verify_times(cut: ffmpeg.Cut, facts: MediaInfo) -> None:
+def _verify_times(cut: Cut, facts: MediaInfo) -> None:
     """Raise `Failure` with ``clip_wrong`` unless the last frame has the planned time and duration."""
     if cut.source is None:
         return

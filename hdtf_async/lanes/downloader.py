@@ -285,14 +285,14 @@ class Downloader:
             + (advice if clients else ""),
         )
 
-    async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
+    async def another_is_available(self, directory: Path, excluding: Collection[str]) -> bool:
         """Query a video that YouTube had before, and return whether it is still available.
 
-        `directory` is private to it; `besides` are ids that are not queried. False if no other such video is
-        known, or the answer is inconclusive.
+        `directory` is private to it; `excluding` are ids that are not queried. False if no other such video
+        is known, or the answer is inconclusive.
         """
         downloaded = reversed(list(self._store.known.source_videos))
-        others = (youtube_id for youtube_id in downloaded if youtube_id not in besides)
+        others = (youtube_id for youtube_id in downloaded if youtube_id not in excluding)
         return await self._tool.any_is_available(islice(others, ytdlp.SAMPLE), directory)
 
     def was_unavailable(self, work: VideoJob) -> bool:

@@ -22,8 +22,9 @@ from hdtf_async.lanes.clip_metadata import metadata_of
 from hdtf_async.lanes.cut_plan import plan_cut, verify
 from hdtf_async.lanes.order import EncodeCosts, Workload
 from hdtf_async.media import ffmpeg, interlace, loudness
+from hdtf_async.media.cut import WAV_RATE
 from hdtf_async.media.face.window import plan_window
-from hdtf_async.media.filters import scaled
+from hdtf_async.media.filters import scaled, side_lengths
 from hdtf_async.media.measurements import Measurements
 from hdtf_async.process.guard import UNGUARDED, Guard
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Clip, OutputSettings
     from hdtf_async.lanes.source_videos import SourceVideo
+    from hdtf_async.media.cut import AudioCut, Cut
     from hdtf_async.media.demux import MediaInfo
     from hdtf_async.media.face.finder import Finder
     from hdtf_async.media.probe import Prober
@@ -158,7 +160,7 @@ class Encoder:
         missing = metadata.ends_early or 0.0
         self.events.emit(ClipDone(clip.stem, final.name, cut.interval.seconds, size, duration, missing))
 
-    async def _around_face(self, clip: Clip, raw: SourceVideo, cut: ffmpeg.Cut) -> tuple[ffmpeg.Cut, Record]:
+    async def _around_face(self, clip: Clip, raw: SourceVideo, cut: Cut) -> tuple[Cut, Record]:
         """Find the face, and return the cut with its box and the metadata about it."""
         if self.finder is None:
             raise RuntimeError("--crop face requires a face finder")
@@ -166,14 +168,14 @@ class Encoder:
         frames = await self.finder.look(cut, size)
         # This takes half a second if every frame of a long clip was searched.
         box, metadata = await run_sync(plan_window, clip, frames, size, self.settings)
-        width, height = ffmpeg.side_lengths(box, self.settings.size, self.settings.fit)
+        width, height = side_lengths(box, self.settings.size, self.settings.fit)
         cut = replace(cut, box=box, width=width, height=height)
         if (sides := metadata.get("face_size")) is not None:
             scale = scaled(cut)[0] / box.width
             metadata["face_size"] = [round(side * scale, 1) for side in sides]
         return cut, metadata
 
-    async def _measured(self, measured: Measurements | None, cut: ffmpeg.Cut, heard: Path) -> Record:
+    async def _measured(self, measured: Measurements | None, cut: Cut, heard: Path) -> Record:
         """Return the metadata that were measured; `heard` is the file with the audio.
 
         Raises `Failure` with ``scene_cut`` if clips with scene cuts are not wanted.
@@ -187,7 +189,7 @@ class Encoder:
             columns |= await loudness.measure(self.tool, heard, cut.audio.seconds, self.guard)
         return columns
 
-    async def _is_divided(self, clip: Clip, cut: ffmpeg.Cut, seconds: list[float]) -> bool:
+    async def _is_divided(self, clip: Clip, cut: Cut, seconds: list[float]) -> bool:
         """Record the cuts of a clip that is split there; return whether it is. Its parts come later.
 
         Raises `Failure` with ``scene_cut`` if no part is long enough.
@@ -218,11 +220,11 @@ class Encoder:
         finally:
             await self.store.remove(temporary)
 
-    async def _wav(self, audio: ffmpeg.AudioCut, target: Path) -> Record:
+    async def _wav(self, audio: AudioCut, target: Path) -> Record:
         """Write a clip's audio, verify it, and return its metadata."""
         await ffmpeg.wav(self.tool, audio, target, guard=self.guard)
         found = await run_sync(_wav_facts, target)
-        planned = (ffmpeg.WAV_RATE, 1, 2, audio.samples)
+        planned = (WAV_RATE, 1, 2, audio.samples)
         if found != planned:
             raise Failure(
                 Reason.CLIP_WRONG,

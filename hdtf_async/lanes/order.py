@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hdtf_async.media.filters import Cut
+    from hdtf_async.media.cut import Cut
 
 T = TypeVar("T")
 

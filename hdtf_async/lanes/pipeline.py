@@ -2,10 +2,10 @@
 
     tables -> plan -> network lane (yt-dlp) -> source video -> encode lane (ffmpeg) -> clip -> journal
 
-`Pipeline.one_video` processes one video, `Pipeline.one_clip` one clip. The work of the network lane is in
+`Pipeline._one_video` processes one video, `Pipeline._one_clip` one clip. The work of the network lane is in
 `downloader`, that of the encode lane in `encoder`; `throttle` decides when a download may start; the end of
-`Pipeline` decides the consequences of a failure, from the table in `failures`. `run` opens the directory and
-assembles a run.
+`Pipeline` decides the consequences of a failure, from the table in `failures`. `hdtf_async/run.py` opens
+the directory and assembles a run.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from hdtf_async.core.events import (
     WindingDown,
 )
 from hdtf_async.core.failures import Action, Failure, Reason
+from hdtf_async.dataset.plan import VideoJob
 from hdtf_async.lanes.limits import RetryQueue
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.event_bus import EventBus
     from hdtf_async.core.model import Clip, Video
-    from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.lanes.limits import Lanes
     from hdtf_async.lanes.throttle import Permit, Throttle
 
@@ -54,28 +54,28 @@ R_contra = TypeVar("R_contra", contravariant=True)
 class NetworkLane(Protocol[A, R]):
     """The work of the network lane on one video; implemented by `downloader.Downloader`."""
 
-    def expects_existing(self, work: VideoJob) -> bool:
+    def expects_existing(self, job: VideoJob, /) -> bool:
         """Whether a source video seems to exist."""
 
-    async def existing(self, work: VideoJob) -> R | None:
+    async def existing(self, job: VideoJob, /) -> R | None:
         """Return a valid source video that needs no download, if there is one."""
 
-    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> A:
+    async def download(self, job: VideoJob, directory: Path, permit: Permit, /) -> A:
         """Download the video to a private directory; report YouTube's answer at once."""
 
-    async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
+    async def another_is_available(self, directory: Path, excluding: Collection[str]) -> bool:
         """Query a video that YouTube had before, and return whether it is still available."""
 
-    def was_unavailable(self, work: VideoJob) -> bool:
+    def was_unavailable(self, job: VideoJob, /) -> bool:
         """Whether YouTube reported the video as unavailable before, without a reason and long enough ago."""
 
-    async def accept(self, work: VideoJob, arrived: A) -> R:
+    async def accept(self, job: VideoJob, arrived: A, /) -> R:
         """Check the download, rename and record it."""
 
-    async def discard(self, work: VideoJob, raw: R) -> None:
+    async def discard(self, job: VideoJob, raw: R, /) -> None:
         """Stop using an invalid source video: the next attempt needs another one."""
 
-    async def release(self, work: VideoJob, *, keep: bool) -> None:
+    async def release(self, job: VideoJob, /, *, keep: bool) -> None:
         """Register that the clips of a source video are finished, and delete it unless it is kept."""
 
 
@@ -136,70 +136,69 @@ class Pipeline(Generic[A, R]):
         """Why no more downloads start, if every one would fail alike."""
         return self._throttle.over
 
-    async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
+    async def run(self, jobs: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
         """Process every video; return when all have been tried, or the run was stopped.
 
         Once `finish` is set the run winds down.
         """
-        existing: list[VideoJob] = []
-        to_fetch: list[VideoJob] = []
-        for work in works:
-            (existing if self._downloader.expects_existing(work) else to_fetch).append(work)
+        existing, to_fetch = list[VideoJob](), list[VideoJob]()
+        for job in jobs:
+            (existing if self._downloader.expects_existing(job) else to_fetch).append(job)
             await checkpoint()  # it accesses files: the loop must not block for all of them
         # Two queues, so that source videos which wait for an encode never delay a download. An existing one
         # that is invalid joins the other queue.
         self._to_fetch = RetryQueue(to_fetch, expected=len(existing))
         self._existing = RetryQueue(existing)
         with self._whole:
-            async with anyio.create_task_group() as beside:
-                beside.start_soon(self.wind_down, finish or anyio.Event())
+            async with anyio.create_task_group() as background:
+                background.start_soon(self._wind_down, finish or anyio.Event())
                 async with anyio.create_task_group() as queues:
-                    queues.start_soon(self.feed, self._to_fetch, self.one_video)
-                    queues.start_soon(self.feed, self._existing, self.one_existing)
-                await self.settle_at_end()
-                beside.cancel_scope.cancel()
+                    queues.start_soon(self._process_queue, self._to_fetch, self._one_video)
+                    queues.start_soon(self._process_queue, self._existing, self._one_existing)
+                await self._settle_at_end()
+                background.cancel_scope.cancel()
 
-    async def feed(self, queue: RetryQueue, way: Callable[[VideoJob], Awaitable[None]]) -> None:
+    async def _process_queue(self, queue: RetryQueue, process: Callable[[VideoJob], Awaitable[None]]) -> None:
         """Start the videos of a queue, each when there is a slot for it."""
         slots = anyio.Semaphore(self._lanes.slots)
 
-        async def in_slot(work: VideoJob) -> None:
+        async def in_slot(job: VideoJob) -> None:
             try:
-                await way(work)
+                await process(job)
             finally:
                 slots.release()
                 queue.finished()
 
         async with anyio.create_task_group() as videos:
-            async for work in queue:
+            async for job in queue:
                 await slots.acquire()
-                videos.start_soon(in_slot, work)
+                videos.start_soon(in_slot, job)
 
-    async def one_video(self, work: VideoJob) -> None:
+    async def _one_video(self, job: VideoJob) -> None:
         """Process one video, from its id to its last clip."""
-        async with self._judged(work):
-            async with self._private_directory(work.videos[0]) as directory:
-                arrived = await self.download(work, directory)
+        async with self._handle_failure(job):
+            async with self._private_directory(job.videos[0]) as directory:
+                arrived = await self._download(job, directory)
                 if arrived is None:
                     return
                 # The network token has been released: the next video downloads while this one is cut.
-                await self.settle()
-                raw = await self._downloader.accept(work, arrived)
-            await self.cut_all(work, raw)
+                await self._settle()
+                raw = await self._downloader.accept(job, arrived)
+            await self._cut_all(job, raw)
 
-    async def one_existing(self, work: VideoJob) -> None:
+    async def _one_existing(self, job: VideoJob) -> None:
         """Process one video whose source video seems to exist, to its last clip."""
         try:
-            async with self._judged(work):
-                raw = await self._downloader.existing(work)
+            async with self._handle_failure(job):
+                raw = await self._downloader.existing(job)
                 if raw is None:
-                    self._to_fetch.put_back(work, 0)
+                    self._to_fetch.put_back(job, 0)
                 else:
-                    await self.cut_all(work, raw)
+                    await self._cut_all(job, raw)
         finally:
             self._to_fetch.finished()
 
-    async def download(self, work: VideoJob, directory: Path) -> A | None:
+    async def _download(self, job: VideoJob, directory: Path) -> A | None:
         """Download one video under a network token; None if nothing more should start."""
         with anyio.CancelScope() as scope, self._until_wind_down(scope):
             async with self._throttle.permit() as permit:
@@ -207,24 +206,26 @@ class Pipeline(Generic[A, R]):
                     return None
                 permit.on_available = self._others_are_available
                 try:
-                    arrived = await self._downloader.download(work, directory, permit)
+                    arrived = await self._downloader.download(job, directory, permit)
                 except Failure as failure:
                     # Before the token is released: it must not start another download after a block.
-                    raise await self.weigh(work, failure, permit, directory) from failure
+                    raise await self._register_failure(job, failure, permit, directory) from failure
                 permit.succeeded()
                 return arrived
         return None
 
-    async def weigh(self, work: VideoJob, failure: Failure, permit: Permit, directory: Path) -> Failure:
+    async def _register_failure(
+        self, job: VideoJob, failure: Failure, permit: Permit, directory: Path
+    ) -> Failure:
         """Register a failure with the lane; return the failure of the video."""
         if failure.reason is Reason.UNREACHABLE:
             permit.unreached()
-        verdict = self._throttle.streaks.failed(work.youtube_id, failure, probed=permit.probed)
+        verdict = self._throttle.streaks.failed(job.youtube_id, failure, probed=permit.probed)
         if verdict is None:
             if failure.reason.is_answer or _opens(failure, permit):
                 permit.succeeded()
             return failure
-        if failure.reason is Reason.UNAVAILABLE and await self.another_is_available(directory, work):
+        if failure.reason is Reason.UNAVAILABLE and await self._another_is_available(directory, job):
             permit.succeeded()
             permit.available()
             return failure
@@ -235,35 +236,35 @@ class Pipeline(Generic[A, R]):
             # All videos in the streak are victims of a block: each is tried again.
             unconfirmed, self._unconfirmed = self._unconfirmed, []
             for one, _ in unconfirmed:
-                await self.video_failed(one, verdict)
+                await self._video_failed(one, verdict)
         return verdict
 
-    async def cut_all(self, work: VideoJob, raw: R) -> None:
+    async def _cut_all(self, job: VideoJob, raw: R) -> None:
         """Create all clips of a video, as encode tokens become available: the longest ones first."""
         results: dict[Clip, Failure | None] = {}
         async with anyio.create_task_group() as clips:
-            for clip in work.clips:
-                clips.start_soon(self.one_clip, work, clip, raw, results)
+            for clip in job.clips:
+                clips.start_soon(self._one_clip, job, clip, raw, results)
         if unread := tuple(clip for clip, failure in results.items() if _is_unread(failure)):
-            await self._downloader.discard(work, raw)
+            await self._downloader.discard(job, raw)
             cause = results[unread[0]] or Failure(Reason.UNKNOWN)
-            await self.video_failed(replace(work, clips=unread), cause)
-        over = all(clip in results and _is_over(results[clip]) for clip in work.clips)
-        await self._downloader.release(work, keep=self._keep_raw or not over)
+            await self._video_failed(replace(job, clips=unread), cause)
+        over = all(clip in results and _is_over(results[clip]) for clip in job.clips)
+        await self._downloader.release(job, keep=self._keep_raw or not over)
 
-    async def one_clip(self, work: VideoJob, clip: Clip, raw: R, results: dict[Clip, Failure | None]) -> None:
+    async def _one_clip(self, job: VideoJob, clip: Clip, raw: R, results: dict[Clip, Failure | None]) -> None:
         """Create one clip, with as many attempts as the table allows, and store the result."""
         attempt = 0
         while (token := await self._encode_token(clip, raw)) is not None:
             attempt += 1
-            results[clip] = failed = await self.encode(clip, raw, token)
+            results[clip] = failed = await self._encode(clip, raw, token)
             if failed is None or not await self._is_tried_again(clip, failed, attempt):
                 break
         failed = results.get(clip)
         if failed is not None and not _is_unread(failed):
-            await self.clips_failed(replace(work, clips=(clip,)), failed)
+            await self._clips_failed(replace(job, clips=(clip,)), failed)
 
-    async def encode(self, clip: Clip, raw: R, token: object) -> Failure | None:
+    async def _encode(self, clip: Clip, raw: R, token: object) -> Failure | None:
         """Create one clip under the held encode token, and release it; return why it failed."""
         self._encoding += 1
         try:
@@ -287,7 +288,7 @@ class Pipeline(Generic[A, R]):
             await anyio.sleep(after)
         return not scope.cancelled_caught
 
-    async def video_failed(self, work: VideoJob, failure: Failure) -> None:
+    async def _video_failed(self, job: VideoJob, failure: Failure) -> None:
         """Apply the table: stop, retry, or record that the clips failed."""
         advice = failure.reason.advice
         goes_on = self._throttle.over is None
@@ -295,31 +296,31 @@ class Pipeline(Generic[A, R]):
             self.stop(failure)
         elif advice.action is Action.CLOSE and goes_on:
             # Not the video's fault: the attempt does not count, and another one is the test download.
-            self._tell_retrying(work, failure, self._throttle.wait)
-            self._to_fetch.put_behind(work)
-        elif advice.action is Action.RETRY and goes_on and (failure.advanced or work.attempt < advice.tries):
-            after = self._backoff(work.attempt)
-            self._tell_retrying(work, failure, after)
+            self._emit_retrying(job, failure, self._throttle.wait)
+            self._to_fetch.put_behind(job)
+        elif advice.action is Action.RETRY and goes_on and (failure.advanced or job.attempt < advice.tries):
+            after = self._backoff(job.attempt)
+            self._emit_retrying(job, failure, after)
             # An attempt that advanced does not count.
-            self._to_fetch.put_back(replace(work, attempt=work.attempt + (not failure.advanced)), after)
+            self._to_fetch.put_back(replace(job, attempt=job.attempt + (not failure.advanced)), after)
         elif failure.reason is Reason.UNAVAILABLE:
-            self._unconfirmed.append((work, failure))
-            self._events.emit(VideoUnconfirmed(work.stem, work.youtube_id, failure.words))
+            self._unconfirmed.append((job, failure))
+            self._events.emit(VideoUnconfirmed(job.stem, job.youtube_id, failure.words))
         else:
-            await self.give_up(work, failure)
+            await self._give_up(job, failure)
         if not goes_on:
             self._to_fetch.close()
 
-    async def give_up(self, work: VideoJob, failure: Failure) -> None:
+    async def _give_up(self, job: VideoJob, failure: Failure) -> None:
         """Record that this run does not get a video."""
         self._events.emit(
-            VideoFailed(work.stem, work.youtube_id, failure.reason, failure.words, len(work.clips))
+            VideoFailed(job.stem, job.youtube_id, failure.reason, failure.words, len(job.clips))
         )
-        await self.clips_failed(work, failure, with_video=True)
+        await self._clips_failed(job, failure, with_video=True)
 
-    async def another_is_available(self, directory: Path, *works: VideoJob) -> bool:
+    async def _another_is_available(self, directory: Path, *jobs: VideoJob) -> bool:
         """Return whether YouTube still has a video that it had before, other than the doubtful ones."""
-        doubted = {work.youtube_id for work in (*works, *(work for work, _ in self._unconfirmed))}
+        doubted = {job.youtube_id for job in (*jobs, *(job for job, _ in self._unconfirmed))}
         return await self._downloader.another_is_available(directory, doubted)
 
     def _others_are_available(self) -> None:
@@ -327,52 +328,51 @@ class Pipeline(Generic[A, R]):
         self._confirmed += self._unconfirmed
         self._unconfirmed.clear()
 
-    async def settle(self) -> None:
+    async def _settle(self) -> None:
         """Record the unavailable videos after which another one was available.
 
         A video is permanently unavailable if an earlier run got the same answer.
         """
         confirmed, self._confirmed = self._confirmed, []
-        for work, failure in confirmed:
-            gone = self._downloader.was_unavailable(work)
-            await self.give_up(work, Failure(Reason.GONE, failure.words) if gone else failure)
+        for job, failure in confirmed:
+            gone = self._downloader.was_unavailable(job)
+            await self._give_up(job, Failure(Reason.GONE, failure.words) if gone else failure)
 
-    async def settle_at_end(self) -> None:
+    async def _settle_at_end(self) -> None:
         """Settle the undecided videos, by querying a previously available one if it matters."""
-        await self.settle()
+        await self._settle()
         over = self._throttle.over
-        suspects = [work for work, _ in self._unconfirmed if self._downloader.was_unavailable(work)]
+        suspects = [job for job, _ in self._unconfirmed if self._downloader.was_unavailable(job)]
         if suspects and over is None:
             with suppress(Failure), anyio.CancelScope() as scope, self._until_wind_down(scope):
                 place = self._private_directory(suspects[0].videos[0])
                 async with place as directory, self._throttle.permit() as permit:
-                    if permit is not None and await self.another_is_available(directory):
+                    if permit is not None and await self._another_is_available(directory):
                         self._others_are_available()
-        await self.settle()
+        await self._settle()
         blocked = over if over is not None and over.reason is Reason.REFUSED else None
-        for work, failure in self._unconfirmed:
-            await self.give_up(work, blocked or failure)
+        for job, failure in self._unconfirmed:
+            await self._give_up(job, blocked or failure)
 
-    async def clips_failed(self, work: VideoJob, failure: Failure, *, with_video: bool = False) -> None:
+    async def _clips_failed(self, job: VideoJob, failure: Failure, *, with_video: bool = False) -> None:
         """Record failed clips, or stop the run after a local error."""
         if failure.reason.advice.stops:
             self.stop(failure)
             return
         try:
-            await self._record_failure(work, failure)
+            await self._record_failure(job, failure)
         except Failure as trouble:
             self.stop(trouble)
         else:
-            for clip in work.clips:
+            for clip in job.clips:
                 self._events.emit(ClipFailed(clip.stem, failure.reason, failure.words, with_video))
 
     def stop(self, trouble: Failure) -> None:
         """Stop the run: nothing more can be created until the user has fixed something on this machine."""
-        if self.stopped is None:
-            self.stopped = trouble
+        self.stopped = self.stopped or trouble
         self._whole.cancel()
 
-    async def wind_down(self, finish: anyio.Event) -> None:
+    async def _wind_down(self, finish: anyio.Event) -> None:
         """Once asked, start nothing more and end the downloads; running encodes get some time to finish."""
         await finish.wait()
         self._winds_down = True
@@ -402,16 +402,16 @@ class Pipeline(Generic[A, R]):
         return None
 
     @asynccontextmanager
-    async def _judged(self, work: VideoJob) -> AsyncIterator[None]:
+    async def _handle_failure(self, job: VideoJob) -> AsyncIterator[None]:
         """Handle a video's failure according to the table."""
         try:
             with _own_faults():
                 yield
         except Failure as failure:
-            await self.video_failed(work, failure)
+            await self._video_failed(job, failure)
 
-    def _tell_retrying(self, work: VideoJob, failure: Failure, after: float) -> None:
-        self._events.emit(Retrying(work.stem, failure.reason, failure.words, after, work.attempt))
+    def _emit_retrying(self, job: VideoJob, failure: Failure, after: float) -> None:
+        self._events.emit(Retrying(job.stem, failure.reason, failure.words, after, job.attempt))
 
 
 def _opens(failure: Failure, permit: Permit) -> bool:

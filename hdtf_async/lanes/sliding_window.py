@@ -30,6 +30,11 @@ class Window:
         """Whether another video may begin."""
         return len(self._downloading) < self._downloads and len(self._videos) < self._slots
 
+    @property
+    def has_workers(self) -> bool:
+        """Whether a process takes videos."""
+        return bool(self._ready)
+
     def __len__(self) -> int:
         """Return the number of processes that take videos."""
         return len(self._ready)

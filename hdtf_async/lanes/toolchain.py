@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from hdtf_async.lanes.context import RunContext
     from hdtf_async.lanes.downloader import Download
     from hdtf_async.lanes.source_videos import SourceVideo
-    from hdtf_async.output.journal import Gathered
+    from hdtf_async.output.video_journal import BufferedLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Toolchain:
     prober: Prober
     """Probes source videos; the encoder has a separate one for clips."""
     javascript: JavaScript
-    about: ffmpeg.About
+    ffmpeg_version: ffmpeg.FfmpegVersion
     encode_lane: Encoder | TrackWriter
     """The encoder, which also writes tracks if the dataset has some."""
 
@@ -99,7 +99,7 @@ class Toolchain:
                 await self.prober.ready()
 
     async def one_video(
-        self, work: VideoJob, ledger: Gathered, finish: anyio.Event | None = None
+        self, work: VideoJob, ledger: BufferedLedger, finish: anyio.Event | None = None
     ) -> tuple[list[Record], Failure | None]:
         """Process one video completely, for a driver that writes the journal.
 
@@ -111,7 +111,7 @@ class Toolchain:
                 await self.javascript.require(self.run.directory.out)
             except Failure as failure:
                 return [], failure
-        with ledger.gathering() as records:
+        with ledger.buffering() as records:
             pipeline = self.pipeline()
             await pipeline.run((work,), finish)
         return records, pipeline.stopped or pipeline.closed
@@ -127,7 +127,9 @@ class Toolchain:
         """
         options = self.run.options
         signs: list[CheckResult | None] = [
-            preflight.of_ffmpeg(self.about.version, self.about.switches, keeps_rate=options.fps is None)
+            preflight.of_ffmpeg(
+                self.ffmpeg_version.version, self.ffmpeg_version.switches, keeps_rate=options.fps is None
+            )
         ]
         known = self.run.directory.known
         least = [
@@ -155,8 +157,8 @@ async def open_toolchain(
     options, directory, settings = run.options, run.directory, run.options.output_settings
     tool = await run_sync(find_ffmpeg, options)
     require_yt_dlp(options)
-    about = await ffmpeg.about(tool)
-    versions = {"hdtf_async": own_version(), "ffmpeg": about.version}
+    ffmpeg_version = await ffmpeg.read_version(tool)
+    versions = {"hdtf_async": own_version(), "ffmpeg": ffmpeg_version.version}
     width = int(run.lanes.network.total_tokens)
     width = width if videos is None else min(width, videos)
     # A separate process for clips: their verification must not wait for hours of a source video.
@@ -188,7 +190,7 @@ async def open_toolchain(
             encoder,
             prober,
             JavaScript(options, yt_dlp),
-            about,
+            ffmpeg_version,
             await run_sync(with_tracks, encoder, options),
         )
 

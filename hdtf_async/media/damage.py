@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.frame import VideoFrame
 
-    from hdtf_async.media.filters import AudioCut, Cut
+    from hdtf_async.media.cut import AudioCut, Cut
 
 _MEMORY = 4 << 30
 _ANSWER_LIMIT = 65_536
 _START = 60.0
 _LEAST_SPEED = 0.1
 """Minimum seconds of video decoded per second."""
-_RUN_UP = 10.0
+_PREROLL = 10.0
 """Usual duration of two groups of pictures, in seconds."""
 _KEYS = 3
 """Decoding starts this many key frames before a clip, so that the frames that the last ones refer to
@@ -109,10 +109,10 @@ async def _ask(request: dict[str, Any], seconds: float, guard: Guard) -> Finding
         ended = await supervisor.run(
             supervisor.Command(
                 supervisor.own_module_argv("hdtf_async.media.damage", json.dumps(request)),
-                keep=_ANSWER_LIMIT,
+                max_stdout=_ANSWER_LIMIT,
                 memory=_MEMORY,
             ),
-            deadline=_START + (seconds + _RUN_UP) / _LEAST_SPEED + request["first"],
+            deadline=_START + (seconds + _PREROLL) / _LEAST_SPEED + request["first"],
             guard=guard,
         )
     except Failure as failure:

@@ -39,16 +39,10 @@ from hdtf_async.core.model import Codec
 from hdtf_async.media import damage
 from hdtf_async.media.containers import DEMUXERS, FROM_START, MAX_SIDE, demuxer_of, seeks_to
 from hdtf_async.media.filters import (
-    WAV_RATE,
-    AudioCut,
-    Cut,
-    Source,
+    audio_decoded_from,
     audio_filters,
     decimal,
-    frames_at,
-    last_frame,
-    run_up_of,
-    side_lengths,
+    last_frame_args,
     video_filters,
 )
 from hdtf_async.media.printed import Frames, LateError, OtherFramesError, Printed, Progress
@@ -61,15 +55,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hdtf_async.core.options import Options
+    from hdtf_async.media.cut import AudioCut, Cut
     from hdtf_async.media.measurements import Measurements
 
-__all__ = ["WAV_RATE", "AudioCut", "Cut", "Source", "audio_filters", "frames_at", "side_lengths"]
 STALL = 120.0
 """Seconds without a new frame after which an encode is terminated. Seeking takes a few."""
-SHORT_SIGHTED = ("ultrafast", "superfast")
-"""x264 presets without look-ahead (``mbtree``)."""
+PRESETS_WITHOUT_MBTREE = ("ultrafast", "superfast")
+"""x264 presets that switch macroblock-tree rate control (``mbtree``) off, and the look-ahead with it."""
 _AAC_BITS = "128k"
-RUN_UPS = (0.0, 4.0, 16.0, 64.0, 256.0, inf)
+PREROLLS = (0.0, 4.0, 16.0, 64.0, 256.0, inf)
 """Seconds by which decoding starts earlier, tried in order until the first source frame is decoded."""
 FROM_FURTHER_BACK = frozenset({Reason.INTERVAL_OUTSIDE, Reason.BOX_DOES_NOT_FIT, Reason.RAW_UNREADABLE})
 """Reasons for which decoding from further back may help, if no source frame was reported.
@@ -79,36 +73,44 @@ There was no output, or a frame before the interval has another size than the cl
 _RESTARTED = "Non-monotonic DTS"
 
 
+def distinct_prerolls(cut: Cut) -> list[float]:
+    """Return those of `PREROLLS` that lead to different positions; several may reach the beginning."""
+    positions: dict[float, float] = {}
+    for preroll in PREROLLS:
+        positions.setdefault(cut.sought_from(preroll), preroll)
+    return [*positions.values()]
+
+
 def clip_command(  # noqa: PLR0913 - two flags, which callers name
     ffmpeg: Path,
     cut: Cut,
     target: Path,
-    run_up: float = 0.0,
+    preroll: float = 0.0,
     *,
     strict: bool = True,
     measures: bool = False,
 ) -> list[str]:
     """Return the command line that writes the clip to `target`, as MP4.
 
-    Decoding starts `run_up` seconds earlier than usually needed. If `strict`, it ends at the first error. If
+    Decoding starts `preroll` seconds earlier than usually needed. If `strict`, it ends at the first error. If
     it `measures`, it prints facts about the frames (see `measurements`), and writes the same clip.
     """
     time_base = cut.time_base if cut.settings.fps is None else 1 / cut.settings.fps
     quality = ["-qp", "0"] if cut.settings.codec is Codec.LOSSLESS else ["-crf", str(cut.settings.crf)]
     # x264's two fastest presets omit the step that saves most bytes for its time.
-    ahead = ["-mbtree", "1", "-rc-lookahead", "20"] if cut.settings.preset in SHORT_SIGHTED else []
+    ahead = ["-mbtree", "1", "-rc-lookahead", "20"] if cut.settings.preset in PRESETS_WITHOUT_MBTREE else []
     audio = cut.audio if cut.settings.has_audio_stream else None
     return [
         *_begin(ffmpeg, strict=strict),
         *(["-copyts"] if cut.copies_time else []),
         *(["-reinit_filter", "0"] if cut.recoloured else []),
-        *source(cut.raw, cut.container, cut.sought_from(run_up)),
-        *([] if audio is None else _audio_source(audio)),
+        *input_args(cut.raw, cut.container, cut.sought_from(preroll)),
+        *([] if audio is None else _audio_input_args(audio)),
         "-map", f"0:v:{cut.track}", *([] if audio is None else ["-map", f"1:a:{audio.track}"]),
         "-map_metadata", "-1", "-map_chapters", "-1", *(["-an"] if audio is None else []), "-sn", "-dn",
-        "-filter_threads", "1", "-vf", video_filters(cut, run_up, measures=measures),
+        "-filter_threads", "1", "-vf", video_filters(cut, preroll, measures=measures),
         "-c:v", "libx264", "-preset", cut.settings.preset, *quality, *ahead,
-        "-threads", str(cut.settings.threads), "-pix_fmt", "yuv420p", *last_frame(cut),
+        "-threads", str(cut.settings.threads), "-pix_fmt", "yuv420p", *last_frame_args(cut),
         "-fps_mode", "passthrough", "-enc_time_base:v", f"{time_base.numerator}:{time_base.denominator}",
         *([] if audio is None else ["-af", audio_filters(audio, wav=False, copies_time=cut.copies_time)]),
         *([] if audio is None else ["-c:a", "aac", "-b:a", _AAC_BITS]),
@@ -121,7 +123,7 @@ def wav_command(ffmpeg: Path, audio: AudioCut, target: Path, *, strict: bool = T
     """Return the command line that writes a clip's audio to `target`, as WAV: 16 kHz, mono, 16 bit."""
     return [
         *_begin(ffmpeg, strict=strict),
-        *_audio_source(audio),
+        *_audio_input_args(audio),
         "-map", f"0:a:{audio.track}", "-map_metadata", "-1", "-map_chapters", "-1", "-vn", "-sn", "-dn",
         "-filter_threads", "1", "-af", audio_filters(audio, wav=True), "-c:a", "pcm_s16le",
         "-fflags", "+bitexact", "-flags:a", "+bitexact", "-f", "wav", f"file:{target}",
@@ -135,7 +137,7 @@ def _begin(ffmpeg: Path, *, strict: bool) -> list[str]:
     ]  # fmt: skip
 
 
-def source(raw: Path, container: str, start: float) -> list[str]:
+def input_args(raw: Path, container: str, start: float) -> list[str]:
     """Return the arguments that open a source video at a position in seconds.
 
     It is untrusted: one demuxer, no other file, no other host, no oversized frames.
@@ -154,11 +156,11 @@ def _seek(demuxer: str, start: float) -> list[str]:
     return ["-ss", decimal(start), *([] if demuxer in FROM_START else ["-seek_timestamp", "1"])]
 
 
-def _audio_source(audio: AudioCut) -> list[str]:
+def _audio_input_args(audio: AudioCut) -> list[str]:
     demuxer = demuxer_of(audio.container) or ""
     return [
         "-protocol_whitelist", "file", "-f", demuxer, "-vn",
-        *_seek(demuxer, run_up_of(audio)), "-i", f"file:{audio.file}",
+        *_seek(demuxer, audio_decoded_from(audio)), "-i", f"file:{audio.file}",
     ]  # fmt: skip
 
 
@@ -182,13 +184,13 @@ async def encode(  # noqa: PLR0913 - all after the target have names
     decoded source frames are not those of the clip; ``clip_wrong`` if ffmpeg alone is the cause, or none of
     the decoded frames was written.
     """
-    clip = _Clip(ffmpeg, cut, target, on_seconds, guard, measured)
+    attempts = _EncodeAttempts(ffmpeg, cut, target, on_seconds, guard, measured)
     try:
-        counted, stderr = await clip.write(strict=True)
+        counted, stderr = await attempts.write(strict=True)
     except Failure as failure:
         doubtful = isinstance(failure, OtherFramesError) or failure.reason is Reason.RAW_UNREADABLE
         _raise_unless_outside(failure, cut, await damage.look(cut, guard) if doubtful else None)
-        counted, _ = await clip.write(strict=False)
+        counted, _ = await attempts.write(strict=False)
         return counted
     if stderr or cut.suspect:
         found = await damage.look(cut, guard)
@@ -211,8 +213,8 @@ def _raise_unless_outside(failure: Failure, cut: Cut, found: damage.Findings | N
 
 
 @dataclass(frozen=True, slots=True)
-class _Clip:
-    """A clip that ffmpeg writes."""
+class _EncodeAttempts:
+    """Attempts to write a clip, each decoding from further back than the one before."""
 
     ffmpeg: Path
     cut: Cut
@@ -227,44 +229,50 @@ class _Clip:
         It is run until the first source frame is decoded. Raises `Failure` as `encode` does;
         `OtherFramesError` if frames other than the source frames were decoded.
         """
-        cut = self.cut
-        message, tried, reason = "", None, Reason.UNSUPPORTED_SOURCE
-        for run_up in RUN_UPS:
-            sought = cut.sought_from(run_up)
-            if sought == tried:
-                continue  # it already started at the beginning
-            tried = sought
-            frames = Frames(cut, run_up)
+        last = Failure(Reason.UNSUPPORTED_SOURCE)
+        for preroll in distinct_prerolls(self.cut):
+            frames = Frames(self.cut, preroll)
             try:
-                ended = await self._once(run_up, frames, strict=strict)
+                ended = await self._once(preroll, frames, strict=strict)
                 frames.require_all()
-            except LateError as late:
-                message, reason = late.words, late.reason
             except Failure as failure:
-                if frames.begun and failure.reason is Reason.INTERVAL_OUTSIDE:
-                    decoded = "the source frames were decoded, but ffmpeg wrote none"
-                    raise Failure(Reason.CLIP_WRONG, _without_end(failure.words)[0] or decoded) from None
-                if frames.begun or failure.reason not in FROM_FURTHER_BACK or cut.source is None:
-                    raise _of_size(failure, cut) from None
-                message, reason = failure.words, failure.reason
-                if reason is Reason.INTERVAL_OUTSIDE:
-                    message, reason = _without_end(message)
-                    message = message or f"none of the {cut.source.frames} source frames was decoded"
+                if (final := self._judge(failure, frames)) is not None:
+                    raise final from None
+                last = failure
             else:
                 return ended
-        if reason in {Reason.RAW_UNREADABLE, Reason.BOX_DOES_NOT_FIT}:
-            raise _of_size(Failure(reason, message), cut)
-        raise OtherFramesError(Reason.UNSUPPORTED_SOURCE, message)
+        raise self._never_begun(last)
 
-    async def _once(self, run_up: float, frames: Frames, *, strict: bool) -> tuple[int, str]:
+    def _judge(self, failure: Failure, frames: Frames) -> Failure | None:
+        """Return the failure of the clip; None if decoding from further back may help."""
+        if isinstance(failure, LateError):
+            return None
+        if frames.begun and failure.reason is Reason.INTERVAL_OUTSIDE:
+            decoded = "the source frames were decoded, but ffmpeg wrote none"
+            return Failure(Reason.CLIP_WRONG, _without_end(failure.words)[0] or decoded)
+        if frames.begun or failure.reason not in FROM_FURTHER_BACK or self.cut.source is None:
+            return _of_size(failure, self.cut)
+        return None
+
+    def _never_begun(self, last: Failure) -> Failure:
+        """Return the failure of a clip whose first source frame no attempt decoded, from the last one's."""
+        message, reason = last.words, last.reason
+        if reason is Reason.INTERVAL_OUTSIDE and self.cut.source is not None:
+            message, reason = _without_end(message)
+            message = message or f"none of the {self.cut.source.frames} source frames was decoded"
+        if reason in {Reason.RAW_UNREADABLE, Reason.BOX_DOES_NOT_FIT}:
+            return _of_size(Failure(reason, message), self.cut)
+        return OtherFramesError(Reason.UNSUPPORTED_SOURCE, message)
+
+    async def _once(self, preroll: float, frames: Frames, *, strict: bool) -> tuple[int, str]:
         measured = self.measured
         if measured is not None:
             measured.clear()
         argv = clip_command(
-            self.ffmpeg, self.cut, self.target, run_up, strict=strict, measures=measured is not None
+            self.ffmpeg, self.cut, self.target, preroll, strict=strict, measures=measured is not None
         )
         progress = Progress(self.cut.seconds, self.on_seconds, Printed(frames, measured).line)
-        stderr = await _run(argv, progress, self.guard, self.cut.begin - self.cut.sought_from(run_up))
+        stderr = await _run(argv, progress, self.guard, self.cut.begin - self.cut.sought_from(preroll))
         return progress.frames, stderr
 
 
@@ -314,7 +322,8 @@ async def wav(ffmpeg: Path, audio: AudioCut, target: Path, *, guard: Guard = UNG
 async def _run(argv: list[str], progress: Progress, guard: Guard, patience: float = 0.0) -> str:
     """Run ffmpeg and return its messages.
 
-    `patience` is added to both time limits, because decoding starts that many seconds before the clip.
+    `patience` is added to both limits, for the whole run: that of the time without a new frame, and the
+    deadline. ffmpeg needs it before its first frame, to decode up to there.
     """
     try:
         ended = await run_ffmpeg(
@@ -334,7 +343,7 @@ async def _run(argv: list[str], progress: Progress, guard: Guard, patience: floa
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class FfmpegVersion:
     """What an ffmpeg executable reports about itself."""
 
     version: str
@@ -343,20 +352,22 @@ class About:
     """Its build options, such as ``--enable-libx264``; empty if it does not report them."""
 
 
-async def about(ffmpeg: Path) -> About:
+async def read_version(ffmpeg: Path) -> FfmpegVersion:
     """Return what ``-version`` reports.
 
     Raises `Failure` with ``tool_missing`` if ffmpeg cannot be started or reports no version.
     """
     try:
-        ended = await run_ffmpeg(Command([str(ffmpeg), "-version"], keep=1 << 16), deadline=30)
+        ended = await run_ffmpeg(Command([str(ffmpeg), "-version"], max_stdout=1 << 16), deadline=30)
     except FfmpegError:
         ended = Ended(1, "", b"")
     found = re.match(rb"ffmpeg version (\S{1,80})", ended.out)
     if found is None:
         raise Failure(Reason.TOOL_MISSING, f"{ffmpeg} is not ffmpeg (unexpected output of -version)")
     switches = b" ".join(re.findall(rb"^configuration: (.*)", ended.out, re.MULTILINE))
-    return About(found[1].decode("ascii", "replace"), frozenset(switches.decode("ascii", "replace").split()))
+    return FfmpegVersion(
+        found[1].decode("ascii", "replace"), frozenset(switches.decode("ascii", "replace").split())
+    )
 
 
 def find_ffmpeg(options: Options) -> Path:

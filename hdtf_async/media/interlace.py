@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, source
+from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, input_args
 from hdtf_async.media.filters import constant_frames
 from hdtf_async.media.run import run_ffmpeg
 from hdtf_async.process.guard import UNGUARDED, Guard
@@ -25,7 +25,7 @@ from hdtf_async.process.supervisor import Command
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hdtf_async.media.ffmpeg import Cut
+    from hdtf_async.media.cut import Cut
 
 FRAMES = 25
 """Frames examined in each half of a clip."""
@@ -67,8 +67,8 @@ def combing_command(ffmpeg: Path, cut: Cut) -> list[str]:
     begin = ["-reinit_filter", "0"] if cut.recoloured else []
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "info",
-        *begin, *source(cut.raw, cut.container, cut.interval.start + length / 4),
-        *begin, *source(cut.raw, cut.container, cut.interval.start + length * 3 / 4),
+        *begin, *input_args(cut.raw, cut.container, cut.interval.start + length / 4),
+        *begin, *input_args(cut.raw, cut.container, cut.interval.start + length * 3 / 4),
         "-filter_complex_threads", "1", "-filter_complex", f"{parts};[a][b]concat=n=2:v=1:a=0,idet",
         "-an", "-f", "null", "-",
     ]  # fmt: skip

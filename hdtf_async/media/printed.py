@@ -11,7 +11,7 @@ from hdtf_async.media.measurements import MARK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hdtf_async.media.filters import Cut
+    from hdtf_async.media.cut import Cut
     from hdtf_async.media.measurements import Measurements
 
 _ROUNDING = 2e-6
@@ -32,9 +32,9 @@ _REPORTED = re.compile(r"frame:([0-9]{1,9}) +pts:(-?[0-9]{1,18}) ")
 class Frames:
     """Compares the source frames that ffmpeg reports with the expected ones."""
 
-    def __init__(self, cut: Cut, run_up: float) -> None:
+    def __init__(self, cut: Cut, preroll: float) -> None:
         self._cut, self._source = cut, cut.source
-        self._origin = cut.ticks(cut.origin(run_up))
+        self._origin = cut.ticks(cut.origin(preroll))
         self.begun = False
         """Whether the first source frame was reported."""
         self._ended = False

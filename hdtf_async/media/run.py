@@ -40,7 +40,7 @@ async def run_ffmpeg(
     *,
     deadline: float,
     stall: float | None = None,
-    on_line: Callable[[str], bool] = supervisor.never,
+    on_line: Callable[[str], bool] = supervisor.no_progress,
     guard: Guard = UNGUARDED,
 ) -> Ended:
     """Run ffmpeg to its end, and return what it printed. The parameters are those of `supervisor.run`.
@@ -51,13 +51,13 @@ async def run_ffmpeg(
     """
     names = _names(command.argv)
 
-    def hide(line: str) -> str:
+    def shorten_names(line: str) -> str:
         for name, shown in names:
             line = line.replace(name, shown)
         return line
 
     ended = await supervisor.run(
-        replace(command, hide=hide), deadline=deadline, stall=stall, on_line=on_line, guard=guard
+        replace(command, redact=shorten_names), deadline=deadline, stall=stall, on_line=on_line, guard=guard
     )
     if ended.code != 0:
         raise FfmpegError.of(ended)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.media.ffmpeg import source
+from hdtf_async.media.ffmpeg import input_args
 from hdtf_async.media.run import FfmpegError, run_ffmpeg
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.supervisor import Command
@@ -24,7 +24,7 @@ def thumbnail_command(ffmpeg: Path, clip: Path, middle: float) -> list[str]:
     """Return the command line that writes one JPEG to stdout."""
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "error",
-        *source(clip, "mp4", middle), "-map", "0:v:0", "-an", "-sn", "-dn", "-filter_threads", "1", "-vf",
+        *input_args(clip, "mp4", middle), "-map", "0:v:0", "-an", "-sn", "-dn", "-filter_threads", "1", "-vf",
         f"scale={SIDE}:{SIDE}:force_original_aspect_ratio=decrease:force_divisible_by=2:out_range=full,setsar=1",
         "-frames:v", "1", "-c:v", "mjpeg", "-threads", "1", "-q:v", "6", "-pix_fmt", "yuv420p",
         "-color_range", "pc", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-f", "image2pipe", "-",
@@ -38,7 +38,7 @@ async def make(ffmpeg: Path, clip: Path, seconds: float, guard: Guard = UNGUARDE
     """
     try:
         ended = await run_ffmpeg(
-            Command(thumbnail_command(ffmpeg, clip, seconds / 2), keep=LARGEST),
+            Command(thumbnail_command(ffmpeg, clip, seconds / 2), max_stdout=LARGEST),
             deadline=_DEADLINE,
             guard=guard,
         )

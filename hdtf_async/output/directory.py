@@ -38,8 +38,8 @@ from hdtf_async.output.journal import (
     SOURCE_VIDEOS,
     Journal,
     JournalIndex,
-    in_order,
     journals,
+    merged_by_time,
     name_of,
     parts,
     read,
@@ -153,7 +153,7 @@ class OutputDirectory:
         """
         final = self.wav_path(clip)
         with anyio.CancelScope(shield=True), os_errors_as_failures(final):
-            if clip.stem not in self.known.beside and temporary is None:
+            if clip.stem not in self.known.with_wav and temporary is None:
                 return
             if clip.stem in self.known.clips:
                 # Its record would match audio with other settings.
@@ -224,7 +224,9 @@ class OutputDirectory:
         """
         if self.shard is not None:
             left = [clip for clip in not_tried if clip.stem not in self.known.failures]
-            left = await run_sync(lambda: [clip for clip in steps(left) if not self.known.there(clip.stem)])
+            left = await run_sync(
+                lambda: [clip for clip in steps(left) if not self.known.existing_clip(clip.stem)]
+            )
             if left:
                 turn = Failure(Reason.NOT_TRIED)
                 await self.append(*(failure_record(clip, turn) for clip in left))
@@ -276,7 +278,7 @@ class OutputDirectory:
     def _write_manifests(
         self, known: JournalIndex, not_tried: tuple[Clip, ...], stale: Mapping[str, object]
     ) -> None:
-        clips = known.all_there()
+        clips = known.existing_clips()
         there = {
             stem
             for stem in steps(clips)
@@ -359,7 +361,7 @@ def read_known(out: Path) -> JournalIndex:
     """
     known = JournalIndex(out)
     try:
-        for record in steps(in_order([read(path) for path in journals(out)])):
+        for record in steps(merged_by_time([read(path) for path in journals(out)])):
             known.add(record)
     except OSError as error:
         raise StoreError(f"cannot read {error.filename}: {os_errors.message_of(error)}") from None
@@ -397,8 +399,8 @@ def _read_and_tidy(
         nonlocal whole
         with os.fdopen(os.dup(lock), "rb") as journal:
             journal.seek(0)
-            for record, behind in records(journal):
-                whole = behind
+            for record, end in records(journal):
+                whole = end
                 yield record
 
     others = [path for path in journals(out) if path.name != name_of(shard)]
@@ -407,7 +409,7 @@ def _read_and_tidy(
     for path in others:
         with suppress(FileNotFoundError), atomic.reader(path) as journal:
             atomic.sync(journal.fileno())
-    for record in steps(own() if not others else in_order([own(), *map(read, others)])):
+    for record in steps(own() if not others else merged_by_time([own(), *map(read, others)])):
         newest = max(newest, time_of(record))
         if shard is None or _is_of(record, shard):
             known.add(record)

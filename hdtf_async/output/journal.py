@@ -1,8 +1,10 @@
 """``_journal.jsonl``: the only file of the output directory that grows, and the index of its records.
 
-Each shard of a directory has its own journal; the index contains the records of all, ordered by time. A
-record is one line, about what is durable; of several records about one object the newest counts. An
-incomplete last line, left by a kill, is ignored and removed.
+Each shard of a directory has its own journal. The index contains the records of all journals, ordered by
+time; while a shard runs, its index omits those of the other shards of the same division. A record is one
+line, about what is durable; of several records about one object the newest counts. An incomplete last line,
+left by a kill, is ignored by readers, and truncated when `directory.open_directory` opens that journal for
+appending.
 """
 
 from __future__ import annotations
@@ -10,8 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from contextlib import asynccontextmanager, contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from heapq import merge
@@ -34,7 +35,7 @@ from hdtf_async.output import atomic
 from hdtf_async.output.packed import CompressedRecords
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from aiofiles.threadpool.binary import AsyncFileIO
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
 
 JOURNAL, SOURCE_VIDEOS = "_journal.jsonl", "_videos_raw"
 _REASONS = frozenset(Reason)
-_OF_A_SHARD = re.compile(r"_journal\.shard-(\d{1,6})-of-(\d{1,6})\.jsonl")
-_AT_A_TIME = 1 << 16
+_SHARD_JOURNAL = re.compile(r"_journal\.shard-(\d{1,6})-of-(\d{1,6})\.jsonl")
+_READ_SIZE = 1 << 16
 """Bytes of each journal that are read at a time: there may be more journals than files can be open."""
 CONFIRMED_AFTER = timedelta(hours=12)
 """Time after which a second "unavailable" without a reason confirms the first: blocks last hours."""
@@ -72,9 +73,9 @@ class JournalIndex:
     """Stem of the clip to the record of its failure."""
     source_videos: CompressedRecords[list[Record]] = field(default_factory=CompressedRecords)
     """YouTube id to the records of its source files, video and audio, the newest last."""
-    beside: set[str] = field(default_factory=set)
+    with_wav: set[str] = field(default_factory=set)
     """Stems of the clips with which a WAV file was published, or may have been."""
-    asked: dict[str, Record] = field(default_factory=dict)
+    census_answers: dict[str, Record] = field(default_factory=dict)
     """YouTube id to the newest answer of a census."""
     unavailable_since: dict[str, str] = field(default_factory=dict)
     """Time of the first record of each video that is unavailable without a reason, by YouTube id."""
@@ -97,7 +98,7 @@ class JournalIndex:
         """Return a copy of the clip records for a thread, while the original changes."""
         return replace(self, clips=self.clips.copy(), failures=self.failures.copy())
 
-    def there(self, stem: str) -> Record | None:
+    def existing_clip(self, stem: str) -> Record | None:
         """Return the record of a clip that exists with the recorded size, with its WAV file, or None."""
         record = self.clips.get(stem)
         if record is None:
@@ -108,9 +109,9 @@ class JournalIndex:
         )
         return record if whole else None
 
-    def all_there(self) -> CompressedRecords[Record]:
+    def existing_clips(self) -> CompressedRecords[Record]:
         """Return the record of each clip whose file exists with the recorded size, by its stem."""
-        return self.clips.only(stem for stem in steps(self.clips) if self.there(stem))
+        return self.clips.only(stem for stem in steps(self.clips) if self.existing_clip(stem))
 
     def existing_source_video(self, youtube_id: str, kind: str = "raw") -> Record | None:
         """Return the newest record of a source file that exists with the recorded size, or None.
@@ -137,7 +138,7 @@ class JournalIndex:
 
     def census_ages(self, now: datetime) -> Iterator[float]:
         """Yield how many seconds ago a census queried each video."""
-        for record in self.asked.values():
+        for record in self.census_answers.values():
             if time := time_of(record):
                 yield max(0.0, (now - datetime.fromisoformat(time)).total_seconds())
 
@@ -149,7 +150,7 @@ class JournalIndex:
                 self.clips[stem] = record
                 self.replaced.pop(stem, None)
                 self.failures.pop(stem, None)
-                (self.beside.discard if ClipRecord.of(record).wav is None else self.beside.add)(stem)
+                (self.with_wav.discard if ClipRecord.of(record).wav is None else self.with_wav.add)(stem)
             case {"type": "replacing", "clip": str(stem)}:
                 if stem in self.clips:
                     self.replaced[stem] = self.clips.pop(stem)
@@ -159,7 +160,7 @@ class JournalIndex:
             case {"youtube_id": str(), "file": str(), "bytes": int()} if _is_of_source_video(record):
                 self._take_raw(record)
             case {"type": "asked", "youtube_id": str(youtube_id), "time": str()} if _is_answer(record):
-                self.asked[youtube_id] = record
+                self.census_answers[youtube_id] = record
                 self._take_availability(record)
             case {"type": "split"}:
                 self.split = Split.from_json(record) or self.split
@@ -213,7 +214,7 @@ def name_of(shard: Shard | None) -> str:
 
 def shard_of(name: str) -> Shard | None:
     """Return the shard whose journal has this name; None if it is no shard's."""
-    match = _OF_A_SHARD.fullmatch(name)
+    match = _SHARD_JOURNAL.fullmatch(name)
     try:
         shard = Shard(int(match[1]), int(match[2])) if match else None
     except ValueError:
@@ -245,16 +246,16 @@ def read(path: Path) -> Iterator[Record]:
         try:
             with atomic.reader(path) as journal:
                 journal.seek(offset)
-                for text, behind in steps(lines(journal)):
+                for text, end in steps(lines(journal)):
                     some.append(text)
-                    if behind >= _AT_A_TIME:
+                    if end >= _READ_SIZE:
                         break
         except FileNotFoundError:
             return
         if not some:
             return
         yield from map(parsed, some)
-        offset += behind
+        offset += end
 
 
 def parts(path: Path) -> list[Part]:
@@ -282,7 +283,7 @@ def parts(path: Path) -> list[Part]:
     return [Part(shard or WHOLE, None, 0, time, ended)] if ended or (begun and shard is not None) else []
 
 
-def in_order(journals: Sequence[Iterable[Record]]) -> Iterator[Record]:
+def merged_by_time(journals: Sequence[Iterable[Record]]) -> Iterator[Record]:
     """Yield the records of several journals by time; the order within each journal is kept."""
     return map(itemgetter(1), merge(*map(_timed, journals), key=itemgetter(0)))
 
@@ -312,46 +313,6 @@ class Ledger(Protocol):
         """Append a record on which nothing depends: it is for later inspection."""
 
 
-class Gathered:
-    """A ledger for videos that a driver on another machine controls: keeps their records until they are sent.
-
-    Its index contains what the driver has sent and what this process has recorded.
-    """
-
-    def __init__(self, known: JournalIndex) -> None:
-        self.known = known
-        self._gathered: ContextVar[list[Record]] = ContextVar("gathered")
-
-    @contextmanager
-    def gathering(self) -> Iterator[list[Record]]:
-        """Provide the list that receives the records of this task and of those that it starts."""
-        records: list[Record] = []
-        token = self._gathered.set(records)
-        try:
-            yield records
-        finally:
-            self._gathered.reset(token)
-
-    @asynccontextmanager
-    async def resuming(self, video: str) -> AsyncIterator[list[Record]]:
-        """Begin with a video in this task, and give what is recorded of it already: nothing."""
-        del video
-        yield []
-
-    async def append(self, records: Iterable[Record]) -> None:
-        """Keep records, each with the current time."""
-        timed = [record | {"time": now()} for record in records]
-        await self._write(timed)
-        self._gathered.get().extend(timed)
-
-    async def _write(self, records: list[Record]) -> None:
-        for record in records:
-            self.known.add(record)
-
-    def note(self, record: Record) -> None:
-        """Keep nothing: the driver receives the events of its videos."""
-
-
 @dataclass(slots=True)
 class _Batch:
     """Records that are written and synced together."""
@@ -374,7 +335,7 @@ class Journal:
         self.known = known
         self.end = os.fstat(file.fileno()).st_size
         """Number of durable bytes."""
-        self._torn = False
+        self._has_partial_write = False
         """Whether a failed append may have left bytes after the end."""
         self._waiting = _Batch()
         self._turn = anyio.Lock()
@@ -415,10 +376,10 @@ class Journal:
                 self.known.add(record)
 
     async def _write(self, lines: bytes) -> None:
-        if self._torn:
-            await self._cut()
+        if self._has_partial_write:
+            await self._truncate()
         # True until everything is durable, whatever happens: half a line would merge with the next one.
-        self._torn = True
+        self._has_partial_write = True
         left = memoryview(lines)
         try:
             while left:
@@ -426,16 +387,16 @@ class Journal:
             await run_sync(atomic.sync, self._file.fileno())
         except BaseException:
             with anyio.CancelScope(shield=True), suppress(Exception):
-                await self._cut()
+                await self._truncate()
             raise
         self.end += len(lines)
-        self._torn = False
+        self._has_partial_write = False
 
-    async def _cut(self) -> None:
+    async def _truncate(self) -> None:
         """Truncate what follows the end, durably: a power cut could mix it with later writes."""
         await run_sync(os.ftruncate, self._file.fileno(), self.end)
         await run_sync(atomic.sync, self._file.fileno())
-        self._torn = False
+        self._has_partial_write = False
 
 
 def now() -> str:

@@ -32,7 +32,7 @@ from hdtf_async.core.text import printable
 from hdtf_async.dataset.plan import subset_of
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
-from hdtf_async.output.journal import JournalIndex, in_order, journals, parts, read
+from hdtf_async.output.journal import JournalIndex, journals, merged_by_time, parts, read
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
@@ -70,7 +70,7 @@ MOST_REFUSED = 500
 _REASONS = frozenset(Reason)
 _NO_CLIP = dict.fromkeys(("clip", "subset", "name", "index", "youtube_id"))
 """Keys of a clip, in a failure without one."""
-LOCK = "_views.lock"
+MANIFESTS_LOCK = "_views.lock"
 """Held by the process that derives the manifests from several journals. It contains two numbers: how many
 processes have started, and which of them was the last to finish. Its modification time is renewed
 meanwhile."""
@@ -211,8 +211,8 @@ async def merge(
     previous manifests. Raises `Failure` with ``disk_full`` or ``not_writable``, and with ``manifests_locked``
     if another process holds the lock without progress for `patience` seconds.
     """
-    with os_errors_as_failures(out / LOCK):
-        async with _turn(out / LOCK, patience, counts=waiting is not None) as lock:
+    with os_errors_as_failures(out / MANIFESTS_LOCK):
+        async with _turn(out / MANIFESTS_LOCK, patience, counts=waiting is not None) as lock:
             if lock is not None:
                 await run_sync(_merge, out, lock, waiting, left)
 
@@ -222,10 +222,10 @@ def _merge(
 ) -> None:
     with _signs(lock):
         index = JournalIndex(out)
-        for record in steps(in_order([read(path) for path in journals(out)])):
+        for record in steps(merged_by_time([read(path) for path in journals(out)])):
             if record.get("type") in _RECORD_TYPES:
                 index.add(record)
-        clips = index.all_there()
+        clips = index.existing_clips()
         before = waiting if waiting is not None else {each["clip"]: each for each in not_tried(out)}
         still = {stem: before[stem] for stem in steps(before) if stem not in index.failures}
         write(index, clips, with_newest_settings(index, clips), still, left)

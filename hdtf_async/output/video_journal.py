@@ -4,13 +4,14 @@ Only the driver of such a run writes the journal of the directory. A worker reco
 in a file of its own, as durably as on one machine. Once the video is done, the driver adds the records to the
 journal and deletes the file. If the worker dies, the next one resumes from the file; if the driver dies, the
 next run adds its records. A record of type ``worker`` names the lock of the worker that writes the file: no
-other worker does, until that one and its children have ended.
+other worker does, until that one and its children have ended. Workers that do not share the directory keep
+the records of a video in memory (`BufferedLedger`).
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,11 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.jsonlines import Record, records
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
-from hdtf_async.output.journal import Gathered, Journal
+from hdtf_async.output.journal import Journal, now
 from hdtf_async.output.locks import VIDEO, WORKERS, as_store_error, release_worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
     from pathlib import Path
 
     from hdtf_async.output.journal import JournalIndex
@@ -36,7 +37,47 @@ _OWNER = "worker"
 """Type of the record that names the lock of the worker that writes the file."""
 
 
-class VideoLedger(Gathered):
+class BufferedLedger:
+    """A ledger for videos that a driver on another machine controls: keeps their records until they are sent.
+
+    Its index contains what the driver has sent and what this process has recorded.
+    """
+
+    def __init__(self, known: JournalIndex) -> None:
+        self.known = known
+        self._buffer: ContextVar[list[Record]] = ContextVar("buffer")
+
+    @contextmanager
+    def buffering(self) -> Iterator[list[Record]]:
+        """Provide the list that receives the records of this task and of those that it starts."""
+        records: list[Record] = []
+        token = self._buffer.set(records)
+        try:
+            yield records
+        finally:
+            self._buffer.reset(token)
+
+    @asynccontextmanager
+    async def resuming(self, video: str) -> AsyncIterator[list[Record]]:
+        """Begin with a video in this task, and give what is recorded of it already: nothing."""
+        del video
+        yield []
+
+    async def append(self, records: Iterable[Record]) -> None:
+        """Keep records, each with the current time."""
+        timed = [record | {"time": now()} for record in records]
+        await self._store(timed)
+        self._buffer.get().extend(timed)
+
+    async def _store(self, records: list[Record]) -> None:
+        for record in records:
+            self.known.add(record)
+
+    def note(self, record: Record) -> None:
+        """Keep nothing: the driver receives the events of its videos."""
+
+
+class VideoLedger(BufferedLedger):
     """Records what is done for videos in their own journals."""
 
     def __init__(self, known: JournalIndex, lock: Path) -> None:
@@ -79,7 +120,7 @@ class VideoLedger(Gathered):
                 await anyio.sleep(0.1)
         return (await run_sync(_tidied, file))[0]
 
-    async def _write(self, records: list[Record]) -> None:
+    async def _store(self, records: list[Record]) -> None:
         await self._journal.get().append(records)
 
 

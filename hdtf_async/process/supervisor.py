@@ -49,7 +49,7 @@ TAIL_LINES = 60
 """Lines of stderr that are kept for the log and for the classification of a failure."""
 MESSAGE_LIMIT = 1 << 12
 """Maximum number of characters of one line of stderr."""
-_OURS = """
+_RUN_MODULE = """
 import importlib, sys
 sys.path.append(sys.argv[1])
 importlib.import_module(sys.argv[2]).serve(*sys.argv[3:])
@@ -71,10 +71,10 @@ def own_module_argv(module: str, *arguments: str) -> list[str]:
     """Return the command line of a child that runs `serve` of a module of this program with arguments."""
     # -P: the module must not be imported from the working directory. So the location of the package must be
     # given, because this program may have been started from its source directory.
-    return [sys.executable, "-P", "-c", _OURS, str(Path(__file__).parents[2]), module, *arguments]
+    return [sys.executable, "-P", "-c", _RUN_MODULE, str(Path(__file__).parents[2]), module, *arguments]
 
 
-def never(_line: str) -> bool:
+def no_progress(_line: str) -> bool:
     """Treat no line as progress."""
     return False
 
@@ -88,24 +88,24 @@ class Command:
     """How a child is started, and what happens to its pipes."""
 
     argv: Sequence[str]
-    feed: bytes = b""
+    stdin: bytes = b""
     """Written to its stdin, which is empty otherwise."""
-    keep: int = 0
+    max_stdout: int = 0
     """Up to so many bytes of stdout are returned; with 0, `on_line` receives its lines instead."""
     directory: Path | None = None
     """Its working directory."""
     memory: int | None = None
     """Limit of its address space in bytes, if the system supports that."""
-    hide: Callable[[str], str] = _as_it_is
+    redact: Callable[[str], str] = _as_it_is
     """Redacts secrets in a line of stderr, before the line is used in any way."""
-    hand: tuple[int, ...] = ()
+    inherit_fds: tuple[int, ...] = ()
     """Descriptors that it inherits."""
     environment: Mapping[str, str] | None = None
     """Variables in addition to those of every child."""
 
-    def adding(self, *arguments: str, feed: bytes = b"", keep: int = 0) -> Self:
+    def with_arguments(self, *arguments: str, stdin: bytes = b"", max_stdout: int = 0) -> Self:
         """Return the command with more arguments."""
-        return replace(self, argv=[*self.argv, *arguments], feed=feed, keep=keep)
+        return replace(self, argv=[*self.argv, *arguments], stdin=stdin, max_stdout=max_stdout)
 
 
 async def run(
@@ -113,7 +113,7 @@ async def run(
     *,
     deadline: float,
     stall: float | None = None,
-    on_line: Callable[[str], bool] = never,
+    on_line: Callable[[str], bool] = no_progress,
     guard: Guard = UNGUARDED,
 ) -> Ended:
     """Run a tool to its end and return how it ended; the caller judges its exit code.
@@ -124,30 +124,30 @@ async def run(
     this program.
 
     Raises `Failure`: ``tool_missing`` or another reason of `os_errors` if the program cannot be started,
-    ``timed_out``, ``stalled``, and ``tool_failed`` if stdout is larger than `Command.keep` allows.
+    ``timed_out``, ``stalled``, and ``tool_failed`` if stdout is larger than `Command.max_stdout` allows.
     """
-    child = _Child(command, guard, talks=bool(command.feed))
+    child = _Child(command, guard, talks=bool(command.stdin))
     stderr: deque[str] = deque(maxlen=TAIL_LINES)
-    kept = bytearray()
-    signs = _Signs()
+    stdout = bytearray()
+    progress = _Progress()
     overdue: Failure | None = None
 
     def heard(line: str) -> None:
         if on_line(line):
-            signs.seen = True
+            progress.seen = True
 
     async def watch(scope: anyio.CancelScope) -> None:
         nonlocal overdue
-        overdue = await _overdue(deadline, stall, signs, stderr)
+        overdue = await _overdue(deadline, stall, progress, stderr)
         scope.cancel()
 
     try:
         async with anyio.create_task_group() as pipes:
             if child.stdin is not None:
-                pipes.start_soon(_feed, child.stdin, command.feed)
-            pipes.start_soon(_lines, child.stderr, _short(stderr, command.hide))
-            if command.keep:
-                pipes.start_soon(_keep, child.stdout, kept, command.keep)
+                pipes.start_soon(_write_stdin, child.stdin, command.stdin)
+            pipes.start_soon(_lines, child.stderr, _appender(stderr, command.redact))
+            if command.max_stdout:
+                pipes.start_soon(_read_stdout, child.stdout, stdout, command.max_stdout)
             else:
                 pipes.start_soon(_lines, child.stdout, heard)
             async with anyio.create_task_group() as waiting:
@@ -161,7 +161,7 @@ async def run(
         await child.end()
     if overdue is not None:
         raise overdue
-    return Ended(child.code, "\n".join(stderr), bytes(kept))
+    return Ended(child.code, "\n".join(stderr), bytes(stdout))
 
 
 class Companion:
@@ -208,7 +208,7 @@ class Companion:
         stderr_closed = anyio.Event()
 
         async def listen() -> None:
-            await _lines(child.stderr, _short(stderr))
+            await _lines(child.stderr, _appender(stderr))
             stderr_closed.set()
 
         async with anyio.create_task_group() as pipes:
@@ -255,7 +255,7 @@ class _Child:
                 cwd=command.directory,
                 env=_merged(guard.environment(), command.environment),
                 start_new_session=True,
-                pass_fds=(*guard.inherit, *command.hand),
+                pass_fds=(*guard.inherit, *command.inherit_fds),
             )
         except OSError as error:
             reason = os_errors.reason_of(error) or Reason.TOOL_MISSING
@@ -265,12 +265,12 @@ class _Child:
         self._guard = guard
         guard.begun(self._process.pid)
         if command.memory is not None:
-            _bound(self._process.pid, command.memory)
+            _limit_memory(self._process.pid, command.memory)
         self.stdin = self._process.stdin
         self.stdout, self.stderr = self._process.stdout, self._process.stderr
         for pipe in self._pipes:
             os.set_blocking(pipe.fileno(), False)
-        self._watched = _watched(self._process.pid)
+        self._pidfd = _open_pidfd(self._process.pid)
         self._killed = False
 
     @property
@@ -309,10 +309,10 @@ class _Child:
     async def exited(self) -> None:
         """Wait for its exit."""
         while self.runs:
-            if self._watched is None:
+            if self._pidfd is None:
                 await anyio.sleep(_POLL)
             else:
-                await anyio.wait_readable(self._watched)
+                await anyio.wait_readable(self._pidfd)
 
     async def end(self) -> None:
         """End the whole group, within bounded time, and close the pipes."""
@@ -331,7 +331,7 @@ class _Child:
             # from here on: the group is killed, and reaped by a thread.
             self._kill()
             if self._process.returncode is None:
-                Thread(target=self._process.wait, name="reaper", daemon=True).start()
+                Thread(target=self._process.wait, name="waitpid", daemon=True).start()
 
     def _kill(self) -> None:
         if self._killed:
@@ -341,8 +341,8 @@ class _Child:
         self._guard.ended(self._process.pid)
         for pipe in self._pipes:
             pipe.close()
-        if self._watched is not None:
-            os.close(self._watched)
+        if self._pidfd is not None:
+            os.close(self._pidfd)
 
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
@@ -354,7 +354,7 @@ def _merged(all_have: Mapping[str, str] | None, more: Mapping[str, str] | None) 
     return {**(os.environ if all_have is None else all_have), **more} if more else all_have
 
 
-def _bound(process: int, memory: int) -> None:
+def _limit_memory(process: int, memory: int) -> None:
     """Limit a process's address space; macOS cannot do that from outside."""
     if hasattr(resource, "prlimit"):
         with suppress(OSError, ValueError):  # it has ended already, or a lower limit applies
@@ -362,13 +362,13 @@ def _bound(process: int, memory: int) -> None:
 
 
 @dataclass(slots=True)
-class _Signs:
+class _Progress:
     """Whether progress was seen since the last check."""
 
     seen: bool = False
 
 
-async def _overdue(deadline: float, stall: float | None, signs: _Signs, stderr: deque[str]) -> Failure:
+async def _overdue(deadline: float, stall: float | None, progress: _Progress, stderr: deque[str]) -> Failure:
     """Return why a child must be terminated, as soon as it must be."""
     # Each step counts the same, however long it took: while this program was stopped or overloaded, it has
     # not read output either, and all of its children would seem stalled.
@@ -377,27 +377,27 @@ async def _overdue(deadline: float, stall: float | None, signs: _Signs, stderr: 
     while True:
         await anyio.sleep(step)
         passed += step
-        quiet = 0.0 if signs.seen else quiet + step
-        signs.seen = False
+        quiet = 0.0 if progress.seen else quiet + step
+        progress.seen = False
         if stall is not None and quiet >= stall:
             return Failure(Reason.STALLED, "\n".join([*stderr, f"no progress for {stall:g} s"]))
         if passed >= deadline:
             return Failure(Reason.TIMED_OUT, "\n".join([*stderr, f"not finished after {deadline:g} s"]))
 
 
-def _watched(process: int) -> int | None:
+def _open_pidfd(process: int) -> int | None:
     """Return a descriptor that becomes readable when the process exits, if the system supports that."""
     if not hasattr(os, "pidfd_open"):
         return None
     try:
-        watched: int = os.pidfd_open(process)
+        pidfd: int = os.pidfd_open(process)
     except OSError:  # an older kernel, or a sandbox
         return None
-    return watched
+    return pidfd
 
 
-async def _feed(stdin: IO[bytes], feed: bytes) -> None:
-    await _write(stdin, feed)
+async def _write_stdin(stdin: IO[bytes], content: bytes) -> None:
+    await _write(stdin, content)
     stdin.close()
 
 
@@ -420,11 +420,11 @@ async def _read(pipe: IO[bytes] | None) -> bytes:
     return b""
 
 
-async def _keep(pipe: IO[bytes] | None, kept: bytearray, most: int) -> None:
+async def _read_stdout(pipe: IO[bytes] | None, stdout: bytearray, limit: int) -> None:
     while chunk := await _read(pipe):
-        kept += chunk
-        if len(kept) > most:
-            raise Failure(Reason.TOOL_FAILED, f"printed more than {most} bytes")
+        stdout += chunk
+        if len(stdout) > limit:
+            raise Failure(Reason.TOOL_FAILED, f"printed more than {limit} bytes")
 
 
 async def _lines(pipe: IO[bytes] | None, take: Callable[[str], None]) -> None:
@@ -440,5 +440,6 @@ async def _lines(pipe: IO[bytes] | None, take: Callable[[str], None]) -> None:
         take(rest.decode("utf-8", "replace"))
 
 
-def _short(stderr: deque[str], hide: Callable[[str], str] = _as_it_is) -> Callable[[str], None]:
-    return lambda line: stderr.append(hide(line)[:MESSAGE_LIMIT])
+def _appender(stderr: deque[str], redact: Callable[[str], str] = _as_it_is) -> Callable[[str], None]:
+    """Return a function that appends a line to the kept end of stderr, redacted and shortened."""
+    return lambda line: stderr.append(redact(line)[:MESSAGE_LIMIT])

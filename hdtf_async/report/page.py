@@ -87,7 +87,7 @@ def find(out: Path) -> ReportData:
         runs += those
     if not (index.clips or index.failures or runs):
         raise StoreError(f"{out} has no journal: expected the output directory of a run")
-    clips = {stem: ClipRecord.of(record) for stem, record in sorted(index.all_there().items())}
+    clips = {stem: ClipRecord.of(record) for stem, record in sorted(index.existing_clips().items())}
     failed = {stem: record for stem, record in index.failures.items() if stem not in clips}
     for line in manifests.not_tried(out):
         if line["clip"] not in clips:

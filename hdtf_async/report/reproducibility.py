@@ -1,4 +1,4 @@
-"""``methods.md`` and ``clips.lock.json`` of a directory, and its comparison with a lock file."""
+"""``methods.md`` and ``clips.lock.json`` of a directory, and its comparison with a reproduction file."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async.core import lock_file
+from hdtf_async.core import reproduction_file
 from hdtf_async.core.jsonlines import line
-from hdtf_async.core.lock_format import LOCK_FILE, METHODS, REPRODUCTION
+from hdtf_async.core.reproduction_format import COMPARISON, METHODS, REPRODUCTION_FILE
 from hdtf_async.output import atomic, directory
-from hdtf_async.report import lock, page
+from hdtf_async.report import page
+from hdtf_async.report.reproduction_file import compared, methods_of, reproduction_file_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.core.lock_file import LockFile
+    from hdtf_async.core.reproduction_file import ReproductionFile
     from hdtf_async.output.journal import JournalIndex
-    from hdtf_async.report.lock import Reproduced
+    from hdtf_async.report.reproduction_file import Reproduced
 
 
 async def write(out: Path) -> list[Path]:
@@ -32,8 +33,8 @@ async def write(out: Path) -> list[Path]:
 def _write(out: Path) -> list[Path]:
     found, index = page.find(out), directory.read_known(out)
     contents = {
-        METHODS: [lock.methods_of(found).encode("utf-8", "backslashreplace")],
-        LOCK_FILE: lock.lock_of(found, index.settings, sizes(index)),
+        METHODS: [methods_of(found).encode("utf-8", "backslashreplace")],
+        REPRODUCTION_FILE: reproduction_file_of(found, index.settings, sizes(index)),
     }
     for name, parts in contents.items():
         with atomic.os_errors_as_failures(out / name):
@@ -41,18 +42,19 @@ def _write(out: Path) -> list[Path]:
     return [out / name for name in contents]
 
 
-async def compare(lock_of: LockFile, index: JournalIndex) -> Reproduced:
-    """Compare the clips of a directory with a lock file, and write `REPRODUCTION`.
+async def compare(given: ReproductionFile, index: JournalIndex) -> Reproduced:
+    """Compare the clips of a directory with a reproduction file, and write `COMPARISON`.
 
-    Raises `LockFileError` if the file has changed since, and `Failure`: ``disk_full``, ``not_writable``.
+    Raises `ReproductionFileError` if the file has changed since, and `Failure` with ``disk_full`` or
+    ``not_writable``.
     """
-    return await run_sync(_compare, lock_of, index)
+    return await run_sync(_compare, given, index)
 
 
-def _compare(lock_of: LockFile, index: JournalIndex) -> Reproduced:
-    locked = lock_file.read(lock_of.path).clips
-    result = lock.compared(locked, index.all_there(), index.failures, sizes(index))
-    path = index.out / REPRODUCTION
+def _compare(given: ReproductionFile, index: JournalIndex) -> Reproduced:
+    listed = reproduction_file.read(given.path).clips
+    result = compared(listed, index.existing_clips(), index.failures, sizes(index))
+    path = index.out / COMPARISON
     with atomic.os_errors_as_failures(path):
         atomic.replace(path, map(line, result.to_lines()))
     return result

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import Event
     from hdtf_async.core.model import Finding
     from hdtf_async.core.shards import Shard
-    from hdtf_async.report.lock import Reproduced
+    from hdtf_async.report.reproduction_file import Reproduced
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Report:
     page: Path | None = None
     """Path of `report.html`; None if it was not written."""
     reproduced: Reproduced | None = None
-    """The clips, compared with those of the lock file; None without ``--reproduce``."""
+    """The clips, compared with those of the reproduction file; None without ``--reproduce``."""
     tally: Tally = field(default_factory=Tally, repr=False)
     """The counts of this run's events."""
 

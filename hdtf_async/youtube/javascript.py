@@ -133,7 +133,7 @@ async def _has_node() -> bool:
     if node is None:
         return False
     try:
-        ended = await supervisor.run(supervisor.Command([node, "--version"], keep=1 << 10), deadline=10)
+        ended = await supervisor.run(supervisor.Command([node, "--version"], max_stdout=1 << 10), deadline=10)
     except Failure:
         return False
     version = re.match(rb"v(\d{1,4})\.", ended.out)

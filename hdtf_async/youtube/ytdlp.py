@@ -117,7 +117,7 @@ class YtDlp:
         async with self._called(directory) as called:
             # Without a URL it then ends, with an error.
             ended = await supervisor.run(
-                called.adding("--verbose"), deadline=ABOUT_DEADLINE, guard=self._guard
+                called.with_arguments("--verbose"), deadline=ABOUT_DEADLINE, guard=self._guard
             )
         return ended.stderr
 
@@ -127,7 +127,9 @@ class YtDlp:
         `directory` is private to it. Raises `Failure`: ``tool_missing``, ``timed_out``, ``cookies_needed``.
         """
         async with self._called(directory) as called:
-            command = called.adding("--plugin-dirs", str(plugins), "-J", "--", address, keep=_INFO_LIMIT)
+            command = called.with_arguments(
+                "--plugin-dirs", str(plugins), "-J", "--", address, max_stdout=_INFO_LIMIT
+            )
             return await supervisor.run(command, deadline=ABOUT_DEADLINE, guard=self._guard)
 
     async def ask(
@@ -150,7 +152,7 @@ class YtDlp:
             await reachability.require(self._options, self._guard)
         address = f"https://www.youtube.com/watch?v={youtube_id}"
         async with self._called(directory, "formats=duplicate" if every_address else "") as called:
-            command = called.adding("-J", "--", address, keep=_INFO_LIMIT)
+            command = called.with_arguments("-J", "--", address, max_stdout=_INFO_LIMIT)
             ended = await supervisor.run(command, deadline=deadline, guard=self._guard)
         # yt-dlp follows a trailer that YouTube names instead of a video, and has no option to disable that.
         about = _ABOUT.search(ended.stderr)
@@ -226,7 +228,7 @@ class YtDlp:
             return alive
 
         async with self._called(directory) as called:
-            command = called.adding(
+            command = called.with_arguments(
                 *("--load-info-json", "-", "-f", fmt.format_id, "-o", target.name),
                 *(() if rate is None else ("--limit-rate", str(rate))),
                 *("--progress", "--newline", "--progress-delta", "0.5"),
@@ -234,7 +236,7 @@ class YtDlp:
                 *("--print", "after_move:FILE %(filepath)j"),
                 # A server that ignores ranges would send the whole file for each of them.
                 *((*_RANGES, "--max-filesize", str(fmt.size)) if fmt.protocol == RANGES else ()),
-                feed=json.dumps(_only(info, fmt.format_id)).encode(),
+                stdin=json.dumps(_only(info, fmt.format_id)).encode(),
             )
             ended = await supervisor.run(
                 command,
@@ -283,7 +285,11 @@ class YtDlp:
             argv = [*self._program, "--ignore-config", "--config-locations", place]
             mask = await run_sync(redact.Mask, secrets)
             yield supervisor.Command(
-                argv, directory=directory, hide=mask, hand=tuple(handed), environment=self._environment
+                argv,
+                directory=directory,
+                redact=mask,
+                inherit_fds=tuple(handed),
+                environment=self._environment,
             )
 
 

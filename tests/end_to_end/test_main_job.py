@@ -357,7 +357,7 @@ async def test_a_block_ends_the_run_and_marks_no_video_as_unavailable(
     assert {line["clip"] for line in told} == set(CLIPS)
     assert {line["reason"] for line in told} == {"refused", "not_tried"}
     index = read_known(tmp_path)
-    again = plan.make(tables.read(demo_tables), options, there=index.all_there(), failed=index.failures)
+    again = plan.make(tables.read(demo_tables), options, there=index.existing_clips(), failed=index.failures)
     assert len(again.clips) == len(CLIPS)
 
 

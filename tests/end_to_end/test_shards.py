@@ -33,7 +33,7 @@ from hdtf_async.core.shards import COUNT, KUBERNETES, SLURM, Shard, from_environ
 from hdtf_async.dataset import plan, tables
 from hdtf_async.output import atomic, manifests
 from hdtf_async.output.directory import open_directory, read_known
-from hdtf_async.output.journal import JOURNAL, in_order, name_of, read
+from hdtf_async.output.journal import JOURNAL, merged_by_time, name_of, read
 from hdtf_async.output.manifests import FAILURES, METADATA
 from hdtf_async.report.outdated import REPORT
 
@@ -264,7 +264,7 @@ async def test_a_run_of_all_videos_uses_the_results_of_all_shards(tmp_path: Path
         await _made(directory, others)
         assert set(directory.known.clips) == {others.stem}
     async with open_directory(tmp_path) as directory:
-        assert set(directory.known.all_there()) == {mine.stem, others.stem}
+        assert set(directory.known.existing_clips()) == {mine.stem, others.stem}
         await directory.append({"type": "replacing", "clip": others.stem})
         assert (tmp_path / JOURNAL).read_bytes().count(b"\n") == 1
     assert set(read_known(tmp_path).clips) == {mine.stem}
@@ -303,7 +303,7 @@ def test_journals_are_read_by_time_and_each_in_its_own_order(
         ]
         for place_, journal in enumerate(journals)
     ]
-    merged = list(in_order(lists))
+    merged = list(merged_by_time(lists))
     for place_, each in enumerate(lists):
         assert [record for record in merged if record["at"][0] == place_] == each
     if all(each == sorted(each, key=lambda record: record.get("time", "")) for each in lists) and all(
@@ -332,7 +332,7 @@ def test_a_journal_is_read_to_its_last_complete_line(tmp_path: Path, monkeypatch
     path = tmp_path / name_of(FIRST)
     path.write_text("".join(f'{{"n": {number}}}\n' for number in range(50)) + '{"n": 5')
     for size in (1, 7, 100, 10**6):
-        monkeypatch.setattr("hdtf_async.output.journal._AT_A_TIME", size)
+        monkeypatch.setattr("hdtf_async.output.journal._READ_SIZE", size)
         assert [record["n"] for record in read(path)] == list(range(50))
 
 

@@ -31,7 +31,7 @@ from hdtf_async.process import supervisor as process
 
 async def flood(script, most):
     hide = masks.Mask(["a password", "another one"])
-    command = process.Command(["/bin/sh", "-c", script], hide=hide)
+    command = process.Command(["/bin/sh", "-c", script], redact=hide)
     ended = await process.run(command, deadline=3000, stall=3000)
     assert ended.code == 0 and len(ended.stderr) <= process.TAIL_LINES * process.MESSAGE_LIMIT
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

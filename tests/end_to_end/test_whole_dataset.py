@@ -29,6 +29,7 @@ from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan, tables
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
+from hdtf_async.media.filters import frames_at
 from hdtf_async.media.probe import Prober
 from hdtf_async.process import supervisor
 from hdtf_async.youtube import formats, javascript
@@ -183,7 +184,7 @@ async def test_the_fake_ffmpeg_makes_what_the_real_one_makes(tmp_path: Path, for
     async with Prober() as prober:
         cut = await media.planned(prober, raw, Interval(0.5, 2.5), form)
     frames, sides = cut.frames, (cut.width, cut.height)
-    assert frames == (50 if form.fps is None else ffmpeg.frames_at(form.fps, 2))
+    assert frames == (50 if form.fps is None else frames_at(form.fps, 2))
 
     async def made_by(tool: Path) -> MediaInfo:
         clip = tmp_path / f"{tool.name}.mp4"

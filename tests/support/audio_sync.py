@@ -19,7 +19,7 @@ from hdtf_async.media.ffmpeg import bundled_ffmpeg
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hdtf_async.media.ffmpeg import Cut
+    from hdtf_async.media.cut import Cut
     from hdtf_async.media.probe import Prober
 
 EVERY = 0.7

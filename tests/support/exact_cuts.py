@@ -9,7 +9,9 @@ import media
 
 from hdtf_async.core.model import Box, Clip, Crop, Interval, OutputSettings, Video
 from hdtf_async.lanes.cut_plan import plan_cut
-from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg, encode, side_lengths
+from hdtf_async.media.cut import Cut
+from hdtf_async.media.ffmpeg import bundled_ffmpeg, encode
+from hdtf_async.media.filters import side_lengths
 
 if TYPE_CHECKING:
     from pathlib import Path

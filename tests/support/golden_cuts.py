@@ -175,7 +175,7 @@ def _decided(clip: Clip, raw: SourceVideo, form: OutputSettings) -> dict[str, An
         cut = plan_cut(clip, raw, form)
     except Failure as failure:
         return {"reason": failure.reason.value}
-    commands = [ffmpeg.clip_command(Path("ffmpeg"), cut, Path("clip.mp4"), run_up) for run_up in (0.0, 4.0)]
+    commands = [ffmpeg.clip_command(Path("ffmpeg"), cut, Path("clip.mp4"), preroll) for preroll in (0.0, 4.0)]
     if cut.audio is not None and form.has_wav_file:
         commands.append(ffmpeg.wav_command(Path("ffmpeg"), cut.audio, Path("clip.wav")))
     return {

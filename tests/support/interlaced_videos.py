@@ -10,7 +10,8 @@ import media
 
 from hdtf_async.core.model import Crop, Deinterlace, Interval, OutputSettings
 from hdtf_async.media import ffmpeg, interlace
-from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
+from hdtf_async.media.cut import Cut
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,7 +25,7 @@ from hdtf_async import Options, Report
 from hdtf_async.core.events import EncodeStarted, Event
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.media.demux import MediaInfo
-from hdtf_async.media.ffmpeg import About
+from hdtf_async.media.ffmpeg import FfmpegVersion
 from hdtf_async.media.interlace import Combing
 from hdtf_async.media.timeline import Shown
 from hdtf_async.output.atomic import os_errors_as_failures
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hdtf_async.core.model import Interval
-    from hdtf_async.media.ffmpeg import Cut
+    from hdtf_async.media.cut import Cut
     from hdtf_async.youtube.formats import Format
 
 SECONDS, RATE, LINES, BOX, BYTES = 60, 25, 144, 32, 21600
@@ -191,9 +191,9 @@ async def _write(target: Path, *note: int) -> None:
         await run_sync(target.write_text, json.dumps(note))
 
 
-async def _about(_tool: Path) -> About:
+async def _read_version(_tool: Path) -> FfmpegVersion:
     await checkpoint()
-    return About("n9.0.2", frozenset())
+    return FfmpegVersion("n9.0.2", frozenset())
 
 
 async def _look(_tool: Path, _cut: Cut, _guard: object) -> Combing:
@@ -209,7 +209,7 @@ def childless() -> Iterator[None]:
             "lanes.toolchain.YtDlp": YtDlp,
             "lanes.toolchain.Prober": _Prober,
             "media.ffmpeg.encode": _encode,
-            "media.ffmpeg.about": _about,
+            "media.ffmpeg.read_version": _read_version,
             "media.interlace.look": _look,
         }.items():
             patches.enter_context(patch(f"hdtf_async.{name}", instead))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hdtf_async.media.ffmpeg import Cut
+    from hdtf_async.media.cut import Cut
     from hdtf_async.media.probe import Prober
 
 WIDTH, HEIGHT, SECONDS = 320, 180, 4

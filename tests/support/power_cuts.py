@@ -128,7 +128,7 @@ class Run:
                 (promises.now, f"{SOURCE_VIDEOS}/{path.name}")
                 for path in directory.source_videos_path.glob("*.mp4")
             ]
-            there = directory.known.all_there()
+            there = directory.known.existing_clips()
             forms = {stem: record["metadata"]["fingerprint"] for stem, record in there.items()}
             stale = {stem: form for stem, form in forms.items() if form != self.settings}
             left = [
@@ -250,14 +250,14 @@ async def recover(out: Path, promises: Promises, manifests: Mapping[str, set[byt
         false = Counter(text for text in read.elements() if '"replacing"' not in text)
         false -= Counter(text for _, text in promises.begun)
         assert not false, f"a record that nobody wrote: {false}"
-        for stem, record in known.all_there().items():
+        for stem, record in known.existing_clips().items():
             content = directory.out.joinpath(f"{stem}.mp4").read_bytes()
             assert _sha256(content) == record["metadata"]["sha256"], f"{stem} is not what its record tells"
         doomed = {name: moment for moment, name in promises.doomed}
         for moment, name in promises.there:
             if moment > doomed.get(name, -1):
                 assert (out / name).exists(), f"{name} is gone"
-                assert known.there(name.removesuffix(".mp4")) or "/" in name, f"{name} has no record"
+                assert known.existing_clip(name.removesuffix(".mp4")) or "/" in name, f"{name} has no record"
         assert not [path for path in out.rglob("*") if path.name.startswith(".")]
         before = _journal(out)
         await directory.append(run_record(form="after"))

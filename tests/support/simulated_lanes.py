@@ -234,10 +234,10 @@ class World:
             raise failure
         return Download(directory, None, CHOICE, None, None, 0.0)
 
-    async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
+    async def another_is_available(self, directory: Path, excluding: Collection[str]) -> bool:
         """Return whether YouTube still has a video that it had before."""
         assert self.directories.now, "the private directory is still needed"
-        self.doubted.append(set(besides))
+        self.doubted.append(set(excluding))
         self.note("ask", directory.name)
         await anyio.sleep(1)
         return self.other_is_available

@@ -24,7 +24,7 @@ from hdtf_async.core.preflight import Status
 from hdtf_async.media.face import model_file
 from hdtf_async.media.face.detector import NO_PICTURES, TIMES
 from hdtf_async.media.face.people import BETWEEN, ROUNDS, Face, Frame, doubtful
-from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, RUN_UPS, STALL, source
+from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, PREROLLS, STALL, distinct_prerolls, input_args
 from hdtf_async.media.filters import decimal, decoded_frames
 from hdtf_async.media.measurements import MARK
 from hdtf_async.media.run import FfmpegError
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.model import Interval
     from hdtf_async.core.options import Options
     from hdtf_async.core.preflight import CheckResult
-    from hdtf_async.media.ffmpeg import Cut, Source
+    from hdtf_async.media.cut import Cut, SourceFrames
 
 SHORTER_SIDE = 720
 """Maximum shorter side, in pixels, of the frames that are searched."""
@@ -64,13 +64,13 @@ def looked_at(width: int, height: int) -> tuple[int, int]:
 
 
 def detection_command(
-    ffmpeg: Path, cut: Cut, size: tuple[int, int], between: Sequence[Interval] = (), run_up: float = 0.0
+    ffmpeg: Path, cut: Cut, size: tuple[int, int], between: Sequence[Interval] = (), preroll: float = 0.0
 ) -> list[str]:
     """Return the command line that prints frames of a clip's interval as pixels of a size.
 
     These are the samples; if intervals are given, the frames inside them.
     """
-    origin = cut.origin(run_up)
+    origin = cut.origin(preroll)
     chain = [
         f"trim=start={decimal(cut.begin - origin)}:end={decimal(cut.ticked.end - origin)}",
         *_selected(cut, between, origin),
@@ -81,13 +81,13 @@ def detection_command(
         f"metadata=mode=print:key={MARK}:file='pipe\\:{TIMES}':direct=1",
     ]
     return [
-        *input_arguments(ffmpeg, cut, run_up),
+        *input_arguments(ffmpeg, cut, preroll),
         "-vf", ",".join([*decoded_frames(cut), *chain]),
         "-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
     ]  # fmt: skip
 
 
-def input_arguments(ffmpeg: Path, cut: Cut, run_up: float = 0.0) -> list[str]:
+def input_arguments(ffmpeg: Path, cut: Cut, preroll: float = 0.0) -> list[str]:
     """Return the start of a command line that decodes the video stream of the clip.
 
     Errors do not end it: the encoder determines whether damage affects the clip.
@@ -96,7 +96,7 @@ def input_arguments(ffmpeg: Path, cut: Cut, run_up: float = 0.0) -> list[str]:
         str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "error",
         *(["-copyts"] if cut.copies_time else []),
         *(["-reinit_filter", "0"] if cut.recoloured else []),
-        *source(cut.raw, cut.container, cut.sought_from(run_up)),
+        *input_args(cut.raw, cut.container, cut.sought_from(preroll)),
         "-map", f"0:v:{cut.track}", "-an", "-sn", "-dn", "-filter_threads", "1",
     ]  # fmt: skip
 
@@ -125,7 +125,7 @@ def _selected(cut: Cut, between: Sequence[Interval], origin: float) -> list[str]
     return [f"select='{period};{number};st(3,gt(ld(2),ld(4))+isnan(prev_selected_t));st(4,ld(2));ld(3)'"]
 
 
-def _begins(frame: Frame, source: Source) -> bool:
+def _begins(frame: Frame, source: SourceFrames) -> bool:
     """Return whether a frame is the first one of a clip; the first ones are lost if no key frame is near."""
     return frame.second - source.first <= source.step / 2 + _EARLY
 
@@ -177,13 +177,10 @@ class Finder:
 
     async def _look(self, cut: Cut, size: tuple[int, int], between: Sequence[Interval] = ()) -> list[Frame]:
         frames: list[Frame] = []
-        failed, tried = Failure(Reason.UNSUPPORTED_SOURCE, "no frame was decoded"), None
-        for run_up in RUN_UPS if cut.source is not None else RUN_UPS[:1]:
-            if cut.sought_from(run_up) == tried:
-                continue  # it already started at the beginning
-            tried = cut.sought_from(run_up)
+        failed = Failure(Reason.UNSUPPORTED_SOURCE, "no frame was decoded")
+        for preroll in distinct_prerolls(cut) if cut.source is not None else PREROLLS[:1]:
             try:
-                frames = await self._started(cut, size, between, run_up)
+                frames = await self._started(cut, size, between, preroll)
             except Failure as failure:
                 if failure.reason not in FROM_FURTHER_BACK:
                     raise
@@ -196,18 +193,18 @@ class Finder:
         raise failed
 
     async def _started(
-        self, cut: Cut, size: tuple[int, int], between: Sequence[Interval], run_up: float
+        self, cut: Cut, size: tuple[int, int], between: Sequence[Interval], preroll: float
     ) -> list[Frame]:
         width, height = looked_at(*size)
-        argv = detection_command(self.ffmpeg, cut, (width, height), between, run_up)
+        argv = detection_command(self.ffmpeg, cut, (width, height), between, preroll)
         frames = cut.interval.seconds * (BETWEEN if between else cut.settings.face_rate or 60)
-        patience = STALL + cut.begin - cut.sought_from(run_up)
+        patience = STALL + cut.begin - cut.sought_from(preroll)
         try:
             answers = await self._child(width, height, argv, patience + _SLOWEST * frames, patience)
         except Failure as failure:
             message = failure.words.replace(f"{cut.raw.parent}/", "")
             raise Failure(failure.reason, message) from None
-        origin = cut.origin(run_up)
+        origin = cut.origin(preroll)
         return [
             Frame(
                 round(float(tick * cut.time_base) + origin, 6),

@@ -43,7 +43,9 @@ async def cached() -> Path | None:
 
 async def _run_child(arguments: list[str], guard: Guard) -> str:
     argv = supervisor.own_module_argv("hdtf_async.media.face.model_file", *arguments)
-    ended = await supervisor.run(supervisor.Command(argv, keep=1 << 16), deadline=_DEADLINE, guard=guard)
+    ended = await supervisor.run(
+        supervisor.Command(argv, max_stdout=1 << 16), deadline=_DEADLINE, guard=guard
+    )
     if ended.code != 0:
         raise Failure(Reason.TOOL_FAILED, ended.stderr)
     return ended.out.decode().removesuffix("\n")

@@ -30,14 +30,14 @@ from hdtf_async.core.shards import Merged
 from hdtf_async.output import atomic, manifests
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.directory import OutputDirectory, open_directory, read_known
-from hdtf_async.output.journal import SOURCE_VIDEOS, Gathered, JournalIndex, journals, name_of, parts
+from hdtf_async.output.journal import SOURCE_VIDEOS, JournalIndex, journals, name_of, parts
 from hdtf_async.output.locks import WORKERS, locked_by_worker
 from hdtf_async.output.manifests import CARD, FAILURES, LISTS, METADATA
 from hdtf_async.output.object_store.client import reached
 from hdtf_async.output.object_store.client import tag as bucket_tag
 from hdtf_async.output.object_store.lease import at_work, held
 from hdtf_async.output.object_store.segments import Segments, copy_journals, copy_newest
-from hdtf_async.output.video_journal import VideoLedger
+from hdtf_async.output.video_journal import BufferedLedger, VideoLedger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -87,7 +87,7 @@ class UploadDirectory(OutputDirectory):
 
     async def publish_beside(self, temporary: Path | None, clip: Clip) -> None:
         """Upload the WAV file of a clip; None deletes an existing one. Raises `Failure`."""
-        before = clip.stem in self.known.beside
+        before = clip.stem in self.known.with_wav
         await super().publish_beside(temporary, clip)
         if temporary is not None:
             await self._send(self.wav_path(clip))
@@ -283,7 +283,7 @@ async def merge_in_store(out: Address) -> Merged:
             raise StoreError(f"{out} has no journal: expected the output URL of a run")
         known = await run_sync(read_known, scratch)
         before = await listed(bucket, known)
-        clips = await run_sync(known.all_there)
+        clips = await run_sync(known.existing_clips)
         waiting = {each["clip"]: each for each in await _not_tried(bucket, scratch)}
         left = await run_sync(manifests.outstanding_in, scratch)
         still = {stem: each for stem, each in waiting.items() if stem not in known.failures}
@@ -325,7 +325,7 @@ async def open_store(out: Address, options: Options, tables: Tables) -> AsyncIte
 @asynccontextmanager
 async def opened_by_worker(
     out: Path | Address, name: str, options: Options
-) -> AsyncIterator[tuple[OutputDirectory, Gathered]]:
+) -> AsyncIterator[tuple[OutputDirectory, BufferedLedger]]:
     """Open what a run writes to, for a worker of a cluster; give its ledger, too.
 
     A directory is shared, and has a file of this `name` for the worker; for an object store the worker has
@@ -333,11 +333,11 @@ async def opened_by_worker(
     """
     if isinstance(out, Path):
         with locked_by_worker(out / WORKERS / name) as lock:
-            ledger: Gathered = VideoLedger(JournalIndex(out), out / WORKERS / name)
+            ledger: BufferedLedger = VideoLedger(JournalIndex(out), out / WORKERS / name)
             yield OutputDirectory(out, (lock,), ledger), ledger
         return
     async with _scratch(out, replace(options, scratch=None), below=options.scratch) as scratch:
-        ledger = Gathered(JournalIndex(scratch))
+        ledger = BufferedLedger(JournalIndex(scratch))
         directory = UploadDirectory(scratch, (), ledger)
         directory.bucket, directory.keeps_raws = reached(out), options.keep_raw is True
         await run_sync(directory.source_videos_path.mkdir)

@@ -54,7 +54,7 @@ async def test_a_census_records_the_availability_of_every_video(
                 async for event in run:
                     if isinstance(event, events.VideoAsked):
                         break
-            answered = len(read_known(tmp_path).asked.keys() - {"-demoHead_2"})
+            answered = len(read_known(tmp_path).census_answers.keys() - {"-demoHead_2"})
             first = await census_of(tmp_path, options)
             requests = await site.requests()
             again = await census_of(tmp_path, options)

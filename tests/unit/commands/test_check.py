@@ -20,7 +20,7 @@ import hdtf_async
 from hdtf_async import ExitCode, Options, Reason
 from hdtf_async.cli import main, summaries
 from hdtf_async.commands import check, repair
-from hdtf_async.commands.check import Clips, look
+from hdtf_async.commands.check import ClipChecker, check_directory
 from hdtf_async.core import events, exceptions
 from hdtf_async.core.event_bus import EventBus
 from hdtf_async.core.events import ClipChecked, Found
@@ -255,9 +255,9 @@ async def test_clips_written_during_a_check_are_not_compared_with_old_records(
 
     bus.subscribe(record)
     async with open_directory(out):
-        clips = Clips(read_known(out), None, Lanes.of(Options()), UNGUARDED, bus)
-        seen = await look(clips, locked=False)
-    assert (seen.found, seen.at_work) == ([], True)
+        clips = ClipChecker(read_known(out), None, Lanes.of(Options()), UNGUARDED, bus)
+        findings = await check_directory(clips, locked=False)
+    assert (findings.found, findings.run_was_active) == ([], True)
 
 
 @pytest.mark.slow

@@ -13,7 +13,6 @@ import pytest
 from hdtf_async.core import name_lists
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.fetch import Fetch
-from hdtf_async.core.lock_file import LockFile
 from hdtf_async.core.model import (
     Audio,
     Codec,
@@ -31,6 +30,7 @@ from hdtf_async.core.model import (
 from hdtf_async.core.option_fields import flag_of
 from hdtf_async.core.options import Options
 from hdtf_async.core.printing import Printing
+from hdtf_async.core.reproduction_file import ReproductionFile
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import SHARES, Entry, NameList
 from hdtf_async.core.validators import size_in_bytes
@@ -160,7 +160,7 @@ class _Name(str):
 
 
 HERE = Path.cwd()
-_LOCK = Path(__file__).parents[2] / "support" / "clips.lock.json"
+_REPRODUCTION = Path(__file__).parents[2] / "support" / "clips.lock.json"
 WRITTEN: dict[str, list[tuple[object, object]]] = {
     "source": [("tables", HERE / "tables"), (Path("tables"), HERE / "tables"), (None, None)],
     "subsets": [("RD", ("RD",)), ("rd,WDA", ("RD", "WDA")), (["WRA"], ("WRA",)), ((), ())],
@@ -172,8 +172,8 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
         (None, None),
     ],
     "reproduce": [
-        (_LOCK, LockFile(_LOCK, (("crf", 18),))),
-        (LockFile(Path("x"), ()), LockFile(Path("x"), ())),
+        (_REPRODUCTION, ReproductionFile(_REPRODUCTION, (("crf", 18),))),
+        (ReproductionFile(Path("x"), ()), ReproductionFile(Path("x"), ())),
         (None, None),
     ],
     "corrections": [("none", Corrections.NONE), ("Unverified", Corrections.UNVERIFIED)],

@@ -157,7 +157,7 @@ WORK: dict[str, Callable[[Path, int], Callable[[], object]]] = {
     ),
     "dividing": lambda at, rows: partial(Split().knowing, _tables(at, rows).videos),
     "reading a journal": lambda at, rows: partial(read_known, _known(at, rows).out),
-    "which clips are there": lambda at, rows: _known(at, rows).all_there,
+    "which clips are there": lambda at, rows: _known(at, rows).existing_clips,
     "writing views": lambda at, rows: partial(
         _write_manifests, _known(at, rows), tables.read(at.with_name(f"{at.name}-tables"))
     ),

@@ -46,6 +46,8 @@ from hdtf_async.dataset.geometry import window
 from hdtf_async.dataset.tables import read
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.containers import DEMUXERS
+from hdtf_async.media.cut import Cut
+from hdtf_async.media.filters import side_lengths
 from hdtf_async.output import atomic
 from hdtf_async.output.directory import OutputDirectory, open_directory
 from hdtf_async.output.journal import JournalIndex
@@ -368,20 +370,20 @@ def _each_is_one_address(read: Tables, private: Path) -> None:
         assert arguments[-1].endswith(f"={youtube_id}")
 
 
-def _cut(store: OutputDirectory, clip: Clip, width: int, height: int) -> ffmpeg.Cut | None:
+def _cut(store: OutputDirectory, clip: Clip, width: int, height: int) -> Cut | None:
     try:
         box = window(clip, width, height)
     except Failure:
         return None
-    sides = ffmpeg.side_lengths(box, 512)
-    return ffmpeg.Cut(
+    sides = side_lengths(box, 512)
+    return Cut(
         store.source_video_path(clip.video, "webm"), "webm", clip.interval, box, *sides, 9, OutputSettings()
     )
 
 
 def _is_one_encode(store: OutputDirectory, clip: Clip) -> None:
     """Check that ffmpeg gets its usual options, files as files, and otherwise numbers."""
-    whole = ffmpeg.Cut(Path("/raw.webm"), "webm", Interval(1, 2), Box(0, 0, 2, 2), 2, 2, 9, OutputSettings())
+    whole = Cut(Path("/raw.webm"), "webm", Interval(1, 2), Box(0, 0, 2, 2), 2, 2, 9, OutputSettings())
     usual = ffmpeg.clip_command(Path("/tools/ffmpeg"), whole, Path("/clip.mp4"))
     cut = _cut(store, clip, 16 * clip.video.reference_height // 9, clip.video.reference_height)
     if cut is None:

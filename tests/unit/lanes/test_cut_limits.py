@@ -13,8 +13,8 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Hdr, Interval, OutputSettings, Video
 from hdtf_async.lanes.cut_plan import plan_cut, verify
 from hdtf_async.lanes.source_videos import SourceVideo
+from hdtf_async.media.cut import Cut
 from hdtf_async.media.demux import AudioInfo, MediaInfo
-from hdtf_async.media.ffmpeg import Cut
 from hdtf_async.media.framing import Part
 from hdtf_async.media.timeline import Shown
 

@@ -49,7 +49,7 @@ from hdtf_async.output.directory import open_directory
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from hdtf_async.media.ffmpeg import Cut
+    from hdtf_async.media.cut import Cut
     from hdtf_async.output.directory import OutputDirectory
 
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 90)
@@ -157,7 +157,7 @@ async def test_a_clip_is_created_verified_published_and_recorded(
         "versions": {"hdtf_async": "1", "ffmpeg": "2", "yt_dlp": "3"},
     }
     assert record["took"] == round(float(f"{record['took']}"), 3)
-    assert directory.known.there(CLIP.stem) is not None
+    assert directory.known.existing_clip(CLIP.stem) is not None
     assert emitted[0] == EncodeStarted(CLIP.stem, 1.5)
     assert all(isinstance(event, EncodeProgress) for event in emitted[1:-1])
     assert isinstance(emitted[-1], ClipDone)

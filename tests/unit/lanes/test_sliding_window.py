@@ -41,7 +41,7 @@ def test_a_process_that_leaves_takes_its_room_with_it() -> None:
     assert window.change("a", None) == WorkersChanged(1, 1, 2, 0.0)
     assert window.change("unknown", None) == WorkersChanged(1, 1, 2, 0.0)
     window.change("b", None)
-    assert not window
+    assert not window.has_workers
     assert not window.is_open
 
 

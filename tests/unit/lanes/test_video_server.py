@@ -142,7 +142,7 @@ async def test_what_a_process_did_before_it_died_is_not_done_again(tmp_path: Pat
             assert (await made.process(server, video)).clips == ()
         assert [event for event in made.emitted if event.type == "encode_started"] == encodes == []
         assert [event.clip for event in made.emitted if isinstance(event, ClipDone)] == [video.clips[0].stem]
-        assert made.run.directory.known.there(video.clips[0].stem)
+        assert made.run.directory.known.existing_clip(video.clips[0].stem)
 
 
 async def test_a_video_that_is_cancelled_leaves_the_others_alone(tmp_path: Path) -> None:

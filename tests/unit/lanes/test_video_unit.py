@@ -18,7 +18,8 @@ from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.toolchain import Toolchain, open_toolchain
 from hdtf_async.output.directory import OutputDirectory, open_directory
-from hdtf_async.output.journal import JOURNAL, Gathered, JournalIndex
+from hdtf_async.output.journal import JOURNAL, JournalIndex
+from hdtf_async.output.video_journal import BufferedLedger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,13 +44,13 @@ def _timeless(record: dict[str, Any]) -> str:
 @asynccontextmanager
 async def _shop(
     out: Path, source: Path, **more: Any
-) -> AsyncIterator[tuple[Toolchain, Gathered, list[VideoJob]]]:
+) -> AsyncIterator[tuple[Toolchain, BufferedLedger, list[VideoJob]]]:
     """Provide a toolchain in a directory to whose journal it does not write, and all jobs."""
     usual = {"pace": 0, "retry_wait": 0, "min_free": 0, "keep_raw": False, "encodes": 4}
     options = Options(source=source, **(usual | more))
     work = list(plan.make(tables.read(source), options, there={}, failed={}).work)
     async with open_directory(out) as held:
-        ledger = Gathered(JournalIndex(out))
+        ledger = BufferedLedger(JournalIndex(out))
         directory = OutputDirectory(out, held.locks, ledger)
         with childless():
             run = RunContext(options, directory, Lanes.of(options), EventBus())

@@ -15,6 +15,7 @@ from audio_sync import BEEP, CLIP, SOURCES, Source, off, planned, render
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop, Interval, OutputSettings
 from hdtf_async.media import ffmpeg, filters
+from hdtf_async.media.cut import AudioCut
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 
@@ -43,16 +44,16 @@ async def test_the_measurement_detects_two_frames_of_difference(
     prober: Prober, sources: dict[str, Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Audio that starts two frames late is detected."""
-    plain = ffmpeg.audio_filters
+    plain = filters.audio_filters
     late = {"wav": 0.08, "inside": 0.08}
 
-    def moved(audio: ffmpeg.AudioCut, *, wav: bool, copies_time: bool = False) -> str:
+    def moved(audio: AudioCut, *, wav: bool, copies_time: bool = False) -> str:
         later = replace(audio, start=audio.start - late["wav" if wav else "inside"])
         return plain(later, wav=wav, copies_time=copies_time)
 
     monkeypatch.setattr(ffmpeg, "audio_filters", moved)
-    monkeypatch.setattr(ffmpeg, "run_up_of", lambda _sound: 0.0)
-    monkeypatch.setattr(filters, "run_up_of", lambda _sound: 0.0)
+    monkeypatch.setattr(ffmpeg, "audio_decoded_from", lambda _sound: 0.0)
+    monkeypatch.setattr(filters, "audio_decoded_from", lambda _sound: 0.0)
     form = OutputSettings(size=32, audio=Audio.BOTH, preset="ultrafast")
     differences = await off(prober, sources["plain"], form, tmp_path)
     assert min(differences) > 0.05

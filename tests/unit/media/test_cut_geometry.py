@@ -10,19 +10,19 @@ import pytest
 
 from hdtf_async.core.model import Audio, Box, Deinterlace, Fit, Interval, OutputSettings
 from hdtf_async.media import ffmpeg, filters
-from hdtf_async.media.filters import AudioCut, Cut, Source
+from hdtf_async.media.cut import AudioCut, Cut, SourceFrames
 
 CUT = Cut(Path("raw.mp4"), "mp4", Interval(10, 12), Box(0, 0, 64, 64), 64, 64, 50, OutputSettings())
 
 
 @pytest.mark.parametrize(
-    ("lead", "run_up", "sought"), [(0, 0, 10), (2, 0, 8), (0, 4, 6), (2, 4, 4), (2, 10, 0)]
+    ("lead", "preroll", "sought"), [(0, 0, 10), (2, 0, 8), (0, 4, 6), (2, 4, 4), (2, 10, 0)]
 )
-def test_ffmpeg_seeks_to_the_lead_and_the_run_up_before_the_interval(
-    lead: float, run_up: float, sought: float
+def test_ffmpeg_seeks_to_the_lead_and_the_preroll_before_the_interval(
+    lead: float, preroll: float, sought: float
 ) -> None:
     """At most to the beginning of the file."""
-    assert replace(CUT, lead=float(lead)).sought_from(float(run_up)) == sought
+    assert replace(CUT, lead=float(lead)).sought_from(float(preroll)) == sought
 
 
 def test_filters_count_from_the_position_or_from_the_zero_of_the_source() -> None:
@@ -59,7 +59,7 @@ def test_only_a_padded_picture_is_smaller_than_its_clip(
 # Whole chains of filters
 
 PLAIN = OutputSettings(deinterlace=Deinterlace.OFF)
-SOURCE = Source(50, 10.0, 11.96, 64, 64, 0.04, 2.0)
+SOURCE = SourceFrames(50, 10.0, 11.96, 64, 64, 0.04, 2.0)
 MARKS = (
     "settb=1/90000,metadata=mode=add:key=hdtf:value=1:enable='eq(n,0)+gte(n,49)',"
     "metadata=mode=print:key=hdtf:file=-:direct=1"
@@ -73,7 +73,7 @@ def test_a_cut_without_further_facts_needs_no_further_filters() -> None:
     box = END.format("")
     assert filters.video_filters(cut) == f"trim=end=2,setpts=PTS-STARTPTS,{box},setsar=1"
     assert (cut.frame_size, cut.box_fits, cut.seconds, cut.span, cut.held) == (None, False, 2.0, 2.0, False)
-    assert filters.constant_frames(cut) == filters.last_frame(cut) == []
+    assert filters.constant_frames(cut) == filters.last_frame_args(cut) == []
     arguments = ffmpeg.clip_command(Path("ffmpeg"), cut, Path("to.mp4"))
     assert not {"-reinit_filter", "-copyts", "-bsf:v"} & set(arguments)
     assert [cut.suspect, cut.track, cut.zero, cut.audio] == [False, 0, None, None]
@@ -165,7 +165,7 @@ def test_an_interval_is_rounded_up_to_ticks() -> None:
 def test_audio_is_decoded_from_a_second_before_the_clip(start: float, container: str, begin: float) -> None:
     """From the beginning, if ffmpeg seeks inaccurately there; the filters then begin at the clip."""
     audio = AudioCut(Path("a"), container, start, 2.0)
-    assert filters.run_up_of(audio) == begin
+    assert filters.audio_decoded_from(audio) == begin
     assert (audio.track, audio.zero, audio.suspect, audio.samples) == (0, None, False, 32_000)
     before = filters.decimal(start - begin)
     assert filters.audio_filters(audio, wav=True) == (
@@ -196,7 +196,7 @@ def test_audio_may_have_the_timestamps_of_its_file() -> None:
 def test_the_last_frame_is_held_for_its_duration() -> None:
     """In ticks of the source, one at least; without B-frames."""
     for hold, ticks in ((0.04, 3600), (0.0, 1), (1e-9, 1)):
-        assert filters.last_frame(replace(CUT, hold=hold)) == [
+        assert filters.last_frame_args(replace(CUT, hold=hold)) == [
             "-bf", "0", "-bsf:v", f"setts=pts=PTS:dts=DTS:duration=if(eq(N\\,49)\\,{ticks}\\,1)",
         ]  # fmt: skip
 

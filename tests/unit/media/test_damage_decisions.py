@@ -21,8 +21,8 @@ from av.error import InvalidDataError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Interval, OutputSettings
 from hdtf_async.media import damage
+from hdtf_async.media.cut import AudioCut, Cut, SourceFrames
 from hdtf_async.media.damage import Findings
-from hdtf_async.media.filters import AudioCut, Cut, Source
 from hdtf_async.process import supervisor
 
 if TYPE_CHECKING:
@@ -488,7 +488,7 @@ def test_a_gap_after_a_packet_without_a_duration_is_one(monkeypatch: pytest.Monk
 SETTINGS = OutputSettings()
 CUT = Cut(
     Path("a.mp4"), "mp4", Interval(6.0, 7.5), Box(0, 0, 8, 8), 8, 8, 3, SETTINGS,
-    source=Source(3, 6.0, 7.0, 8, 8, 0.5, 1.5), track=1,
+    source=SourceFrames(3, 6.0, 7.0, 8, 8, 0.5, 1.5), track=1,
 )  # fmt: skip
 AUDIO = AudioCut(Path("a.m4a"), "m4a", 6.0, 1.5, 2, suspect=True)
 
@@ -589,4 +589,4 @@ async def test_the_child_has_time_for_a_tenth_of_real_time(monkeypatch: pytest.M
 async def test_an_answer_of_the_child_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Far above its longest message."""
     _, child = await ask(monkeypatch, AUDIO, Findings())
-    assert 10_000 < child.commands[0].keep < 1_000_000
+    assert 10_000 < child.commands[0].max_stdout < 1_000_000

@@ -22,8 +22,10 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Deinterlace, Interval, OutputSettings
 from hdtf_async.lanes.cut_plan import verify
 from hdtf_async.media import demux, ffmpeg, filters, frames, interlace, stills, thumbnails
+from hdtf_async.media.cut import AudioCut, Cut
 from hdtf_async.media.face import finder
-from hdtf_async.media.ffmpeg import AudioCut, Cut, bundled_ffmpeg, encode, frames_at, side_lengths
+from hdtf_async.media.ffmpeg import bundled_ffmpeg, encode
+from hdtf_async.media.filters import frames_at, side_lengths
 from hdtf_async.media.probe import Prober
 from hdtf_async.process import supervisor
 
@@ -78,7 +80,7 @@ async def test_frames_that_are_shown_before_their_key_frame_are_not_lost(
             clip = media.Decoded(await made(replace(cut, lead=lead), tmp_path / "clip.mp4")).frames
             assert [one.planes for one in clip] == [one.cropped(BOX) for one in due], start
         with monkeypatch.context() as patch:
-            patch.setattr(ffmpeg, "RUN_UPS", (0.0,))
+            patch.setattr(ffmpeg, "PREROLLS", (0.0,))
             await made(cut, tmp_path / "clip.mp4")
             with suppress(Failure):
                 await made(replace(cut, lead=0.0), tmp_path / "clip.mp4")
@@ -613,11 +615,11 @@ async def test_a_long_clip_has_a_long_timeout(sources: Path, monkeypatch: pytest
 
 async def test_the_version_is_parsed(tmp_path: Path) -> None:
     """Of the real ffmpeg, and not of another program."""
-    assert (await ffmpeg.about(bundled_ffmpeg())).version[0].isalnum()
+    assert (await ffmpeg.read_version(bundled_ffmpeg())).version[0].isalnum()
     for script in ("echo hello", "echo ffmpeg version 7; exit 1", "exit 0"):
         with pytest.raises(Failure) as failure:
-            await ffmpeg.about(tool(tmp_path, script))
+            await ffmpeg.read_version(tool(tmp_path, script))
         assert failure.value.reason is Reason.TOOL_MISSING
     with pytest.raises(Failure) as failure:
-        await ffmpeg.about(tmp_path / "nowhere")
+        await ffmpeg.read_version(tmp_path / "nowhere")
     assert failure.value.reason is Reason.TOOL_MISSING

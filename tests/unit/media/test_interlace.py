@@ -14,7 +14,8 @@ from interlaced_videos import PARITIES, X264, clip_of, combs, planned, render
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Crop, Deinterlace, Interval, OutputSettings
 from hdtf_async.media import ffmpeg, interlace
-from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
+from hdtf_async.media.cut import Cut
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.interlace import Combing
 from hdtf_async.media.probe import Prober
 from hdtf_async.process.supervisor import Command, Ended

@@ -11,8 +11,9 @@ import pytest
 from hdtf_async.core.model import Box, Clip, Fit, Interval, OutputSettings, Video
 from hdtf_async.lanes.cut_plan import plan_cut
 from hdtf_async.media import ffmpeg, loudness, measurements
+from hdtf_async.media.cut import Cut
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
-from hdtf_async.media.filters import Cut, scaled
+from hdtf_async.media.filters import scaled
 from hdtf_async.media.measurements import Measurements
 
 if TYPE_CHECKING:

@@ -47,5 +47,5 @@ async def test_an_ffmpeg_that_was_killed_has_not_judged_its_input(tmp_path: Path
 
 async def test_its_output_is_returned(tmp_path: Path) -> None:
     """Up to the limit of the command."""
-    ended = await run_ffmpeg(Command([tool(tmp_path, "echo out; echo err >&2")], keep=10), deadline=60)
+    ended = await run_ffmpeg(Command([tool(tmp_path, "echo out; echo err >&2")], max_stdout=10), deadline=60)
     assert (ended.code, ended.out, ended.stderr) == (0, b"out\n", "err")

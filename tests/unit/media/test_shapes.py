@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.model import Clip, OutputSettings
     from hdtf_async.lanes.source_videos import SourceVideo
-    from hdtf_async.media.ffmpeg import Cut
+    from hdtf_async.media.cut import Cut
 
 
 @pytest.fixture(scope="module")

@@ -154,7 +154,7 @@ async def test_clips_are_in_the_index_at_once_and_in_the_next_run(tmp_path: Path
         await directory.append(failure_record(_clip(1), Failure(Reason.PRIVATE, "gone")), run_record(a=1))
         index = directory.known
     again = read_known(tmp_path)
-    assert set(again.all_there()) == {"RD_Radio1_000"}
+    assert set(again.existing_clips()) == {"RD_Radio1_000"}
     assert (again.clips, again.failures, again.run) == (index.clips, index.failures, index.run)
     assert (again.run["pid"], again.run["host"], again.run["a"]) == (os.getpid(), socket.gethostname(), 1)
 
@@ -176,7 +176,7 @@ async def test_an_incomplete_last_line_is_ignored_and_removed(tmp_path: Path, to
     async with open_directory(tmp_path) as directory:
         assert (tmp_path / JOURNAL).read_bytes() == whole
         await _made(directory, _clip(1))
-    assert set(read_known(tmp_path).all_there()) == {"RD_Radio1_000", "RD_Radio1_001"}
+    assert set(read_known(tmp_path).existing_clips()) == {"RD_Radio1_000", "RD_Radio1_001"}
     assert len(_lines(tmp_path / JOURNAL)) == 2
 
 
@@ -210,7 +210,7 @@ async def test_an_invalid_line_is_skipped(tmp_path: Path, garbage: bytes) -> Non
     async with open_directory(tmp_path) as directory:
         await _made(directory, _clip(1))
     index = read_known(tmp_path)
-    assert set(index.all_there()) == {"RD_Radio1_000", "RD_Radio1_001"}
+    assert set(index.existing_clips()) == {"RD_Radio1_000", "RD_Radio1_001"}
     assert index.failures == {}
     assert [record["file"] for record in index.source_videos[VIDEO.youtube_id]] == ["RD_Radio1.webm"]
     assert garbage + b"\n" in (tmp_path / JOURNAL).read_bytes()
@@ -224,7 +224,7 @@ async def test_an_impossible_file_name_does_not_exist(tmp_path: Path, name: str)
     (tmp_path / JOURNAL).write_text(f"{json.dumps(clip)}\n{json.dumps(raw)}\n")
     async with open_directory(tmp_path) as directory:
         assert set(directory.known.clips) == {name}
-        assert directory.known.all_there() == {}
+        assert directory.known.existing_clips() == {}
         assert directory.known.existing_source_video(VIDEO.youtube_id) is None
         await directory.write_manifests()
     assert _lines(tmp_path / METADATA) == []
@@ -253,7 +253,7 @@ def test_no_journal_crashes_the_program(tmp_path_factory: pytest.TempPathFactory
 
     async def open_and_close() -> None:
         async with open_directory(out) as directory:
-            assert directory.known.all_there() == {}
+            assert directory.known.existing_clips() == {}
             assert directory.known.existing_source_video(VIDEO.youtube_id) is None
             await directory.append(_record(_clip(9), 1))
             await directory.write_manifests([_clip()])
@@ -271,7 +271,7 @@ async def test_a_clip_without_a_record_does_not_count(tmp_path: Path) -> None:
     """The program was ended between rename and record."""
     async with open_directory(tmp_path) as directory:
         directory.clip_path(_clip()).write_bytes(b"a clip")
-        assert directory.known.there(_clip().stem) is None
+        assert directory.known.existing_clip(_clip().stem) is None
         await directory.write_manifests()
     assert _lines(tmp_path / METADATA) == []
 
@@ -286,7 +286,7 @@ async def test_a_record_without_its_clip_does_not_count(tmp_path: Path, content:
             directory.clip_path(_clip(0)).unlink()
         else:
             directory.clip_path(_clip(0)).write_bytes(content)
-        assert set(directory.known.all_there()) == {"RD_Radio1_001"}
+        assert set(directory.known.existing_clips()) == {"RD_Radio1_001"}
         await directory.write_manifests()
     assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_001.mp4"]
 
@@ -301,12 +301,12 @@ async def test_a_clip_without_its_wav_file_does_not_count(tmp_path: Path, conten
             record = _record(_clip(index), 6)
             record["metadata"] |= {"wav": f"{_clip(index).stem}.wav", "wav_bytes": 5}
             await directory.append(record)
-        assert len(directory.known.all_there()) == 2
+        assert len(directory.known.existing_clips()) == 2
         if content is None:
             directory.wav_path(_clip(0)).unlink()
         else:
             directory.wav_path(_clip(0)).write_bytes(content)
-        assert set(directory.known.all_there()) == {"RD_Radio1_001"}
+        assert set(directory.known.existing_clips()) == {"RD_Radio1_001"}
         await directory.write_manifests()
     assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_001.mp4"]
 
@@ -367,7 +367,7 @@ async def test_each_clip_is_checked_once(tmp_path: Path, monkeypatch: pytest.Mon
             return plain(path)
 
         monkeypatch.setattr(os, "stat", counted)
-        existing = directory.known.all_there()
+        existing = directory.known.existing_clips()
         monkeypatch.undo()
     assert len(existing) == 1000
     assert len(asked) == len(set(asked)) == 3000
@@ -711,7 +711,7 @@ async def test_a_second_run_is_refused_and_names_the_first(tmp_path: Path) -> No
         assert read_known(tmp_path).run["pid"] == os.getpid(), "reading needs no lock"
         await _made(directory, _clip())
     async with open_directory(tmp_path) as directory:
-        assert set(directory.known.all_there()) == {"RD_Radio1_000"}
+        assert set(directory.known.existing_clips()) == {"RD_Radio1_000"}
 
 
 async def test_a_second_run_is_refused_too_if_a_locked_file_is_unreadable(
@@ -829,7 +829,7 @@ async def test_a_directory_may_have_any_name(tmp_path: Path, name: str) -> None:
         await directory.log(VIDEO, f"in {out}\n")
         await directory.write_manifests()
     assert _names(out) == {"RD_Radio1_000.mp4", JOURNAL, METADATA, FAILURES, CARD, SOURCE_VIDEOS}
-    assert set(read_known(out).all_there()) == {"RD_Radio1_000"}
+    assert set(read_known(out).existing_clips()) == {"RD_Radio1_000"}
 
 
 # Source videos.

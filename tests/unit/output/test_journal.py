@@ -12,7 +12,7 @@ from hdtf_async.core.jsonlines import line
 from hdtf_async.core.model import Source
 from hdtf_async.core.shards import MOST, Shard
 from hdtf_async.core.splits import Split
-from hdtf_async.output import atomic, journal
+from hdtf_async.output import atomic, journal, video_journal
 from hdtf_async.output.journal import JournalIndex
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def test_a_withdrawn_record_is_kept_until_there_is_a_newer_one(tmp_path: Path) -
 def test_wav_files_are_those_of_the_newest_records(tmp_path: Path) -> None:
     """A clip without one has none any more."""
     index = index_of(tmp_path, clip("a", wav="a.wav"), clip("b", wav="b.wav"), clip("c"), clip("b"))
-    assert index.beside == {"a"}
+    assert index.with_wav == {"a"}
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_a_clip_exists_with_all_its_files(
         if content is not None:
             (tmp_path / name).write_bytes(content)
     index = index_of(tmp_path, clip(wav="a.wav", wav_bytes=3), clip("b"))
-    assert (index.there("a") is not None) is exists
-    assert list(index.all_there()) == (["a"] if exists else [])
-    assert index.there("c") is None
+    assert (index.existing_clip("a") is not None) is exists
+    assert list(index.existing_clips()) == (["a"] if exists else [])
+    assert index.existing_clip("c") is None
 
 
 def test_the_newest_existing_source_file_counts(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_census_has_a_height_or_a_reason(tmp_path: Path, answer: Record, *, co
     """The newest answer counts, with its age."""
     record = {"type": "asked", "youtube_id": "id", "time": TIME} | answer
     index = index_of(tmp_path, record)
-    assert (index.asked == {"id": record}) is counts
+    assert (index.census_answers == {"id": record}) is counts
     ages = [90.0] if counts else []
     assert list(index.census_ages(NOON + timedelta(seconds=90))) == ages
     assert list(index.census_ages(NOON - timedelta(seconds=90))) == [0.0] * counts
@@ -259,7 +259,7 @@ def test_records_of_several_journals_are_in_the_order_of_their_times() -> None:
 
     one = [at(1, "a"), at(5, "b"), at(2, "c"), {"name": "d"}, at(8, "e")]
     other = [at(3, "f"), at(6, "g")]
-    assert [record["name"] for record in journal.in_order([one, other])] == list("afbcdge")
+    assert [record["name"] for record in journal.merged_by_time([one, other])] == list("afbcdge")
 
 
 @pytest.mark.parametrize(
@@ -356,20 +356,20 @@ def test_a_line_that_is_no_record_says_nothing(tmp_path: Path) -> None:
 
 def test_nothing_is_kept_of_events_for_another_machine(tmp_path: Path) -> None:
     """The driver records them."""
-    gathered = journal.Gathered(JournalIndex(tmp_path))
-    with gathered.gathering() as records:
-        gathered.note({"type": "download_started"})
+    ledger = video_journal.BufferedLedger(JournalIndex(tmp_path))
+    with ledger.buffering() as records:
+        ledger.note({"type": "download_started"})
     assert records == []
 
 
-async def test_records_for_another_machine_are_gathered(tmp_path: Path) -> None:
+async def test_records_for_another_machine_are_buffered(tmp_path: Path) -> None:
     """With their time, and in the index."""
-    gathered = journal.Gathered(JournalIndex(tmp_path))
-    with gathered.gathering() as records:
-        await gathered.append([clip()])
+    ledger = video_journal.BufferedLedger(JournalIndex(tmp_path))
+    with ledger.buffering() as records:
+        await ledger.append([clip()])
     (record,) = records
     assert {name: value for name, value in record.items() if name != "time"} == clip()
     assert journal.time_of(record)
-    assert list(gathered.known.clips) == ["a"]
-    async with gathered.resuming("a") as known:
+    assert list(ledger.known.clips) == ["a"]
+    async with ledger.resuming("a") as known:
         assert known == []

@@ -160,7 +160,7 @@ async def test_other_files_that_are_links_are_not_written_through(out: Path, els
         assert raised.value.reason is Reason.NOT_WRITABLE
         assert not any((out / name).is_symlink() for name in (METADATA, FAILURES, REPORT))
         assert (out / CARD).is_symlink(), "a README.md that is there stays"
-    (out / manifests.LOCK).symlink_to(elsewhere / "file")
+    (out / manifests.MANIFESTS_LOCK).symlink_to(elsewhere / "file")
     with pytest.raises(Failure, match="symbolic link"):
         await merge_journals(out)
 
@@ -189,7 +189,9 @@ def _link(path: Path, target: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", [JOURNAL, name_of(Shard(0, 2)), METADATA, FAILURES, REPORT, manifests.LOCK])
+@pytest.mark.parametrize(
+    "name", [JOURNAL, name_of(Shard(0, 2)), METADATA, FAILURES, REPORT, manifests.MANIFESTS_LOCK]
+)
 async def test_a_fifo_never_blocks(out: Path, name: str) -> None:
     """Opening one waits for another process, in a thread that could not be ended."""
     (out / JOURNAL).touch()

@@ -175,10 +175,10 @@ async def test_a_signal_ends_a_merge_that_waits_for_another_process(
         pass
     (tmp_path / METADATA).write_bytes(b"as it was")
     command = [sys.executable, "-m", "hdtf_async", "merge", "--out", str(tmp_path)]
-    with _locked_by_another(tmp_path / manifests.LOCK):
+    with _locked_by_another(tmp_path / manifests.MANIFESTS_LOCK):
         waiting = await anyio.open_process(command)
         async with waiting:
-            while not _has_opened(waiting.pid, tmp_path / manifests.LOCK):
+            while not _has_opened(waiting.pid, tmp_path / manifests.MANIFESTS_LOCK):
                 await anyio.sleep(0.01)
             waiting.send_signal(number)
             await waiting.wait()
@@ -197,7 +197,7 @@ def _has_opened(process: int, file: Path) -> bool:
 async def test_a_cancelled_shard_does_not_wait_for_another_process(tmp_path: Path) -> None:
     """However long the other one holds the lock of the manifests."""
     async with open_directory(tmp_path, Shard(0, 2)) as directory:
-        with _locked_by_another(tmp_path / manifests.LOCK), anyio.move_on_after(0.1) as scope:
+        with _locked_by_another(tmp_path / manifests.MANIFESTS_LOCK), anyio.move_on_after(0.1) as scope:
             await directory.write_manifests()
     assert scope.cancelled_caught
 
@@ -209,7 +209,7 @@ async def test_locked_manifests_are_left_to_the_next_run(
     monkeypatch.setattr(manifests, "PATIENCE", 0.2)
     out = shutil.copytree(finished.out, tmp_path / "clips")
     (out / METADATA).unlink()
-    with _locked_by_another(out / manifests.LOCK):
+    with _locked_by_another(out / manifests.MANIFESTS_LOCK):
         report = await hdtf_async.download(out, replace(finished.options, shard=Shard(0, 1)))
     assert report.stopped is not None
     assert (report.stopped.reason, report.exit_code) == (Reason.MANIFESTS_LOCKED, ExitCode.PASSING)

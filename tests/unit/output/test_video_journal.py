@@ -42,7 +42,7 @@ async def test_the_next_worker_resumes_from_the_records_of_the_one_that_died(tmp
         async with one.resuming("RD_a") as before:
             assert timeless(before) == [RAW, FAILED][:number]
             assert one.known.source_videos.get("id", []) == before[:1]
-            with one.gathering() as made:
+            with one.buffering() as made:
                 if record is not None:
                     await one.append([record])
             assert timeless(made) == ([] if record is None else [record])
@@ -91,7 +91,7 @@ async def test_the_next_run_adds_what_is_left(tmp_path: Path) -> None:
     """Once: also where the driver was killed after it had added the records."""
     one = ledger(tmp_path, "one")
     async with one.resuming("RD_a"):
-        with one.gathering():
+        with one.buffering():
             await one.append([RAW])
             await one.append([FAILED])
     torn = tmp_path / WORKERS / "RD_a.jsonl"

@@ -54,16 +54,16 @@ async def gone(number: int) -> bool:
 class Recorder(list[str]):
     """Lines of stdout, and an event for the first."""
 
-    def __init__(self, *, signs: bool = False) -> None:
+    def __init__(self, *, progress: bool = False) -> None:
         super().__init__()
         self.first = Event()
-        self.signs = signs
+        self.progress = progress
 
     def __call__(self, line: str) -> bool:
         """Process a line."""
         self.append(line)
         self.first.set()
-        return self.signs
+        return self.progress
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +118,9 @@ async def test_a_child_reaped_by_the_host_program_still_ends(
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     monkeypatch.setattr(supervisor, "GRACE", 1)
     try:
-        assert (await run(Command(shell("echo said; exit 3"), keep=100), deadline=SOON)).out == b"said\n"
+        assert (
+            await run(Command(shell("echo said; exit 3"), max_stdout=100), deadline=SOON)
+        ).out == b"said\n"
     finally:
         signal.signal(signal.SIGCHLD, before)
 
@@ -198,7 +200,7 @@ async def test_large_output_on_both_pipes_takes_no_memory() -> None:
 async def test_stdout_is_returned_up_to_the_limit() -> None:
     """To the byte, and `on_line` receives none of it."""
     recorder = Recorder()
-    ended = await run(Command(shell(r"printf 'a\r\nb\000'"), keep=5), deadline=SOON, on_line=recorder)
+    ended = await run(Command(shell(r"printf 'a\r\nb\000'"), max_stdout=5), deadline=SOON, on_line=recorder)
     assert ended.out == b"a\r\nb\0"
     assert not recorder
 
@@ -206,7 +208,7 @@ async def test_stdout_is_returned_up_to_the_limit() -> None:
 async def test_more_output_than_the_limit_ends_the_child() -> None:
     """Even if it would never stop printing."""
     with pytest.raises(Failure) as failure:
-        await run(Command(shell("echo $$ >&2; cat /dev/zero"), keep=100_000), deadline=SOON)
+        await run(Command(shell("echo $$ >&2; cat /dev/zero"), max_stdout=100_000), deadline=SOON)
     assert failure.value.reason is Reason.TOOL_FAILED
     assert "100000" in failure.value.words
 
@@ -223,7 +225,7 @@ async def test_without_feed_stdin_is_empty() -> None:
     os.dup2(ours, 0)
     try:
         ended = await run(
-            Command(python("import sys; print(repr(sys.stdin.read()))"), keep=100), deadline=SOON
+            Command(python("import sys; print(repr(sys.stdin.read()))"), max_stdout=100), deadline=SOON
         )
     finally:
         os.dup2(before, 0)
@@ -235,19 +237,19 @@ async def test_without_feed_stdin_is_empty() -> None:
 async def test_a_feed_larger_than_any_pipe_arrives_completely() -> None:
     """While the child already prints."""
     feed = os.urandom(3_000_000)
-    assert (await run(Command(["cat"], feed=feed, keep=len(feed)), deadline=SOON)).out == feed
+    assert (await run(Command(["cat"], stdin=feed, max_stdout=len(feed)), deadline=SOON)).out == feed
 
 
 @pytest.mark.parametrize("script", ["exit 7", "exec <&-; sleep 0.05; exit 7", "head -c 1 >&2; exit 7"])
 async def test_a_child_need_not_read_its_stdin(script: str) -> None:
     """Its exit code says what it thinks of it."""
-    assert (await run(Command(shell(script), feed=bytes(1_000_000)), deadline=SOON)).code == 7
+    assert (await run(Command(shell(script), stdin=bytes(1_000_000)), deadline=SOON)).code == 7
 
 
 async def test_a_child_works_in_its_directory(tmp_path: Path) -> None:
     """If given; otherwise in that of this program."""
     for directory, place in ((tmp_path, tmp_path), (None, Path.cwd())):
-        ended = await run(Command(["pwd", "-P"], keep=4096, directory=directory), deadline=SOON)
+        ended = await run(Command(["pwd", "-P"], max_stdout=4096, directory=directory), deadline=SOON)
         assert ended.out.decode().strip() == os.path.realpath(place)
 
 
@@ -264,7 +266,7 @@ async def test_only_the_named_descriptors_are_inherited(tmp_path: Path) -> None:
     try:
         async with guarding(named) as guard:
             ended = await run(
-                Command(python(code, str(named), str(other)), keep=100), deadline=SOON, guard=guard
+                Command(python(code, str(named), str(other)), max_stdout=100), deadline=SOON, guard=guard
             )
     finally:
         os.close(named)
@@ -275,14 +277,14 @@ async def test_only_the_named_descriptors_are_inherited(tmp_path: Path) -> None:
 async def test_a_childs_memory_is_limited() -> None:
     """Exceeding the limit is an error in the child, instead of exhausting the machine."""
     code = "try: bytearray(1 << 30)\nexcept MemoryError: print('refused')\nelse: print('given')"
-    ended = await run(Command(python(code), keep=100, memory=1 << 29), deadline=SOON)
+    ended = await run(Command(python(code), max_stdout=100, memory=1 << 29), deadline=SOON)
     assert ended.out == b"refused\n"
 
 
 async def test_a_child_has_its_own_session() -> None:
     """So that Ctrl-C on the terminal only reaches the program, which ends its children in order."""
     ended = await run(
-        Command(python("import os; print(os.getpid() == os.getsid(0))"), keep=100), deadline=SOON
+        Command(python("import os; print(os.getpid() == os.getsid(0))"), max_stdout=100), deadline=SOON
     )
     assert ended.out == b"True\n"
 
@@ -340,7 +342,7 @@ async def test_a_child_is_ended_at_its_deadline() -> None:
 
 async def test_progress_prevents_a_stall() -> None:
     """A child that takes many times the stall timeout, and reports progress."""
-    recorder = Recorder(signs=True)
+    recorder = Recorder(progress=True)
     ended = await run(
         Command(shell("for n in $(seq 30); do echo $n; sleep 0.04; done")),
         deadline=SOON,
@@ -353,7 +355,7 @@ async def test_progress_prevents_a_stall() -> None:
 
 async def test_output_without_progress_does_not_prevent_a_stall() -> None:
     """A progress bar that is redrawn at the same position."""
-    recorder = Recorder(signs=False)
+    recorder = Recorder(progress=False)
     with pytest.raises(Failure) as failure:
         await run(
             Command(shell("echo hm >&2; while echo 50%; do sleep 0.01; done")),
@@ -373,7 +375,7 @@ async def test_progress_only_prevents_a_stall_for_the_timeout() -> None:
             Command(shell("echo; echo one; sleep 100")),
             deadline=SOON,
             stall=0.3,
-            on_line=Recorder(signs=True),
+            on_line=Recorder(progress=True),
         )
     assert failure.value.reason is Reason.STALLED
 
@@ -387,7 +389,7 @@ async def test_time_while_this_program_was_stopped_does_not_count() -> None:
     try:
         async with create_task_group() as tasks:
             ended: list[Ended] = []
-            recorder = Recorder(signs=True)
+            recorder = Recorder(progress=True)
 
             async def child() -> None:
                 script = "echo begun; sleep 0.3; exit 5"
@@ -548,7 +550,9 @@ async def test_parallel_children_do_not_mix() -> None:
 
     async def one(number: int) -> None:
         script = shell(f"cat; echo {number} >&2; exit {number}")
-        ended[number] = await run(Command(script, feed=b"%d" % number * 50_000, keep=200_000), deadline=SOON)
+        ended[number] = await run(
+            Command(script, stdin=b"%d" % number * 50_000, max_stdout=200_000), deadline=SOON
+        )
 
     async with create_task_group() as tasks:
         for number in range(10, 26):

@@ -131,8 +131,10 @@ async def test_the_real_yt_dlp_uses_the_passed_files(tmp_path: Path, private: Pa
         address = f"http://127.0.0.1:{server.server_port}/film.mp4"
         options = Options(cookies=cookies, proxy="")
         async with YtDlp(options, tmp_path / "ffmpeg")._called(private) as called:
-            ended = await supervisor.run(called.adding("-J", "--", address, keep=1 << 20), deadline=60)
-            written = os.pread(called.hand[0], 10_000, 0)
+            ended = await supervisor.run(
+                called.with_arguments("-J", "--", address, max_stdout=1 << 20), deadline=60
+            )
+            written = os.pread(called.inherit_fds[0], 10_000, 0)
         server.shutdown()
     assert ended.code == 0, ended.stderr
     assert came[0] == "SID=old"

@@ -35,12 +35,13 @@ from hdtf_async.commands import doctor, faces
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Fallback, Interval, OutputSettings, Video
 from hdtf_async.core.preflight import Status
+from hdtf_async.media.cut import Cut
 from hdtf_async.media.face import model_file, people
 from hdtf_async.media.face.detector import Detect, Score, Search, detector, scorer
 from hdtf_async.media.face.finder import Finder, detection_command, looked_at
 from hdtf_async.media.face.people import Region, overlap
 from hdtf_async.media.face.window import place, plan_window
-from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.output.directory import read_known
 
 if TYPE_CHECKING:

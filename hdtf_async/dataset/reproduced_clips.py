@@ -1,11 +1,11 @@
-"""Read the clips of a lock file as tables: those that a run creates again."""
+"""Read the clips of a reproduction file as tables: those that a run creates again."""
 
 from __future__ import annotations
 
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from hdtf_async.core import lock_file
+from hdtf_async.core import reproduction_file
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import OptionsError, TableError
 from hdtf_async.core.model import Tables
@@ -23,23 +23,23 @@ _LARGEST = 1e9
 
 
 def read(path: Path) -> Tables:
-    """Return the clips of a lock file, in its order. Blocks.
+    """Return the clips of a reproduction file, in its order. Blocks.
 
-    Raises `TableError` for an invalid clip, and `OptionsError` for a file that is no lock file.
+    Raises `TableError` for an invalid clip, and `OptionsError` for a file that is no reproduction file.
     """
     try:
-        locked = lock_file.read(path)
-    except lock_file.LockFileError as error:
+        listed = reproduction_file.read(path)
+    except reproduction_file.ReproductionFileError as error:
         raise OptionsError(f"--reproduce: {error}") from None
     clips: dict[str, Clip] = {}
-    for number, columns in enumerate(steps(locked.clips), start=1):
+    for number, columns in enumerate(steps(listed.clips), start=1):
         clip = _clip(ClipRecord.from_json(columns))
         if clip is None or clip.stem.lower() in clips:
             message = f"invalid clip, or its name is not unique: {shown(columns.get('file_name'))}"
             raise TableError(path.name, number, message)
         clips[clip.stem.lower()] = clip
     videos = tuple(dict.fromkeys(clip.video for clip in steps(clips.values())))
-    return Tables(videos, tuple(clips.values()), (), locked.source)
+    return Tables(videos, tuple(clips.values()), (), listed.source)
 
 
 def _clip(record: ClipRecord) -> Clip | None:

@@ -1,4 +1,4 @@
-"""Lock files as tables; they may come from anybody."""
+"""Reproduction files as tables; they may come from anybody."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hdtf_async import Options
 from hdtf_async.core.clip_record import ClipRecord, annotation_to_json, row_to_json
 from hdtf_async.core.exceptions import OptionsError, TableError
-from hdtf_async.core.lock_file import LARGEST
+from hdtf_async.core.reproduction_file import LARGEST
 from hdtf_async.dataset import plan, reading
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ CLIP: dict[str, Any] = {
 
 
 def entry(clip: Clip) -> dict[str, Any]:
-    """Return what a lock file has about a clip."""
+    """Return what a reproduction file has about a clip."""
     return {
         "file_name": f"{clip.stem}.mp4", "subset": clip.video.subset, "name": clip.video.name,
         "index": clip.index, "youtube_id": clip.video.youtube_id, "start": clip.interval.start,
@@ -37,18 +37,18 @@ def entry(clip: Clip) -> dict[str, Any]:
 
 
 def written(path: Path, *clips: object, **settings: object) -> Path:
-    """Write a lock file."""
+    """Write a reproduction file."""
     content = {"format": 1, "dataset": None, "settings": settings, "clips": clips}
     path.write_text(json.dumps(content))
     return path
 
 
-def test_all_clips_of_the_tables_are_the_same_from_a_lock_file(tmp_path: Path) -> None:
+def test_all_clips_of_the_tables_are_the_same_from_a_reproduction_file(tmp_path: Path) -> None:
     """With the same fingerprints."""
     whole = reading.read(Options())
     clips = [clip for clip in whole.clips if clip.box is not None]
-    lock = written(tmp_path / "clips.lock.json", *map(entry, clips))
-    options = Options(reproduce=lock)
+    file = written(tmp_path / "clips.lock.json", *map(entry, clips))
+    options = Options(reproduce=file)
     again = reading.read(options)
     assert again.clips == tuple(clips)
     assert again.source is None
@@ -62,8 +62,8 @@ def test_segments_stay_as_they_are(tmp_path: Path) -> None:
     """They are not split again, and their settings are those of the file."""
     clips = [clip for clip in reading.read(Options()).clips if clip.box is not None]
     pieces = [piece for clip in clips[:9] for piece in clip.divided(5)]
-    lock = written(tmp_path / "lock.json", *map(entry, pieces), segment=5.0, size=256, preset="veryfast")
-    options = Options(reproduce=lock)
+    file = written(tmp_path / "lock.json", *map(entry, pieces), segment=5.0, size=256, preset="veryfast")
+    options = Options(reproduce=file)
     assert (options.segment, options.size, options.preset) == (5, 256, "veryfast")
     assert plan.select(reading.read(options), options) == tuple(pieces)
     assert ClipRecord(entry(pieces[0])).segment == 0
@@ -88,11 +88,11 @@ def test_segments_stay_as_they_are(tmp_path: Path) -> None:
 )
 def test_an_invalid_clip_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     """With its number; nothing of the file is used."""
-    lock = written(
+    file = written(
         tmp_path / "lock.json", CLIP, CLIP | {"file_name": "RD_Radio1_001.mp4", "index": 1} | change
     )
     with pytest.raises(TableError, match=r"lock\.json:2: invalid clip"):
-        reading.read(Options(reproduce=lock))
+        reading.read(Options(reproduce=file))
 
 
 def test_two_clips_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -132,9 +132,9 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     """Those of the file count; another list of clips contradicts it."""
-    lock = written(tmp_path / "lock.json", CLIP, size=256)
-    assert Options(reproduce=lock, size=256).size == 256
+    file = written(tmp_path / "lock.json", CLIP, size=256)
+    assert Options(reproduce=file, size=256).size == 256
     with pytest.raises(OptionsError, match=r"^--size: omit it with --reproduce"):
-        Options(reproduce=lock, size=512)
+        Options(reproduce=file, size=512)
     with pytest.raises(OptionsError, match="omit --clips"):
-        Options(reproduce=lock, clips=lock)
+        Options(reproduce=file, clips=file)

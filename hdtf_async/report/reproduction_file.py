@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.core.clip_record import ClipRecord
-from hdtf_async.core.lock_format import FORMAT, LOCK_FILE
+from hdtf_async.core.reproduction_format import FORMAT, REPRODUCTION_FILE
 from hdtf_async.core.text import printable, printable_lines
 from hdtf_async.report import content, given_lists, methods, records
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hdtf_async.report.records import ReportData
 
 Record = dict[str, Any]
-_LOCKED = (
+_COLUMNS = (
     *("file_name", "subset", "name", "index", "youtube_id", "start", "end", "segment", "reference_height"),
     *("box", "box_reference", "box_expand", "box_square", "face_point", "zoom", "annotated_fps"),
     *("speaker", "split", "extra", "correction"),
@@ -32,8 +32,10 @@ UNEXPLAINED = "the source is another file, although its format, size and the too
 _MARKUP = str.maketrans({each: f"\\{each}" for each in "\\`*_{}[]<>#|"})
 
 
-def lock_of(found: ReportData, settings: Mapping[str, Any], sizes: Mapping[str, int]) -> Iterator[bytes]:
-    """Yield the parts of a lock file: one line per clip.
+def reproduction_file_of(
+    found: ReportData, settings: Mapping[str, Any], sizes: Mapping[str, int]
+) -> Iterator[bytes]:
+    """Yield the parts of a reproduction file: one line per clip.
 
     `settings` are the output settings of the clips, `sizes` the bytes of the source video of each YouTube id.
     """
@@ -51,7 +53,7 @@ def lock_of(found: ReportData, settings: Mapping[str, Any], sizes: Mapping[str, 
     separator = "\n"
     for clip in found.clips.values():
         columns = clip.to_json()
-        entry = {name: columns[name] for name in _LOCKED if name in columns}
+        entry = {name: columns[name] for name in _COLUMNS if name in columns}
         if (size := sizes.get(f"{clip.youtube_id}")) is not None:
             entry["source_bytes"] = size
         yield f"{separator}{json.dumps(entry)}".encode()
@@ -79,10 +81,10 @@ def methods_of(found: ReportData) -> str:
         parts += ["## Missing clips", _table(("reason", "clips"), lost.most_common())]
     parts.append("## The same clips again")
     parts.append(
-        f"`{LOCK_FILE}` lists the clips with their settings and checksums. This command creates them again,"
-        " and reports each clip with other bytes, and why:"
+        f"`{REPRODUCTION_FILE}` lists the clips with their settings and checksums. This command creates them"
+        " again, and reports each clip with other bytes, and why:"
     )
-    parts.append(f"```sh\npython -m hdtf_async --out DIR --reproduce {LOCK_FILE}\n```")
+    parts.append(f"```sh\npython -m hdtf_async --out DIR --reproduce {REPRODUCTION_FILE}\n```")
     return "\n\n".join(parts) + "\n"
 
 
@@ -98,7 +100,7 @@ def _plain(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reproduced:
-    """The clips of a directory, compared with those of a lock file."""
+    """The clips of a directory, compared with those of a reproduction file."""
 
     same: int = 0
     """Number of clips with the same bytes."""
@@ -129,17 +131,17 @@ class Reproduced:
 
 
 def compared(
-    locked: Iterable[Record],
+    listed: Iterable[Record],
     clips: Mapping[str, Record],
     failed: Mapping[str, Record],
     sizes: Mapping[str, int],
 ) -> Reproduced:
-    """Compare the records of clips with a lock file's.
+    """Compare the records of clips with a reproduction file's.
 
     `clips` and `failed` are records of the journal by stem, `sizes` the bytes of the source videos.
     """
     result, same = Reproduced(), 0
-    for columns in locked:
+    for columns in listed:
         before = ClipRecord.from_json(columns)
         stem = f"{before.file_name}".removesuffix(".mp4")
         record = clips.get(stem)

@@ -1,6 +1,6 @@
 """``clips.lock.json``: a set of clips with their settings, sources and checksums, to create it again.
 
-It may come from anybody: its size is limited, and its clips are checked by `dataset.locked_clips`.
+It may come from anybody: its size is limited, and its clips are checked by `dataset.reproduced_clips`.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hdtf_async.core import os_errors
-from hdtf_async.core.lock_format import FORMAT
 from hdtf_async.core.model import Source
 from hdtf_async.core.name_lists import LONGEST_PATH
+from hdtf_async.core.reproduction_format import FORMAT
 
 LARGEST = 256 << 20
 """Maximum bytes of a file: a clip has about 700."""
 Setting = str | int | float | None
 
 
-class LockFileError(ValueError):
+class ReproductionFileError(ValueError):
     """A file cannot be used; the message names it, and says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class LockedClips:
-    """What a lock file contains."""
+class ListedClips:
+    """What a reproduction file contains."""
 
     settings: dict[str, Setting]
     """Output settings, as JSON."""
@@ -38,8 +38,8 @@ class LockedClips:
 
 
 @dataclass(frozen=True, slots=True)
-class LockFile:
-    """A lock file that was read, with what options need of it."""
+class ReproductionFile:
+    """A reproduction file that was read, with what options need of it."""
 
     path: Path
     settings: tuple[tuple[str, Setting], ...]
@@ -48,44 +48,44 @@ class LockFile:
         return self.path.name
 
 
-def of(value: object) -> LockFile:
-    """Return the lock file at a path. Blocks.
+def of(value: object) -> ReproductionFile:
+    """Return the reproduction file at a path. Blocks.
 
-    Raises `LockFileError`, and `TypeError` or `ValueError` for other values.
+    Raises `ReproductionFileError`, and `TypeError` or `ValueError` for other values.
     """
-    if isinstance(value, LockFile):
+    if isinstance(value, ReproductionFile):
         return value
     if not isinstance(value, str | os.PathLike):
         raise TypeError
     path = Path(value)
     if not 0 < len(str(path)) < LONGEST_PATH or not str(path).isprintable():
         raise ValueError
-    return LockFile(path, tuple(sorted(read(path).settings.items())))
+    return ReproductionFile(path, tuple(sorted(read(path).settings.items())))
 
 
-def read(path: Path) -> LockedClips:
-    """Return the content of a lock file. Blocks. Raises `LockFileError`."""
+def read(path: Path) -> ListedClips:
+    """Return the content of a reproduction file. Blocks. Raises `ReproductionFileError`."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             content = file.read(LARGEST) if size <= LARGEST else None
     except OSError as error:
-        raise LockFileError(f"cannot read {path.name}: {os_errors.message_of(error)}") from None
+        raise ReproductionFileError(f"cannot read {path.name}: {os_errors.message_of(error)}") from None
     if content is None:
-        raise LockFileError(f"{path.name}: larger than {LARGEST} bytes")
+        raise ReproductionFileError(f"{path.name}: larger than {LARGEST} bytes")
     try:
         found = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise LockFileError(f"{path.name}: not a JSON file") from None
+        raise ReproductionFileError(f"{path.name}: not a JSON file") from None
     match found:
         case {"format": int(version), "settings": dict(settings), "clips": [dict(), *_] as clips}:
             if version != FORMAT:
-                raise LockFileError(f"{path.name}: format {version}; this version reads {FORMAT}")
+                raise ReproductionFileError(f"{path.name}: format {version}; this version reads {FORMAT}")
             if all(_is_setting(value) for value in settings.values()) and all(
                 isinstance(clip, dict) for clip in clips
             ):
-                return LockedClips(settings, Source.from_json(found.get("dataset")), clips)
-    raise LockFileError(f"{path.name}: not a lock file with clips, as the command report writes it")
+                return ListedClips(settings, Source.from_json(found.get("dataset")), clips)
+    raise ReproductionFileError(f"{path.name}: not a lock file with clips, as the command report writes it")
 
 
 def _is_setting(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""The lock file and methods.md of a directory, and why clips differ from a lock file."""
+"""The reproduction file and methods.md of a directory, and why clips differ from a reproduction file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.splits import Split
 from hdtf_async.report.given_lists import Listed
 from hdtf_async.report.history import Run
-from hdtf_async.report.lock import UNEXPLAINED, Reproduced, compared, lock_of, methods_of
 from hdtf_async.report.records import ReportData
+from hdtf_async.report.reproduction_file import (
+    UNEXPLAINED,
+    Reproduced,
+    compared,
+    methods_of,
+    reproduction_file_of,
+)
 
 CLIP: dict[str, Any] = {
     "file_name": "RD_A_000.mp4", "youtube_id": "video_a", "format_id": "136", "sha256": "a" * 64,
@@ -21,21 +27,21 @@ CLIP: dict[str, Any] = {
 
 
 def compared_with(**changes: object) -> Reproduced:
-    """Compare a clip with its own lock file, after changes of its record."""
+    """Compare a clip with its own reproduction file, after changes of its record."""
     record = {"clip": "RD_A_000", "metadata": CLIP | {"sha256": "b" * 64} | changes}
     return compared([CLIP | {"source_bytes": 10}], {"RD_A_000": record}, {}, {"video_a": 10})
 
 
-def test_a_lock_file_has_the_clips_and_how_they_were_made() -> None:
+def test_a_reproduction_file_has_the_clips_and_how_they_were_made() -> None:
     """One line per clip, without what was measured."""
     found = ReportData({"RD_A_000": ClipRecord(CLIP)}, missing=[{"clip": "RD_B_000", "reason": "private"}])
-    text = b"".join(lock_of(found, {"size": 512}, {"video_a": 10})).decode()
-    lock = json.loads(text)
-    (clip,) = lock["clips"]
+    text = b"".join(reproduction_file_of(found, {"size": 512}, {"video_a": 10})).decode()
+    content = json.loads(text)
+    (clip,) = content["clips"]
     assert clip == {key: value for key, value in CLIP.items() if key != "brightness"} | {"source_bytes": 10}
-    assert (lock["format"], lock["settings"], lock["missing"]) == (1, {"size": 512}, 1)
+    assert (content["format"], content["settings"], content["missing"]) == (1, {"size": 512}, 1)
     assert sum("RD_A_000.mp4" in line for line in text.splitlines()) == 1
-    assert json.loads(b"".join(lock_of(ReportData({}), {}, {})))["clips"] == []
+    assert json.loads(b"".join(reproduction_file_of(ReportData({}), {}, {})))["clips"] == []
 
 
 def test_other_bytes_have_a_cause() -> None:
@@ -56,9 +62,9 @@ def test_other_bytes_have_a_cause() -> None:
 
 def test_missing_clips_have_their_reasons() -> None:
     """And the summary counts each kind."""
-    locked = [CLIP, CLIP | {"file_name": "RD_B_000.mp4"}, CLIP | {"file_name": "RD_C_000.mp4"}]
+    listed = [CLIP, CLIP | {"file_name": "RD_B_000.mp4"}, CLIP | {"file_name": "RD_C_000.mp4"}]
     clips = {"RD_A_000": {"metadata": CLIP | {"sha256": "b", "format_id": None}}}
-    found = compared(locked, clips, {"RD_B_000": {"reason": "private"}}, {})
+    found = compared(listed, clips, {"RD_B_000": {"reason": "private"}}, {})
     assert found.missing == {"RD_B_000": "private", "RD_C_000": "not attempted"}
     assert found.words == (
         "0 of 3 clips have the same bytes as in the lock file;"
@@ -87,13 +93,15 @@ def test_the_head_of_a_lock_file_is_that_of_the_newest_run() -> None:
     newest = Run({"dataset": {"title": "X"}, "settings": {"corrections": "none"}}, 0, 1)
     clips = {f"RD_{name}_000": ClipRecord(CLIP | {"file_name": f"RD_{name}_000.mp4"}) for name in "AB"}
     found = ReportData(clips, runs=[Run({}, 0, 0), newest], split=Split(seed=3))
-    lines = b"".join(lock_of(found, {}, {})).decode().splitlines()
+    lines = b"".join(reproduction_file_of(found, {}, {})).decode().splitlines()
     lock = json.loads("".join(lines))
     assert (lock["dataset"], lock["corrections"]) == ({"title": "X"}, "none")
     assert (lock["split"], lock["missing"]) == (Split(seed=3).to_json(), 0)
     assert [clip["file_name"] for clip in lock["clips"]] == ["RD_A_000.mp4", "RD_B_000.mp4"]
     assert len(lines) == 1 + 6 + 1 + 2 + 2
-    empty = json.loads(b"".join(lock_of(ReportData({}, runs=[Run({"settings": None}, 0, 1)]), {}, {})))
+    empty = json.loads(
+        b"".join(reproduction_file_of(ReportData({}, runs=[Run({"settings": None}, 0, 1)]), {}, {}))
+    )
     assert (empty["dataset"], empty["corrections"], empty["split"]) == (None, None, None)
 
 
