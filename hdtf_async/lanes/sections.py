@@ -35,7 +35,7 @@ from hdtf_async.output.partials import AUDIO, VIDEO
 from hdtf_async.youtube.ranges import accepts_ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from hdtf_async.core.jsonlines import Record
@@ -224,7 +224,7 @@ class Sections:
     def _require_saving(self, work: VideoJob, indexes: Mapping[str, SegmentIndex]) -> None:
         intervals = [clip.interval for clip in work.clips]
         needed = sum(
-            _bytes_of(
+            sections.bytes_of(
                 index,
                 sections.without(
                     sections.runs_of(index, intervals),
@@ -286,7 +286,7 @@ class Sections:
             with os_errors_as_failures(place):
                 await run_sync(section_files.assemble, path, index, run, places)
             pieces.append(Piece(run, path, None))
-            fetched[pieces[-1]] = _bytes_of(index, (each for each in missing if run.contains(each)))
+            fetched[pieces[-1]] = sections.bytes_of(index, (each for each in missing if run.contains(each)))
         inside = [each for each in there if any(run.contains(each.run) for run in new)]
         used = tuple(piece for piece in pieces if piece not in inside)
         return Fetched(kind, fmt, index, used, fetched, tuple(each.path.name for each in inside))
@@ -303,9 +303,7 @@ class Sections:
                 stretches = await run_sync(partial_ranges.arrived, source.place, of)
                 places = await run_sync(section_files.in_stretches, index, stretches)
             runs = sections.without(missing, [Run(number, number + 1) for number in places])
-            if reused := sum(run.behind - run.first for run in missing) - sum(
-                run.behind - run.first for run in runs
-            ):
+            if reused := sections.count(missing) - sections.count(runs):
                 message = f"{reused} segments of an interrupted download are used again\n"
                 await self._store.log(source.work.videos[0], message)
             if not runs:
@@ -325,7 +323,7 @@ class Sections:
     ) -> section_files.Places:
         """Download segments, and return where they are. Raises `Failure`."""
         fmt, index, youtube_id = offered.fmt, offered.index, source.work.youtube_id
-        ranges, size = sections.requests(index, runs), _bytes_of(index, runs)
+        ranges, size = sections.requests(index, runs), sections.bytes_of(index, runs)
         with os_errors_as_failures(source.place):
             begin = partial(partial_ranges.begin, source.place, f"{offered.kind}.{fmt.ext}", of, ranges)
             target = await run_sync(begin)
@@ -334,8 +332,11 @@ class Sections:
         except Failure as failure:
             with os_errors_as_failures(source.place):
                 arrived = await run_sync(partial_ranges.arrived_at, target)
-            self._received[youtube_id] += arrived
-            failure.advanced = 0 < arrived >= size // ADVANCE
+                whole = await run_sync(section_files.in_stretches, index, arrived)
+            self._received[youtube_id] += sum(each.behind - each.first for each in arrived)
+            # Part of a segment is not used again.
+            used = sections.bytes_of(index, (Run(number, number + 1) for number in whole))
+            failure.advanced = 0 < used >= size // ADVANCE
             raise
         self._received[youtube_id] += size
         return section_files.in_download(index, target, runs)
@@ -442,7 +443,3 @@ def _ending(each: Fetched) -> str:
     if each.kind == VIDEO:
         return each.fmt.ext
     return "weba" if each.fmt.ext == "webm" else "m4a"
-
-
-def _bytes_of(index: SegmentIndex, runs: Iterable[Run]) -> int:
-    return sum(index.bytes_of(run.first, run.behind) for run in runs)

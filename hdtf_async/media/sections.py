@@ -94,6 +94,16 @@ def without(runs: Iterable[Run], existing: Iterable[Run]) -> tuple[Run, ...]:
     return tuple(left)
 
 
+def count(runs: Iterable[Run]) -> int:
+    """Return the number of segments of some runs, which do not overlap."""
+    return sum(run.behind - run.first for run in runs)
+
+
+def bytes_of(index: SegmentIndex, runs: Iterable[Run]) -> int:
+    """Return the size of some runs, which do not overlap."""
+    return sum(index.bytes_of(run.first, run.behind) for run in runs)
+
+
 def covered(index: SegmentIndex, run: Run) -> tuple[float, float | None]:
     """Return between which seconds an interval must be for a run to contain its segments.
 

@@ -84,10 +84,10 @@ def arrived(place: Path, of: str) -> list[Stretch]:
     ]
 
 
-def arrived_at(target: Path) -> int:
-    """Return how many of the bytes that `begin` has noted have arrived. Raises `OSError`."""
+def arrived_at(target: Path) -> list[Stretch]:
+    """Return which of the bytes that `begin` has noted have arrived. Raises `OSError`."""
     note = _noted(target.with_name(target.name + _NOTE))
-    return 0 if note is None else sum(each.behind - each.first for each in _stretches(target.parent, note))
+    return [] if note is None else [*_stretches(target.parent, note)]
 
 
 def prepare(place: Path) -> None:
