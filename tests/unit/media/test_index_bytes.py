@@ -183,7 +183,10 @@ UNUSUAL: dict[str, tuple[dict[str, Any], str]] = {
         "longer than the one around it",
     ),
     "half an element inside": ({"header": (*WebM.header[:3], element(TRACKS, b"\x42"))}, "cut off"),
-    "an id of five bytes": ({"header": (b"\x08" + bytes(20), *WebM.header)}, "invalid id or length"),
+    "an id of five bytes": (
+        {"header": (b"\x08" + bytes(4) + b"\x80", *WebM.header)}, "invalid id or length",
+    ),
+    "a length of nine bytes": ({"header": (TAGS + bytes(9), *WebM.header)}, "invalid id or length"),
 }  # fmt: skip
 
 
