@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import served
 
+from hdtf_async.media import segment_index
 from hdtf_async.media.segment_index import (
     LARGEST_INDEX,
     MAX_SEGMENTS,
@@ -182,7 +183,10 @@ UNUSUAL: dict[str, tuple[dict[str, Any], str]] = {
         "longer than the one around it",
     ),
     "half an element inside": ({"header": (*WebM.header[:3], element(TRACKS, b"\x42"))}, "cut off"),
-    "an id of five bytes": ({"header": (b"\x08" + bytes(20), *WebM.header)}, "invalid id or length"),
+    "an id of five bytes": (
+        {"header": (b"\x08" + bytes(4) + b"\x80", *WebM.header)}, "invalid id or length",
+    ),
+    "a length of nine bytes": ({"header": (TAGS + bytes(9), *WebM.header)}, "invalid id or length"),
 }  # fmt: skip
 
 
@@ -371,3 +375,17 @@ def test_a_file_that_is_an_element_longer_than_itself_is_refused() -> None:
         content = FTYP + box(b"free", length=length)
         with pytest.raises(UnusableIndexError, match=f"{message}|longer than the file"):
             read_index(content, "mp4", len(content))
+
+
+@pytest.mark.parametrize(("segments", "usable"), [(0, False), (1, True), (200_000, True), (200_001, False)])
+def test_an_index_has_two_hundred_thousand_segments_at_most(
+    monkeypatch: pytest.MonkeyPatch, segments: int, *, usable: bool
+) -> None:
+    """And one at least."""
+    index = SegmentIndex("mp4", Fraction(1), tuple(range(segments + 1)), tuple(range(segments + 1)), ())
+    monkeypatch.setattr(segment_index, "_read_mp4", lambda *_: index)
+    if usable:
+        assert read_index(b"", "mp4", segments) is index
+    else:
+        with pytest.raises(UnusableIndexError, match=f"^{segments} segments$"):
+            read_index(b"", "mp4", max(1, segments))

@@ -243,3 +243,23 @@ def test_what_is_unknown_of_frames_is_zero() -> None:
     groups = OpenGroups()
     groups.add(5, 1, key=False)
     assert groups.lead == 0
+
+
+@pytest.mark.parametrize(
+    ("frames", "lead"),
+    [
+        ([(10, 5, True), (9, 6, False)], 5),
+        ([(10, 5, True), (10, 6, False)], 0),
+        ([(10, 5, True), (3, 6, False)], 7),
+        ([(10, None, True), (9, 6, False)], 1),
+        ([(10, 5, True), (9, 6, False), (20, 19, True), (19, 20, False)], 5),
+    ],
+)
+def test_only_frames_displayed_before_their_key_frame_are_of_an_open_group(
+    frames: list[tuple[int, int | None, bool]], lead: int
+) -> None:
+    """Not one of the same time."""
+    groups = OpenGroups()
+    for pts, dts, key in frames:
+        groups.add(pts, dts, key=key)
+    assert groups.lead == lead

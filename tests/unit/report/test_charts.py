@@ -368,3 +368,13 @@ def test_a_histogram_is_described_as_text() -> None:
     assert label == "Rate. Number of clips: 1 fps: 2; 2 fps: 3"
     none = ET.fromstring(charts.histogram([], "Rate", "fps"))  # noqa: S314
     assert (none.get("aria-label"), none.get("viewBox")) == ("Rate. Number of clips: none", "0 0 320 146")
+
+
+def test_a_column_is_as_high_as_its_share_of_the_highest() -> None:
+    """To a tenth of a unit."""
+    _, found = shapes(charts.histogram([1.0, 1.0, 1.0, 2.0], "Rate", "fps"))
+    assert [shape[1:5] for shape in found if shape[0] == "column"] == [
+        ("1.0", "14.0", "158.0", "110.0"), ("161.0", "87.3", "158.0", "36.7"),
+    ]  # fmt: skip
+    counts = [shape for shape in found if shape[0] == "count"]
+    assert [(shape[2], shape[3]) for shape in counts] == [("10", "3"), ("83.3", "1")]
