@@ -137,7 +137,7 @@ async def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="challenge-") as temporary:
         place = Path(temporary)
-        async with demo.stand_in(demo.FOOTAGE) as site:
+        async with demo.light_mock(demo.FOOTAGE) as site:
             own = dict(os.environ) | site.environment
             plugins, large = javascript.PLUGINS, with_large_script(place, args.script * 1000)
             address = f"https://www.youtube.com/watch?v={FILM.youtube_id}"

@@ -253,7 +253,9 @@ def main() -> int:
             source = directory / "tables"
             demo.write_tables(source)
             portal = stack.enter_context(start_blocking_portal())
-            site = stack.enter_context(portal.wrap_async_context_manager(demo.stand_in(demo.FOOTAGE, SLOWLY)))
+            site = stack.enter_context(
+                portal.wrap_async_context_manager(demo.light_mock(demo.FOOTAGE, SLOWLY))
+            )
 
             def make(_tools: Path, *more: str) -> Command:
                 return real_tools(site, source, *more)

@@ -212,7 +212,7 @@ async def runs_over(
     costs: dict[str, list[RunCost]] = {kind: [] for kind in kinds}
     site_cpu: list[float] = []
     parts = SMALL_PARTS if args.small else 1
-    async with demo.stand_in(args.footage, answers, Conditions(bandwidth=line[0])) as site:
+    async with demo.light_mock(args.footage, answers, Conditions(bandwidth=line[0])) as site:
         os.environ.update(site.environment)
         for number in range(args.runs):
             run = directory / f"{line} {number}"

@@ -166,7 +166,7 @@ async def benchmark(args: argparse.Namespace, directory: Path) -> None:
     ):
         print("  " + shlex.join(command))
     measured: dict[str, tuple[float, float]] = {}
-    async with demo.stand_in(footage, answers, Conditions(bandwidth=args.line)) as site:
+    async with demo.light_mock(footage, answers, Conditions(bandwidth=args.line)) as site:
         os.environ.update(site.environment)
         for number in range(args.runs):
             run = directory / f"run {number}"

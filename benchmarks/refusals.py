@@ -60,11 +60,11 @@ async def main(args: argparse.Namespace) -> None:
         answers = block_runs.lay_out(directory, directory / "footage", args.videos, Answer())
         films = directory / "films"
         conditions = Conditions(refusal=Refusal(args.after))
-        async with demo.stand_in(films, answers, conditions) as site:
+        async with demo.light_mock(films, answers, conditions) as site:
             for name in ("first run", "second run, still blocked"):
                 refused = await block_runs.run(site, directory, pace=args.pace, cool_down=args.cool_down)
                 show(name, refused, directory / "clips")
-        async with demo.stand_in(films, answers) as site:
+        async with demo.light_mock(films, answers) as site:
             refused = await block_runs.run(site, directory, pace=args.pace, cool_down=args.cool_down)
             show("third run, no longer blocked", refused, directory / "clips")
 

@@ -132,7 +132,7 @@ async def main() -> None:
             results: dict[str, Result] = {}
             for fetch in ("whole", "sections", "auto"):
                 conditions = demo.Conditions(bandwidth=round(given.bandwidth * 125_000))
-                async with demo.stand_in(directory / "films", conditions=conditions) as site:
+                async with demo.light_mock(directory / "films", conditions=conditions) as site:
                     with exported(site.environment):
                         out = directory / f"{LISTS_NUMBER[name]}-{fetch}"
                         results[fetch] = await run(out, fetch, rows, yt_dlp_args=site.yt_dlp_args)

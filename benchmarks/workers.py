@@ -66,7 +66,7 @@ async def main() -> None:
         videos = await prepare(footage, said.videos)
         write_tables(directory / "tables", videos)
         answers = {video.youtube_id: Answer(bandwidth=said.connection) for video in videos}
-        async with demo.stand_in(footage, answers) as site:
+        async with demo.light_mock(footage, answers) as site:
             os.environ.update(site.environment)
             seconds: dict[int, float] = {}
             clips: dict[str, str] = {}

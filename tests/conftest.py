@@ -105,12 +105,12 @@ def demo_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def site(footage: Path) -> Iterator[demo.StandIn]:
+def site(footage: Path) -> Iterator[demo.LightMock]:
     """Run the mock server with default answers; children started meanwhile trust its certificate."""
     # The loop is separate: an async fixture of the session would keep one loop for all tests.
     with (
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(demo.stand_in(footage)) as site,
+        portal.wrap_async_context_manager(demo.light_mock(footage)) as site,
         exported(site.environment),
     ):
         yield site
@@ -131,7 +131,7 @@ class _Copy:
 
 
 @pytest.fixture(scope="session")
-def finished(site: demo.StandIn, demo_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def finished(site: demo.LightMock, demo_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """Run the demo once for all test processes, from the tables to the last clip, and return a copy."""
     options = Options(source=demo_tables, pace=0, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
 

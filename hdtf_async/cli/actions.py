@@ -261,7 +261,7 @@ async def run_demo(call: Call, stopping: Stopping) -> int:
         if await run_sync(_nothing_left, out, options):
             return await _run(out, replace(call, options=options), stopping)
         answers = demo.FAULTS if faults else {}
-        async with demo.stand_in(demo.FOOTAGE, answers, demo.CONDITIONS) as site:
+        async with demo.light_mock(demo.FOOTAGE, answers, demo.CONDITIONS) as site:
             # The children inherit it; a user would export it in the shell.
             os.environ.update(site.environment)
             if not quiet:

@@ -1,10 +1,10 @@
 """The demo: footage of talking heads, a mock YouTube server that serves it, and the HDTF tables that list it.
 
     write_tables(tables)
-    async with stand_in(FOOTAGE) as site:
+    async with light_mock(FOOTAGE) as site:
         ...  # run the main command with site.yt_dlp_args and site.environment
 
-`stand_in` answers yt-dlp's player requests, and yt-dlp skips the pages. `full_mock` is a proxy that answers
+`light_mock` answers yt-dlp's player requests, and yt-dlp skips the pages. `full_mock` is a proxy that answers
 as YouTube; it is used in the same way, and also requires ``mock.proxy``.
 """
 
@@ -34,8 +34,8 @@ from hdtf_async.demo.films import (
     Row,
     write_tables,
 )
+from hdtf_async.demo.mocks import FullMock, LightMock, MockError, full_mock, light_mock
 from hdtf_async.demo.motion import Head, head_at, head_box
-from hdtf_async.demo.standin import FullMock, StandIn, StandInError, full_mock, stand_in
 
 __all__ = [
     "BOT",
@@ -56,16 +56,16 @@ __all__ = [
     "FullMock",
     "Head",
     "Https",
+    "LightMock",
+    "MockError",
     "Offer",
     "Refusal",
     "Row",
     "Script",
-    "StandIn",
-    "StandInError",
     "Then",
     "full_mock",
     "head_at",
     "head_box",
-    "stand_in",
+    "light_mock",
     "write_tables",
 ]

@@ -72,9 +72,9 @@ async def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-async def site(film: Path) -> AsyncIterator[demo.StandIn]:
+async def site(film: Path) -> AsyncIterator[demo.LightMock]:
     """Run a mock server with these orders."""
-    async with demo.stand_in(film, ORDERS) as site:
+    async with demo.light_mock(film, ORDERS) as site:
         yield site
 
 
@@ -83,12 +83,12 @@ def film_bytes(film: Path) -> bytes:
     return (film / FILM.youtube_id / f"{ITAG}.mp4").read_bytes()
 
 
-async def media(site: demo.StandIn, youtube_id: str = FILM.youtube_id) -> str:
+async def media(site: demo.LightMock, youtube_id: str = FILM.youtube_id) -> str:
     """Return the media address of the film."""
     return (await player(site, youtube_id)).address(ITAG)
 
 
-async def ordered(site: demo.StandIn, youtube_id: str | None = None) -> list[str | None]:
+async def ordered(site: demo.LightMock, youtube_id: str | None = None) -> list[str | None]:
     """Return the injected fault of each request so far, for one video or for all."""
     return [
         request["ordered"]
@@ -162,7 +162,7 @@ def test_orders_are_passed_to_the_child_unchanged() -> None:
     ],
 )
 async def test_a_body_fails_at_the_ordered_byte(
-    site: demo.StandIn, film: Path, youtube_id: str, error: type[Exception] | None
+    site: demo.LightMock, film: Path, youtube_id: str, error: type[Exception] | None
 ) -> None:
     """The bytes before the fault are correct, and the next request gets the whole body."""
     whole = film_bytes(film)
@@ -176,7 +176,7 @@ async def test_a_body_fails_at_the_ordered_byte(
     assert await ordered(site, youtube_id) == [None, str(ORDERS[youtube_id].media[0].then), None]
 
 
-async def test_a_trickle_sends_the_correct_bytes_slowly(site: demo.StandIn, film: Path) -> None:
+async def test_a_trickle_sends_the_correct_bytes_slowly(site: demo.LightMock, film: Path) -> None:
     """Ten bytes per second after the first AFTER bytes."""
     address = await media(site, "trickling_1")
     begun = anyio.current_time()
@@ -185,7 +185,7 @@ async def test_a_trickle_sends_the_correct_bytes_slowly(site: demo.StandIn, film
     assert (body, failed) == (film_bytes(film)[: AFTER + 5], None)
 
 
-async def test_faults_apply_in_order_and_then_requests_succeed(site: demo.StandIn, film: Path) -> None:
+async def test_faults_apply_in_order_and_then_requests_succeed(site: demo.LightMock, film: Path) -> None:
     """Each fault applies to its number of requests; a fault with only a number lets those requests pass."""
     answers = await get(await media(site, "mediaTurn_1"), *(["bytes=0-9"] * 6))
     assert [got.status for got in answers] == [503, 503, 206, 416, 200, 206]
@@ -198,13 +198,13 @@ def is_page(got: Got) -> bool:
     return got.headers["Content-Type"] == "text/html" and got.body.startswith(b"<!DOCTYPE html>")
 
 
-async def test_an_error_page_for_a_head_request_has_no_body(site: demo.StandIn) -> None:
+async def test_an_error_page_for_a_head_request_has_no_body(site: demo.LightMock) -> None:
     """The connection can therefore be reused."""
     answers = await get(await media(site, "forbidden_1"), None, None, method="HEAD")
     assert [(got.status, got.body) for got in answers] == [(403, b"")] * 2
 
 
-async def test_player_answers_can_have_the_same_faults(site: demo.StandIn) -> None:
+async def test_player_answers_can_have_the_same_faults(site: demo.LightMock) -> None:
     """An error status, a truncated body, a delayed answer."""
     assert (await player(site, "playerBad_1")).status == HTTPStatus.TOO_MANY_REQUESTS
     with pytest.raises(http.client.IncompleteRead) as cut:
@@ -216,7 +216,7 @@ async def test_player_answers_can_have_the_same_faults(site: demo.StandIn) -> No
     assert await ordered(site, "playerBad_1") == ["429", "close", None]
 
 
-async def test_a_video_can_be_temporarily_unplayable(site: demo.StandIn) -> None:
+async def test_a_video_can_be_temporarily_unplayable(site: demo.LightMock) -> None:
     """For a number of requests; other videos are not affected."""
     answers = [(await player(site, name)).playability for name in ["unplayable1"] * 3 + ["orderFilm_2"]]
     assert answers == ["LOGIN_REQUIRED", "LOGIN_REQUIRED", "OK", "OK"]
@@ -226,7 +226,7 @@ async def test_a_video_can_be_temporarily_unplayable(site: demo.StandIn) -> None
 async def test_an_ip_address_can_be_blocked_for_a_number_of_requests(film: Path) -> None:
     """It starts after two videos, applies to every video but not to media, and then ends permanently."""
     conditions = Conditions(refusal=Refusal(after_videos=2, requests=3))
-    async with demo.stand_in(film, {}, conditions) as site:
+    async with demo.light_mock(film, {}, conditions) as site:
         address = await media(site)
         answers = [
             (await player(site, f"orderFilm_{number}")).playability for number in (2, 2, 1, 3, 1, 3, 4, 5)
@@ -239,7 +239,7 @@ async def test_an_ip_address_can_be_blocked_for_a_number_of_requests(film: Path)
 async def test_an_ip_address_can_be_blocked_for_a_time_and_with_any_answer(film: Path) -> None:
     """A block can also be an HTTP status, and can end after a time."""
     way = Answer(player=(Fault(status=HTTPStatus.TOO_MANY_REQUESTS),))
-    async with demo.stand_in(film, {}, Conditions(refusal=Refusal(seconds=0.5, answer=way))) as site:
+    async with demo.light_mock(film, {}, Conditions(refusal=Refusal(seconds=0.5, answer=way))) as site:
         assert (await player(site, FILM.youtube_id)).status == HTTPStatus.TOO_MANY_REQUESTS
         await anyio.sleep(0.5)
         assert (await player(site, FILM.youtube_id)).playability == "OK"
@@ -248,7 +248,7 @@ async def test_an_ip_address_can_be_blocked_for_a_time_and_with_any_answer(film:
 async def test_connections_can_share_one_bandwidth(film: Path) -> None:
     """Two connections together are as fast as one alone."""
     bandwidth = len(film_bytes(film)) * 2
-    async with demo.stand_in(film, {}, Conditions(bandwidth=bandwidth)) as site:
+    async with demo.light_mock(film, {}, Conditions(bandwidth=bandwidth)) as site:
         address = await media(site)
         begun = anyio.current_time()
         async with anyio.create_task_group() as group:
@@ -257,7 +257,7 @@ async def test_connections_can_share_one_bandwidth(film: Path) -> None:
     assert anyio.current_time() - begun > 0.85
 
 
-async def test_the_real_extractor_reports_the_ordered_formats(site: demo.StandIn, film: Path) -> None:
+async def test_the_real_extractor_reports_the_ordered_formats(site: demo.LightMock, film: Path) -> None:
     """yt-dlp reports the ordered formats of all kinds, the title and the advertisement."""
     info = await information(site, "manyTwins_1")
     assert info["title"] == "Told otherwise"
@@ -283,7 +283,7 @@ async def test_the_real_extractor_reports_the_ordered_formats(site: demo.StandIn
     assert all(entry["available_at"] > time.time() + 30 for entry in media_formats(info))
 
 
-async def test_without_addresses_the_real_extractor_reports_sabr(site: demo.StandIn) -> None:
+async def test_without_addresses_the_real_extractor_reports_sabr(site: demo.LightMock) -> None:
     """The formats are listed, but have no address."""
     result = await yt_dlp(site, "-J", "--", "https://www.youtube.com/watch?v=noAddress_1")
     assert result.code == 1
@@ -292,6 +292,6 @@ async def test_without_addresses_the_real_extractor_reports_sabr(site: demo.Stan
 
 async def test_an_offer_of_a_missing_format_fails_at_the_start(film: Path) -> None:
     """An itag that the film does not have is an error in the order."""
-    with pytest.raises(demo.StandInError, match="orderFilm_1 has no format 99"):
-        async with demo.stand_in(film, {FILM.youtube_id: Answer(offers=(Offer(99),))}):
+    with pytest.raises(demo.MockError, match="orderFilm_1 has no format 99"):
+        async with demo.light_mock(film, {FILM.youtube_id: Answer(offers=(Offer(99),))}):
             pytest.fail("it has started")

@@ -47,24 +47,24 @@ async def small_footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-async def small_site(small_footage: Path) -> AsyncIterator[demo.StandIn]:
+async def small_site(small_footage: Path) -> AsyncIterator[demo.LightMock]:
     """Run a mock server with those films, the silent one at a low bandwidth, and a private video."""
     answers = {
         "privateVid1": Answer(playability={"status": "LOGIN_REQUIRED", "reason": PRIVATE}),
         SILENT.youtube_id: Answer(bandwidth=SLOW_BYTES),
     }
-    async with demo.stand_in(small_footage, answers) as site:
+    async with demo.light_mock(small_footage, answers) as site:
         yield site
 
 
 @pytest.fixture(scope="module")
-async def film_info(small_site: demo.StandIn) -> dict[str, Any]:
+async def film_info(small_site: demo.LightMock) -> dict[str, Any]:
     """Return yt-dlp's information about the film."""
     return await information(small_site, FILM.youtube_id)
 
 
 @pytest.fixture(scope="module")
-async def silent_info(small_site: demo.StandIn) -> dict[str, Any]:
+async def silent_info(small_site: demo.LightMock) -> dict[str, Any]:
     """Return yt-dlp's information about the silent film."""
     return await information(small_site, SILENT.youtube_id)
 
@@ -120,7 +120,7 @@ async def test_an_id_can_start_with_a_hyphen(silent_info: dict[str, Any]) -> Non
 
 
 async def test_a_download_is_byte_exact_and_does_not_repeat_the_extraction(
-    small_site: demo.StandIn, film_info: dict[str, Any], small_footage: Path, tmp_path: Path
+    small_site: demo.LightMock, film_info: dict[str, Any], small_footage: Path, tmp_path: Path
 ) -> None:
     """The second yt-dlp downloads the chosen format without another extraction."""
     info = {name: value for name, value in film_info.items() if name not in ("webpage_url", "original_url")}
@@ -138,7 +138,7 @@ async def test_a_download_is_byte_exact_and_does_not_repeat_the_extraction(
 
 
 @pytest.mark.slow
-async def test_without_the_certificate_yt_dlp_fails(small_site: demo.StandIn) -> None:
+async def test_without_the_certificate_yt_dlp_fails(small_site: demo.LightMock) -> None:
     """TLS verification is on: only the mock server's own certificate makes yt-dlp trust it."""
     address = f"https://www.youtube.com/watch?v={FILM.youtube_id}"
     result = await yt_dlp(small_site, "--extractor-retries", "0", "-J", "--", address, trusting=False)
@@ -150,7 +150,7 @@ async def test_without_the_certificate_yt_dlp_fails(small_site: demo.StandIn) ->
     ("youtube_id", "reason"), [("privateVid1", PRIVATE), ("unknownVid1", "Video unavailable")]
 )
 async def test_the_reason_of_a_playability_error_is_printed_on_stderr(
-    small_site: demo.StandIn, youtube_id: str, reason: str
+    small_site: demo.LightMock, youtube_id: str, reason: str
 ) -> None:
     """After a playability error yt-dlp exits with code 1 and prints the ordered reason."""
     result = await yt_dlp(small_site, "-J", "--", f"https://www.youtube.com/watch?v={youtube_id}")
@@ -197,14 +197,14 @@ async def test_the_mock_server_ends_with_its_context(small_footage: Path) -> Non
     """No child process remains after a normal end, an error or a cancellation."""
     ports: list[int] = []
     with anyio.CancelScope() as scope:
-        async with demo.stand_in(small_footage) as site:
+        async with demo.light_mock(small_footage) as site:
             ports += [site.player_port, site.media_port]
             assert all(is_listening(port) for port in ports)
             scope.cancel()
             await anyio.sleep_forever()
 
     async def fail() -> None:
-        async with demo.stand_in(small_footage) as site:
+        async with demo.light_mock(small_footage) as site:
             ports.extend([site.player_port, site.media_port])
             raise KeyError
 
@@ -218,9 +218,9 @@ async def test_the_mock_server_does_not_outlive_a_killed_parent(small_footage: P
     """A killed parent cannot clean up; the mock server ends by itself."""
     program = (
         "import anyio, pathlib, sys\n"
-        "from hdtf_async.demo import stand_in\n"
+        "from hdtf_async.demo import light_mock\n"
         "async def main():\n"
-        "    async with stand_in(pathlib.Path(sys.argv[1])) as site:\n"
+        "    async with light_mock(pathlib.Path(sys.argv[1])) as site:\n"
         "        print(site.media_port, flush=True)\n"
         "        await anyio.sleep_forever()\n"
         "anyio.run(main)\n"
@@ -244,8 +244,8 @@ async def test_the_mock_server_does_not_outlive_a_killed_parent(small_footage: P
 
 async def test_a_mock_server_that_cannot_start_reports_why(small_footage: Path) -> None:
     """The error contains the child's last lines of stderr."""
-    with pytest.raises(demo.StandInError, match="unexpected keyword"):
-        async with demo.stand_in(small_footage, {"x": Wrong()}):
+    with pytest.raises(demo.MockError, match="unexpected keyword"):
+        async with demo.light_mock(small_footage, {"x": Wrong()}):
             pytest.fail("it has started")
 
 

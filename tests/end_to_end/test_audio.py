@@ -86,7 +86,7 @@ ANSWERS = {
 class Place:
     """A mock server and the options of a run against it."""
 
-    site: demo.StandIn
+    site: demo.LightMock
     options: Options
 
     async def run(
@@ -114,7 +114,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
         (films / youtube_id).symlink_to(footage / scenarios.FILM.youtube_id)
     rows = [(youtube_id, Outcome(Scenario(youtube_id, Answer(), "134"))) for youtube_id in ANSWERS]
     scenarios.write_tables(directory / "tables", rows)
-    async with demo.stand_in(films, ANSWERS) as site:
+    async with demo.light_mock(films, ANSWERS) as site:
         options = Options(
             source=directory / "tables", pace=0.0, audio=Audio.BOTH, **QUICK,
             yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)),

@@ -31,7 +31,7 @@ async def test_a_block_in_the_middle_of_forty_videos(tmp_path: Path) -> None:
     await scenarios.render(tmp_path / "footage")
     answers = block_runs.lay_out(tmp_path, tmp_path / "footage", VIDEOS, Answer())
     refusal = Conditions(refusal=Refusal(AFTER))
-    async with demo.stand_in(tmp_path / "films", answers, refusal) as site:
+    async with demo.light_mock(tmp_path / "films", answers, refusal) as site:
         for made in (AFTER, 0):
             refused = await block_runs.run(site, tmp_path, pace=0.5, cool_down=2)
             assert len(refused.report.done) == made
@@ -42,7 +42,7 @@ async def test_a_block_in_the_middle_of_forty_videos(tmp_path: Path) -> None:
             assert refused.accounted["there"] == AFTER
             assert refused.accounted.total() == VIDEOS
             assert set(refused.accounted) == {"there", "refused", "not_tried"}
-    async with demo.stand_in(tmp_path / "films", answers) as site:
+    async with demo.light_mock(tmp_path / "films", answers) as site:
         well = await block_runs.run(site, tmp_path, pace=0, cool_down=2)
     assert well.report.exit_code == ExitCode.DONE
     assert len(well.report.done) == VIDEOS - AFTER
@@ -60,10 +60,10 @@ async def test_a_block_without_a_reason_loses_no_clip(
     """YouTube calls every video unavailable from the third on; when it stops, all clips are made."""
     blocked = Conditions(refusal=Refusal(2, answer=Answer(playability=UNAVAILABLE)))
     out = tmp_path / "clips"
-    async with demo.stand_in(footage, conditions=blocked) as site:
+    async with demo.light_mock(footage, conditions=blocked) as site:
         first = await downloaded(site, demo_tables, out)
         asked = [request["video"] for request in await site.requests() if request["ordered"] == "refused"]
-    async with demo.stand_in(footage) as site:
+    async with demo.light_mock(footage) as site:
         second = await downloaded(site, demo_tables, out)
     assert first.exit_code == ExitCode.REFUSED
     assert set(first.reasons) <= {Reason.REFUSED, Reason.NOT_TRIED}
@@ -82,7 +82,7 @@ async def test_a_video_is_given_up_by_a_second_run_twelve_hours_later(
     out = tmp_path / "clips"
     videos = ("Radio2", "Guest2")
     codes, reasons, asked = [], [], []
-    async with demo.stand_in(footage, answers) as site:
+    async with demo.light_mock(footage, answers) as site:
         for hours in (0, 11, 2, 1):
             later(out / "_journal.jsonl", timedelta(hours=hours))
             before = len(await site.requests())
@@ -108,7 +108,7 @@ async def test_without_a_network_the_cause_is_named(demo_tables: Path, tmp_path:
     assert set(report.reasons) <= {Reason.UNREACHABLE, Reason.NOT_TRIED}
 
 
-async def downloaded(site: demo.StandIn, source: Path, out: Path, **more: Any) -> Report:
+async def downloaded(site: demo.LightMock, source: Path, out: Path, **more: Any) -> Report:
     """Run the main job against a site to its end."""
     args = tuple(shlex.split(site.yt_dlp_args))
     options = Options(source=source, pace=0, cool_down=0.1, yt_dlp_args=args, **QUICK, **more)

@@ -71,8 +71,8 @@ FEW = ("Radio1", "Guest1", "Guest2")
 
 
 @pytest.fixture(scope="module")
-def workers(site: demo.StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster whose workers trust the stand-in."""
+def workers(site: demo.LightMock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster whose workers trust the mock server."""
     del site  # what it exports is what they inherit
     with cluster(tmp_path_factory.mktemp("cluster")) as made:
         yield made
@@ -345,7 +345,7 @@ async def test_what_a_worker_declares_is_the_width_of_its_lanes(
     assert waited == ["pending"] * 3
 
 
-async def asked(site: demo.StandIn, before: int) -> list[tuple[float, str]]:
+async def asked(site: demo.LightMock, before: int) -> list[tuple[float, str]]:
     """Return when each video was asked for first since so many requests, in seconds."""
     first: dict[str, float] = {}
     for request in (await site.requests())[before:]:
@@ -355,7 +355,7 @@ async def asked(site: demo.StandIn, before: int) -> list[tuple[float, str]]:
 
 
 async def test_workers_of_one_address_keep_one_pace(
-    workers: Cluster, finished: Finished, site: demo.StandIn, tmp_path: Path
+    workers: Cluster, finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """Between two starts anywhere in the cluster there is the pace."""
     workers.need(3)
@@ -374,7 +374,7 @@ async def refused(workers: Cluster, directory: Path, scope: PaceScope) -> tuple[
     """Let YouTube refuse every video; return the report, how many were requested, and the events."""
     await scenarios.render(directory / "footage")
     answers = block_runs.lay_out(directory, directory / "footage", 12, Answer())
-    async with demo.stand_in(directory / "films", answers, Conditions(refusal=Refusal())) as site:
+    async with demo.light_mock(directory / "films", answers, Conditions(refusal=Refusal())) as site:
         with exported(site.environment):
             workers.end()
             workers.need(3)
@@ -434,7 +434,7 @@ async def test_without_workers_another_run_may_help(
 
 
 async def test_a_scheduler_that_dies_in_the_middle_ends_the_run(
-    finished: Finished, site: demo.StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Finished, site: demo.LightMock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tools of its worker end within ten seconds; another run goes on."""
     del site  # what it exports is what the worker inherits

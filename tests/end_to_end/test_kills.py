@@ -178,18 +178,18 @@ def test_a_killed_run_is_completed_by_the_next(target: Target, whole: Undisturbe
 
 
 @pytest.fixture(scope="module")
-def slow_site(footage: Path) -> Iterator[demo.StandIn]:
+def slow_site(footage: Path) -> Iterator[demo.LightMock]:
     """Run a mock server from which a film takes longer than a second."""
     with (
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(demo.stand_in(footage, SLOWLY)) as site,
+        portal.wrap_async_context_manager(demo.light_mock(footage, SLOWLY)) as site,
     ):
         yield site
 
 
 @pytest.mark.slow
 def test_a_run_continues_when_real_tools_outlive_the_killed_supervisor(
-    slow_site: demo.StandIn, demo_tables: Path, finished: Finished, tmp_path: Path
+    slow_site: demo.LightMock, demo_tables: Path, finished: Finished, tmp_path: Path
 ) -> None:
     """yt-dlp or ffmpeg still write to paths that the next run uses, and that has no effect."""
     command = real_tools(slow_site, demo_tables, videos=["Radio2"])
@@ -269,7 +269,7 @@ def test_dozens_of_kills_with_fake_tools(whole: Undisturbed, tmp_path: Path, rou
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-def test_a_dozen_kills_with_real_tools(slow_site: demo.StandIn, demo_tables: Path, tmp_path: Path) -> None:
+def test_a_dozen_kills_with_real_tools(slow_site: demo.LightMock, demo_tables: Path, tmp_path: Path) -> None:
     """yt-dlp resumes the partial download of a video, and ffmpeg makes the same clips."""
     command = real_tools(slow_site, demo_tables)
     killing = Killing(lambda _tools: command, undisturbed(command, tmp_path / "right"), CHANCE())
@@ -287,7 +287,7 @@ def test_a_dozen_kills_with_real_tools(slow_site: demo.StandIn, demo_tables: Pat
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_clip_and_its_audio_file_are_listed_together(
-    slow_site: demo.StandIn, demo_tables: Path, tmp_path: Path
+    slow_site: demo.LightMock, demo_tables: Path, tmp_path: Path
 ) -> None:
     """Whenever a kill happens, neither is listed without the other, and both are made identically."""
     command = real_tools(slow_site, demo_tables, "--audio", "both")

@@ -123,7 +123,7 @@ async def test_missing_clips_are_made_again_with_the_same_bytes(finished: Finish
 
 @pytest.mark.slow
 async def test_a_truncated_source_video_is_downloaded_again_and_never_used(
-    finished: Finished, site: demo.StandIn, tmp_path: Path
+    finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """Although the clip's interval is within the existing part."""
     out = tmp_path / "clips"
@@ -176,7 +176,7 @@ sys.exit(entry())
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no way to pin a process here")
 @pytest.mark.slow
 async def test_clips_do_not_depend_on_lanes_and_cpus(
-    finished: Finished, site: demo.StandIn, tmp_path: Path
+    finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """On one CPU, one download and three encodes at a time: clips and metadata are those of all CPUs."""
     words = ["--out", str(tmp_path), "--source", str(finished.options.source)]
@@ -241,7 +241,7 @@ async def test_user_videos_replace_downloads(small: Finished, tmp_path: Path) ->
 
 
 async def test_a_broken_user_video_is_not_replaced_by_a_download(
-    finished: Finished, site: demo.StandIn, tmp_path: Path
+    finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """It is neither used nor changed, and its clips fail with a reason that names it."""
     mine = tmp_path / "mine"
@@ -291,7 +291,7 @@ async def test_an_unavailable_video_is_listed_and_not_tried_again(
 ) -> None:
     """One private video among others: its failures have the reason, and --retry-failed tries it again."""
     private = Answer(playability={"status": "LOGIN_REQUIRED", "reason": PRIVATE})
-    async with demo.stand_in(footage, {"demoHead_01": private}) as site:
+    async with demo.light_mock(footage, {"demoHead_01": private}) as site:
         options = Options(
             source=demo_tables,
             pace=0,
@@ -344,7 +344,7 @@ async def test_a_block_ends_the_run_and_marks_no_video_as_unavailable(
 ) -> None:
     """Exit code 3; every clip is listed, and another run tries all of them again."""
     bot = Answer(playability={"status": "LOGIN_REQUIRED", "reason": BOT})
-    async with demo.stand_in(footage, {film.youtube_id: bot for film in demo.FILMS}) as site:
+    async with demo.light_mock(footage, {film.youtube_id: bot for film in demo.FILMS}) as site:
         options = Options(
             source=demo_tables, pace=0, cool_down=0, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))
         )

@@ -30,7 +30,7 @@ CLIP = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", 720), 0, Interval(0, 10), Box(0
 RADIO = "RD_Radio1_000"
 
 
-async def fetched(site: demo.StandIn, since: int) -> list[str]:
+async def fetched(site: demo.LightMock, since: int) -> list[str]:
     """Return the itags of the formats that were requested since then."""
     requests = (await site.requests())[since:]
     asked = [urlsplit(request["path"]) for request in requests if request["method"] == "GET"]
@@ -46,7 +46,7 @@ def _numbers(path: str) -> list[str]:
 
 @pytest.mark.slow
 async def test_audio_that_is_requested_later_is_downloaded_alone(
-    finished: Finished, site: demo.StandIn, tmp_path: Path
+    finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """The kept video is used again; the next settings need no network; without audio no track is left."""
     out = tmp_path / "clips"
@@ -90,7 +90,7 @@ async def test_audio_that_is_requested_later_is_downloaded_alone(
 
 @pytest.mark.slow
 async def test_video_and_audio_are_downloaded_together(
-    finished: Finished, site: demo.StandIn, tmp_path: Path
+    finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """Each once, into separate files; --no-keep-raw deletes both."""
     since = len(await site.requests())

@@ -43,7 +43,7 @@ def reproduction_file(small: Finished, tmp_path: Path) -> Path:
 def test_a_reproduction_file_creates_the_same_bytes(
     small: Finished,
     reproduction_file: Path,
-    site: demo.StandIn,
+    site: demo.LightMock,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

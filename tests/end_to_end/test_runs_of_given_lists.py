@@ -99,7 +99,7 @@ async def test_the_report_lists_what_is_missing_of_a_published_list(footage: Pat
     clips.write_text("\n".join(["name,video,start,end", *rows]))
     refused = {films[0]: ("private", PRIVATE), films[2]: ("age", AGE)}
     answers = {youtube_id: demo.Answer(playability=each) for youtube_id, (_, each) in refused.items()}
-    async with demo.stand_in(footage, answers) as site:
+    async with demo.light_mock(footage, answers) as site:
         with exported(site.environment):
             options = Options(
                 clips=clips, split="musetalk", only="musetalk", pace=0, **QUICK,

@@ -140,7 +140,7 @@ exit $code
     return path
 
 
-def arguments_of(site: demo.StandIn, tables: Path, place: Path, port: int, *more: str) -> list[str]:
+def arguments_of(site: demo.LightMock, tables: Path, place: Path, port: int, *more: str) -> list[str]:
     """Return the options of a run that uses every kind of secret."""
     cookies = place / "cookies.txt"
     lines = (
@@ -182,7 +182,7 @@ async def test_no_secret_is_leaked_by_a_run(
     out = tmp_path / "clips"
     with proxy() as server:
         port = server.server_address[1]
-        async with demo.stand_in(footage, answers) as site:
+        async with demo.light_mock(footage, answers) as site:
             # With -v yt-dlp prints its options and all its requests.
             arguments = arguments_of(site, demo_tables, tmp_path, port, "-v")
             command = [sys.executable, "-m", "hdtf_async", "--out", str(out), *arguments, printing]

@@ -55,7 +55,7 @@ async def test_the_whole_file_is_downloaded_if_anything_is_unexpected(
     """With the reason in the log, in the same attempt, and with the same clips as without sections."""
     video, answer, why = WHOLE[name]
     whole, out = await films.whole(WITH_RIGHT_INDEX.get(video, video)), tmp_path / "clips"
-    async with demo.stand_in(films.offered(tmp_path, video), {ID: answer}) as site:
+    async with demo.light_mock(films.offered(tmp_path, video), {ID: answer}) as site:
         report = await section_runs.run(out, site, "sections", rows(APART))
         sent = section_runs.sent(await site.requests())
     found = clips_of(out)
@@ -76,7 +76,7 @@ async def test_ranges_are_not_tried_any_more_after_three_videos_in_a_row(
         served.film(tmp_path / "footage", youtube_id, films.path("h264.mp4"))
     clips = [ClipRow(youtube_id, 33.3, 33.8) for youtube_id in ids]
     answers = {youtube_id: Answer(ignores_ranges=True) for youtube_id in ids}
-    async with demo.stand_in(tmp_path / "footage", answers) as site:
+    async with demo.light_mock(tmp_path / "footage", answers) as site:
         report = await section_runs.run(tmp_path / "clips", site, None, clips, downloads=1)
         requests = await site.requests()
     assert len(report.done) == 4

@@ -39,7 +39,7 @@ async def test_a_later_run_downloads_only_what_is_missing(
     """Segments that then touch are joined in one file; other settings need no network at all."""
     whole, out = await films.whole("h264.mp4"), tmp_path / "clips"
     first, both = rows([(33.3, 36.1)]), rows([(33.3, 36.1), (42.5, 45.0), (8.0, 9.0)])
-    async with demo.stand_in(footage) as site:
+    async with demo.light_mock(footage) as site:
         await section_runs.run(out, site, "sections", first)
         assert parts_of(out) == ["5-8.mp4"]
         before = len(await site.requests())
@@ -58,7 +58,7 @@ async def test_a_later_run_downloads_only_what_is_missing(
 async def test_partial_files_are_never_used_as_whole_ones(footage: Path, tmp_path: Path) -> None:
     """Neither by a run of whole videos, nor as the user's own, nor by a check."""
     out, other = tmp_path / "clips", tmp_path / "other"
-    async with demo.stand_in(footage) as site:
+    async with demo.light_mock(footage) as site:
         await section_runs.run(out, site, "sections", rows([(33.3, 36.1)]))
         assert not (await hdtf_async.check(out)).found
         await section_runs.run(other, site, "whole", rows([(10.2, 12)]), raw_dirs=(out / "_videos_raw",))
@@ -77,7 +77,7 @@ async def test_a_changed_journal_or_file_leads_to_another_download(
 ) -> None:
     """A record without its fields is ignored, and so is a file that is damaged inside."""
     whole, out, one = await films.whole("h264.mp4"), tmp_path / "clips", rows([(33.3, 36.1)])
-    async with demo.stand_in(footage) as site:
+    async with demo.light_mock(footage) as site:
         await section_runs.run(out, site, "sections", one)
         journal = out / "_journal.jsonl"
         text = journal.read_text()
@@ -95,13 +95,13 @@ async def test_a_changed_journal_or_file_leads_to_another_download(
 
 async def test_partial_files_are_deleted_if_source_videos_are_not_kept(films: Films, tmp_path: Path) -> None:
     """As whole ones are."""
-    async with demo.stand_in(films.offered(tmp_path, "h264.mp4", "aac.m4a")) as site:
+    async with demo.light_mock(films.offered(tmp_path, "h264.mp4", "aac.m4a")) as site:
         report = await section_runs.run(tmp_path / "clips", site, None, audio="aac", keep_raw=False)
     assert len(report.done) == len(section_runs.INTERVALS)
     assert parts_of(tmp_path / "clips") == []
 
 
-async def _interrupted(out: Path, site: demo.StandIn, clips: Sequence[ClipRow], size: int) -> None:
+async def _interrupted(out: Path, site: demo.LightMock, clips: Sequence[ClipRow], size: int) -> None:
     """Cancel a run after it has downloaded this many bytes of segments."""
     with anyio.CancelScope() as scope, exported(site.environment):
         async with hdtf_async.running(out, options_for(site, "sections"), clips=clips) as events:
@@ -117,7 +117,7 @@ async def test_an_interrupted_download_goes_on_with_the_segments_that_are_missin
     """In the next run, which counts only what it downloads itself, and leaves nothing else behind."""
     whole, out = await films.whole("h264.mp4"), tmp_path / "clips"
     clips = rows([(10.2, 12.0), (33.3, 36.1)])
-    async with demo.stand_in(footage, {ID: Answer(bandwidth=150_000)}) as site:
+    async with demo.light_mock(footage, {ID: Answer(bandwidth=150_000)}) as site:
         await _interrupted(out, site, clips, 550_000)
         before = section_runs.sent(await site.requests())
         size = await downloaded(out, site, "sections", clips)
@@ -153,7 +153,7 @@ async def test_a_temporary_failure_does_not_prevent_the_clips(
 ) -> None:
     """yt-dlp repeats a request, or another attempt downloads the segments that have not arrived."""
     whole, out = await films.whole("h264.mp4"), tmp_path / "clips"
-    async with demo.stand_in(films.offered(tmp_path, "h264.mp4"), {ID: PASSING[name]}) as site:
+    async with demo.light_mock(films.offered(tmp_path, "h264.mp4"), {ID: PASSING[name]}) as site:
         patience = {"stall_timeout": 12} if name == STALLING else {}
         report = await section_runs.run(out, site, "sections", rows(APART), **patience)
         sent = section_runs.sent(await site.requests())

@@ -42,7 +42,7 @@ async def test_clips_have_the_same_bytes_as_from_the_whole_file(
     """Lossless clips and their WAV files, and all of their metadata; a part of the bytes is downloaded."""
     names = (video, sound) if audio != "none" else (video,)
     whole = await films.whole(*names, audio=audio)
-    async with demo.stand_in(films.offered(tmp_path, video, sound)) as site:
+    async with demo.light_mock(films.offered(tmp_path, video, sound)) as site:
         report = await section_runs.run(tmp_path / "clips", site, "sections", audio=audio)
         sent = section_runs.sent(await site.requests())
     found = clips_of(tmp_path / "clips")
@@ -58,7 +58,7 @@ async def test_clips_have_the_same_bytes_as_from_the_whole_file(
 async def test_an_index_of_more_than_64_kib_is_read(films: Films, tmp_path: Path) -> None:
     """With a second request; here each frame is a segment."""
     whole = await films.whole("many.mp4")
-    async with demo.stand_in(films.offered(tmp_path, "many.mp4")) as site:
+    async with demo.light_mock(films.offered(tmp_path, "many.mp4")) as site:
         await section_runs.run(tmp_path / "clips", site, "sections", rows([(33.3, 36.1)]))
         requests = [each for each in await site.requests() if "&range=" in each["path"]]
     assert len(requests) == 3
@@ -73,7 +73,7 @@ async def test_audio_and_video_of_sections_are_in_sync(films: Films, tmp_path: P
     # Without an edit list, B-frames delay the video of the whole film.
     late = read_index(video.read_bytes(), "mp4", video.stat().st_size).seconds(0)
     three = rows([(6.253, 9.85), (27.957, 31.55), (51.05, 54.65)])
-    async with demo.stand_in(films.offered(tmp_path, "flash.mp4", "beep.m4a")) as site:
+    async with demo.light_mock(films.offered(tmp_path, "flash.mp4", "beep.m4a")) as site:
         await section_runs.run(out, site, "sections", three, audio="both")
     assert parts_of(out) == ["0-3.m4a", "0-3.mp4", "4-7.m4a", "4-7.mp4", "9-12.m4a", "9-12.mp4"]
     for name, line in clips_of(out).items():
@@ -89,7 +89,7 @@ async def test_auto_downloads_the_whole_file_if_sections_save_too_little(
     films: Films, tmp_path: Path
 ) -> None:
     """Decided by the duration, before any request; otherwise by the bytes in the index. Lists have it."""
-    async with demo.stand_in(films.offered(tmp_path, "h264.mp4")) as site:
+    async with demo.light_mock(films.offered(tmp_path, "h264.mp4")) as site:
         await section_runs.run(tmp_path / "much", site, None, rows([(2, 20), (30, 50)]))
         assert not any("range=" in each["path"] for each in await site.requests())
         await section_runs.run(tmp_path / "little", site, None, rows([(33.3, 36.1)]))

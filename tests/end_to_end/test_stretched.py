@@ -23,7 +23,7 @@ async def test_a_stretched_video_is_downloaded_once_and_its_ratio_is_recorded(
 ) -> None:
     """With the ratio in its input, yt-dlp would rewrite the file, which then fails the check of its size."""
     answers = {"-demoHead_2": Answer(details={"keywords": ["yt:stretch=4:3"]})}
-    async with demo.stand_in(footage, answers) as site:
+    async with demo.light_mock(footage, answers) as site:
         options = Options(
             source=demo_tables,
             pace=0,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     slow_unless([(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], [(signal.SIGINT, 130)]),
 )
 async def test_a_signal_ends_the_run_and_no_process_or_file_is_left(
-    number: signal.Signals, code: int, finished: Finished, site: demo.StandIn, tmp_path: Path
+    number: signal.Signals, code: int, finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """No child and no temporary file is left; it prints that the same command continues, and it does."""
     before, out = children(), tmp_path / "clips"
@@ -61,7 +61,7 @@ async def test_a_signal_ends_the_run_and_no_process_or_file_is_left(
 
 @pytest.mark.slow
 async def test_the_first_interrupt_lets_running_encodes_finish(
-    finished: Finished, site: demo.StandIn, tmp_path: Path
+    finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """The running encode is finished, no other is started, and the exit code names the interrupt."""
     before, out = children(), tmp_path / "clips"
@@ -127,7 +127,7 @@ class Terminal:
 
 @pytest.mark.slow
 async def test_ctrl_c_stops_gently_then_at_once_and_restores_the_terminal(
-    finished: Finished, site: demo.StandIn, tmp_path: Path
+    finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """The first press prints what a second one does; terminal mode, cursor and line are restored."""
     before, out, terminal = children(), tmp_path / "clips", Terminal()
@@ -152,7 +152,7 @@ async def test_ctrl_c_stops_gently_then_at_once_and_restores_the_terminal(
 
 @pytest.mark.slow
 async def test_bars_fit_into_a_terminal_of_80_columns(
-    finished: Finished, site: demo.StandIn, tmp_path: Path
+    finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """The screen ends with both bars full and the summary below them."""
     terminal = Terminal()
@@ -169,7 +169,7 @@ async def test_bars_fit_into_a_terminal_of_80_columns(
 
 @pytest.mark.slow
 async def test_a_stopped_terminal_stops_only_its_output(
-    finished: Finished, site: demo.StandIn, tmp_path: Path
+    finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """After Ctrl-S the clip is still made; after Ctrl-Q the end is printed and the exit code returned."""
     terminal, metadata = Terminal(), tmp_path / "metadata.jsonl"
@@ -192,7 +192,7 @@ async def test_a_stopped_terminal_stops_only_its_output(
 
 @pytest.mark.slow
 async def test_without_a_terminal_plain_lines_are_printed(
-    finished: Finished, site: demo.StandIn, tmp_path: Path
+    finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """No bars, no control characters; the summary is on stdout."""
     copy_raws(finished, tmp_path, "RD_Radio2")
@@ -204,7 +204,7 @@ async def test_without_a_terminal_plain_lines_are_printed(
 
 @pytest.mark.slow
 async def test_json_output_is_one_object_per_line(
-    finished: Finished, site: demo.StandIn, tmp_path: Path
+    finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """From the first event to the last, and no other output on stdout."""
     copy_raws(finished, tmp_path, "RD_Radio2")
@@ -261,8 +261,8 @@ async def test_the_demo_with_faults_recovers_from_what_is_temporary(tmp_path: Pa
 
 def test_the_printed_command_of_the_demo_fits_80_columns(tmp_path: Path) -> None:
     """A shell splits the folded lines into the same arguments that the demo itself passes."""
-    temporary = Path("/var/hdtf-stand-in-abcdefgh")  # of the usual length of its name
-    site = demo.StandIn(player_port=40000, media_port=40001, ca=temporary / "ca.pem", pid=1)
+    temporary = Path("/var/hdtf-mock-abcdefgh")  # of the usual length of its name
+    site = demo.LightMock(player_port=40000, media_port=40001, ca=temporary / "ca.pem", pid=1)
     told = site.typed(Path("demo"), Options(source=temporary / "tables", pace=0.5))
     assert max(map(len, told.splitlines())) <= 80
     (tmp_path / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')

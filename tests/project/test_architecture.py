@@ -365,7 +365,7 @@ STARTERS = {
     "process/guard.py": {"subprocess"},
     "media/probe.py": {"os.fork"},
     "media/face/detector.py": {"subprocess"},
-    "demo/standin.py": {"subprocess", "anyio.open_process"},
+    "demo/mocks.py": {"subprocess", "anyio.open_process"},
 }
 """Modules that start processes, and how: all tools; the reaper; the forks that parse untrusted media; the
 ffmpeg whose frames the face detection's child reads; and the demo's mock server."""

@@ -67,7 +67,7 @@ def lay_out(directory: Path, footage: Path, videos: int, answer: Answer) -> dict
     return dict.fromkeys(ids, replace(answer, offers=DRAWN))
 
 
-async def run(site: demo.StandIn, directory: Path, *, pace: float, cool_down: float) -> Refused:
+async def run(site: demo.LightMock, directory: Path, *, pace: float, cool_down: float) -> Refused:
     """Run the main job again in the directory."""
     options = Options(
         source=directory / "tables", pace=pace, cool_down=cool_down, **QUICK,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hdtf_async import demo
 
 
-def job(finished: Finished, site: demo.StandIn, out: Path, *more: str) -> list[str]:
+def job(finished: Finished, site: demo.LightMock, out: Path, *more: str) -> list[str]:
     """Return a command line of the main job on the demo's tables."""
     return [
         *(sys.executable, "-m", "hdtf_async", "--out", str(out), "--source", str(finished.options.source)),

@@ -556,7 +556,9 @@ SLOWLY = {row.film.youtube_id: demo.Answer(bandwidth=250_000) for row in demo.RO
 """Answers of a mock server from which a film takes longer than a second."""
 
 
-def real_tools(site: demo.StandIn, source: Path, *more: str, videos: Sequence[str] = REAL_VIDEOS) -> Command:
+def real_tools(
+    site: demo.LightMock, source: Path, *more: str, videos: Sequence[str] = REAL_VIDEOS
+) -> Command:
     """Return a command line for videos of the demo's tables with the real tools."""
     arguments = [argument for name in videos for argument in ("--video", name)]
     arguments += ["--source", str(source), f"--yt-dlp-args={site.yt_dlp_args}"]

@@ -31,7 +31,7 @@ class Result:
 
 
 async def yt_dlp(
-    site: demo.StandIn | demo.FullMock,
+    site: demo.LightMock | demo.FullMock,
     *arguments: str,
     feed: str = "",
     trusting: bool = True,
@@ -58,7 +58,7 @@ async def yt_dlp(
 
 
 async def information(
-    site: demo.StandIn | demo.FullMock, youtube_id: str, *arguments: str, program: Path | None = None
+    site: demo.LightMock | demo.FullMock, youtube_id: str, *arguments: str, program: Path | None = None
 ) -> dict[str, Any]:
     """Return yt-dlp's information about a video."""
     watch = f"https://www.youtube.com/watch?v={youtube_id}"
@@ -126,7 +126,7 @@ class PlayerAnswer:
         return next(str(entry["url"]) for entry in formats if entry["itag"] == itag)
 
 
-async def player(site: demo.StandIn, youtube_id: str) -> PlayerAnswer:
+async def player(site: demo.LightMock, youtube_id: str) -> PlayerAnswer:
     """Send one player request, as each of yt-dlp's clients does."""
 
     def ask() -> PlayerAnswer:

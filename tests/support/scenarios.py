@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    Site = demo.StandIn | demo.FullMock
+    Site = demo.LightMock | demo.FullMock
     Mock = Callable[[Path, Mapping[str, Answer]], AbstractAsyncContextManager[Site]]
 
 FILM = demo.Film("sceneFilm_1", "Two seconds of talk", 2, heights=(360, 240), vp9_heights=(360,), look=1)
@@ -537,7 +537,7 @@ async def play(  # noqa: PLR0913 - mock, program and directory of the run
     directory: Path,
     *,
     film: demo.Film = FILM,
-    mock: Mock = demo.stand_in,
+    mock: Mock = demo.light_mock,
     yt_dlp: Path | None = None,
 ) -> list[Outcome]:
     """Run scenarios through the main job: most of them in one run, each other one in its own.

@@ -42,14 +42,14 @@ def rows(intervals: Sequence[tuple[float, float]] = INTERVALS, **more: Any) -> l
     ]
 
 
-def options_for(site: demo.StandIn, fetch: str | None, **more: Any) -> Options:
+def options_for(site: demo.LightMock, fetch: str | None, **more: Any) -> Options:
     """Return the options of a run against the mock server; None is the default of its list."""
     arguments = tuple(shlex.split(site.yt_dlp_args))
     return Options(fetch=fetch, pace=0, retry_wait=0, yt_dlp_args=arguments, **SETTINGS | more)
 
 
 async def run(
-    out: Path, site: demo.StandIn, fetch: str | None, clips: Sequence[ClipRow] | None = None, **more: Any
+    out: Path, site: demo.LightMock, fetch: str | None, clips: Sequence[ClipRow] | None = None, **more: Any
 ) -> hdtf_async.Report:
     """Create clips; that must succeed."""
     with exported(site.environment):
@@ -59,7 +59,7 @@ async def run(
 
 
 async def downloaded(
-    out: Path, site: demo.StandIn, fetch: str | None, clips: Sequence[ClipRow], **more: Any
+    out: Path, site: demo.LightMock, fetch: str | None, clips: Sequence[ClipRow], **more: Any
 ) -> int:
     """Create clips, and return how many bytes the run says it has downloaded."""
     size = 0
@@ -120,7 +120,7 @@ class Films:
         """Return the clips that are cut from whole files."""
 
         async def create(place: Path) -> None:
-            async with demo.stand_in(self.offered(place, *names)) as site:
+            async with demo.light_mock(self.offered(place, *names)) as site:
                 await run(place / "clips", site, "whole", rows(intervals), audio=audio)
 
         name = "-".join(("whole", *names, audio, f"{len(intervals)}")).replace(".", "-")

@@ -70,7 +70,7 @@ def test_a_signal_that_the_parent_ignores_stays_ignored(parent: str, number: sig
 
 @pytest.mark.slow
 async def test_a_run_under_nohup_outlives_its_terminal(
-    finished: Finished, site: demo.StandIn, tmp_path: Path
+    finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """The main job: SIGHUP has no effect, and the clip is made."""
     command = [

@@ -46,7 +46,7 @@ async def test_a_census_records_the_availability_of_every_video(
 ) -> None:
     """Its height, or why it is unavailable; no media are downloaded; and an interrupted census resumes."""
     answers = {"demoHead_01": Answer(playability=PRIVATE), "-demoHead_2": Answer(playability=AGE)}
-    async with demo.stand_in(footage, answers) as site:
+    async with demo.light_mock(footage, answers) as site:
         options = Options(source=demo_tables, pace=0, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
         with exported(site.environment):
             # Interrupted in the middle.
@@ -84,7 +84,7 @@ async def test_a_census_records_the_availability_of_every_video(
 @pytest.mark.slow
 async def test_a_census_continues_after_a_block(footage: Path, demo_tables: Path, tmp_path: Path) -> None:
     """One answered test query opens the lane, though it transfers no media."""
-    async with demo.stand_in(footage, conditions=Conditions(refusal=Refusal(2, requests=1))) as site:
+    async with demo.light_mock(footage, conditions=Conditions(refusal=Refusal(2, requests=1))) as site:
         options = Options(
             source=demo_tables,
             pace=0,

@@ -127,7 +127,7 @@ def test_the_command_prints_ready_or_not_ready(tmp_path: Path, capsys: pytest.Ca
 
 @pytest.mark.parametrize("what", ["cookies", "ffmpeg"])
 async def test_a_run_does_not_start_if_every_video_would_fail(
-    what: str, finished: Finished, site: demo.StandIn, tmp_path: Path
+    what: str, finished: Finished, site: demo.LightMock, tmp_path: Path
 ) -> None:
     """Exit code 4, a message, and no request to YouTube; in a finished directory it does not matter."""
     cookies, ffmpeg = tmp_path / "cookies.txt", tmp_path / "ffmpeg"
@@ -158,7 +158,7 @@ async def test_cookies_do_not_matter_without_downloads(finished: Finished, tmp_p
 
 @pytest.mark.slow
 async def test_a_users_token_provider_is_used(
-    finished: Finished, site: demo.StandIn, tmp_path: Path, plugin: dict[str, str]
+    finished: Finished, site: demo.LightMock, tmp_path: Path, plugin: dict[str, str]
 ) -> None:
     """Without the plugin a client that needs PO tokens fails, and so does the video."""
     mweb = site.yt_dlp_args.replace("player_skip=", "player_client=mweb;player_skip=")

@@ -152,7 +152,7 @@ async def test_a_killed_yt_dlp_leaves_nothing_that_counts_as_complete(tmp_path: 
                         killed[name] = kill_in(part.parent)
             await anyio.sleep(0.005)
 
-    async with demo.stand_in(tmp_path / "films", answers) as site:
+    async with demo.light_mock(tmp_path / "films", answers) as site:
         options = Options(
             source=tmp_path / "tables", pace=0, retry_wait=0.1, downloads=4, preset="ultrafast",
             yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)),
@@ -188,7 +188,7 @@ async def test_an_interrupted_run_resumes_with_the_same_bytes(
     film = next(film for film in demo.FILMS if film.youtube_id == "demoHead_01")
     size = (finished.out / "_videos_raw" / "RD_Radio1.mp4").stat().st_size
     slow = Answer(bandwidth=size // 3)
-    async with demo.stand_in(footage, {film.youtube_id: slow}) as site:
+    async with demo.light_mock(footage, {film.youtube_id: slow}) as site:
         options = replace(
             finished.options, videos=("Radio1",), yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)), **QUICK
         )

@@ -129,7 +129,7 @@ async def test_a_missing_temporary_directory_does_not_matter(
 @pytest.mark.parametrize("command", slow_unless(("doctor", "census", ""), [""]))
 @pytest.mark.skipif(not PRLIMIT, reason="limits another program's memory with prlimit")
 def test_with_too_little_address_space_nothing_starts(
-    command: str, site: demo.StandIn, demo_tables: Path, tmp_path: Path
+    command: str, site: demo.LightMock, demo_tables: Path, tmp_path: Path
 ) -> None:
     """As on the login node of a cluster: exit code 4 before the first request, with cause and remedy."""
     arguments = site.yt_dlp_args.replace("configs,js,", "configs,")
@@ -149,7 +149,7 @@ def test_with_too_little_address_space_nothing_starts(
 
 @pytest.mark.slow
 async def test_a_run_stops_unless_javascript_works_or_is_disabled(
-    site: demo.StandIn, demo_tables: Path, tmp_path: Path
+    site: demo.LightMock, demo_tables: Path, tmp_path: Path
 ) -> None:
     """No request is made before.
 
@@ -238,7 +238,9 @@ async def test_the_advice_to_use_node_works(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("no_children")
-async def test_nothing_is_tested_if_the_player_script_is_skipped(site: demo.StandIn, tmp_path: Path) -> None:
+async def test_nothing_is_tested_if_the_player_script_is_skipped(
+    site: demo.LightMock, tmp_path: Path
+) -> None:
     """Then no challenge is ever solved, and no process is started for it."""
     options = Options(yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
     sign = await looked_at(options, tmp_path)

@@ -35,12 +35,12 @@ _GRACE = 3.0
 """Seconds for the child to exit, and again after SIGTERM."""
 
 
-class StandInError(Exception):
+class MockError(Exception):
     """The mock server did not start; the message contains the end of its stderr."""
 
 
 @dataclass(frozen=True, slots=True)
-class StandIn:
+class LightMock:
     """A running mock server, and the options that direct yt-dlp to it, all of which users can pass too."""
 
     player_port: int
@@ -123,7 +123,7 @@ class FullMock:
 
     @property
     def yt_dlp_args(self) -> str:
-        """Value of ``--yt-dlp-args``. Certificates are still verified, as with `StandIn`."""
+        """Value of ``--yt-dlp-args``. Certificates are still verified, as with `LightMock`."""
         return "--compat-options no-certifi"
 
     @property
@@ -134,9 +134,9 @@ class FullMock:
     async def requests(self) -> list[dict[str, Any]]:
         """Return all requests to the mock so far, in the order of their arrival.
 
-        Each request is a mapping as that of `StandIn.requests`, with the additional keys ``host``, ``agent``,
-        ``client`` (yt-dlp's name of it) and ``refused`` (what was wrong with the request itself). A tunnel to
-        a host that is not YouTube's is included with the method ``CONNECT``; others are not.
+        Each request is a mapping as that of `LightMock.requests`, with the additional keys ``host``,
+        ``agent``, ``client`` (yt-dlp's name of it) and ``refused`` (what was wrong with the request itself).
+        A tunnel to a host that is not YouTube's is included with the method ``CONNECT``; others are not.
         """
         return await _log(self.port)
 
@@ -152,23 +152,23 @@ async def _log(port: int) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def stand_in(
+async def light_mock(
     footage: Path, answers: Mapping[str, Answer] | None = None, conditions: Conditions = GOOD
-) -> AsyncIterator[StandIn]:
+) -> AsyncIterator[LightMock]:
     """Run a mock server that serves the films in a directory; it has ended when the context exits.
 
     ``answers`` defines, by YouTube id, how it deviates from YouTube without failures; ``conditions`` does so
-    for the whole site. Raises `StandInError` if it does not start.
+    for the whole site. Raises `MockError` if it does not start.
     """
     async with _process("site", footage, answers or {}, conditions) as (ready, ca, pid):
-        yield StandIn(player_port=ready["player"], media_port=ready["media"], ca=ca, pid=pid)
+        yield LightMock(player_port=ready["player"], media_port=ready["media"], ca=ca, pid=pid)
 
 
 @asynccontextmanager
 async def full_mock(
     footage: Path, answers: Mapping[str, Answer] | None = None, conditions: Conditions = GOOD
 ) -> AsyncIterator[FullMock]:
-    """Run a full mock, as `stand_in` runs the light one. Raises `StandInError` if it does not start."""
+    """Run a full mock, as `light_mock` runs the light one. Raises `MockError` if it does not start."""
     more = ("--ffmpeg", str(bundled_ffmpeg()))
     async with _process("proxy", footage, answers or {}, conditions, *more) as (ready, ca, pid):
         yield FullMock(port=ready["port"], ca=ca, pid=pid)
@@ -179,7 +179,7 @@ async def _process(
     module: str, footage: Path, answers: Mapping[str, Answer], conditions: Conditions, *more: str
 ) -> AsyncIterator[tuple[dict[str, Any], Path, int]]:
     """Run a module of the demo; yield its first output, its certificate and its pid."""
-    with tempfile.TemporaryDirectory(prefix="hdtf-stand-in-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="hdtf-mock-") as temporary:
         directory = Path(temporary)
         ca, stderr_file, orders = directory / "ca.pem", directory / "stderr.txt", directory / "orders.json"
         await anyio.Path(orders).write_text(to_json(answers, conditions))
@@ -212,7 +212,7 @@ async def _ready(child: Process, stderr_file: Path) -> dict[str, Any]:
             line += await child.stdout.receive()
     if not line.endswith(b"\n"):
         output = await anyio.Path(stderr_file).read_text(errors="replace")
-        raise StandInError(f"the mock server did not start: {output[-2000:] or 'no output'}")
+        raise MockError(f"the mock server did not start: {output[-2000:] or 'no output'}")
     ready: dict[str, Any] = json.loads(line)
     return ready
 
