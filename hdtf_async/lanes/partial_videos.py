@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media import sections
-from hdtf_async.media.sections import Run
+from hdtf_async.media.sections import SegmentRange
 from hdtf_async.media.segment_index import MoreBytesNeededError, UnusableIndexError, read_index
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.youtube.tracks import Track
@@ -37,7 +37,7 @@ class SectionsRefusedError(Exception):
 class Piece:
     """A file of consecutive segments."""
 
-    run: Run
+    run: SegmentRange
     path: Path
     record: Record | None = field(compare=False)
     """Its record; None if it is new."""
@@ -60,7 +60,7 @@ async def joined_video(
         except Failure as failure:
             raise _unread(failure) from failure
         index = await _own_index(piece)
-        if why := sections.why_not_audio(index, Run(0, index.count), facts):
+        if why := sections.why_not_audio(index, SegmentRange(0, index.count), facts):
             raise SectionsRefusedError(why)
         record = piece.record or {}
         for clip in clips:
@@ -85,7 +85,7 @@ async def _video_of(prober: Prober, piece: Piece, clips: Sequence[Clip]) -> dict
         raise _unread(failure) from failure
     index, shown = await _own_index(piece), facts.shown[: len(clips)]
     both = zip(shown, facts.shown[len(clips) :], strict=True)
-    if why := sections.why_not(index, Run(0, index.count), facts, both, record.get("fps")):
+    if why := sections.why_not(index, SegmentRange(0, index.count), facts, both, record.get("fps")):
         raise SectionsRefusedError(why)
     ratio = record.get("stretched_ratio")
     part = SourceVideo(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.lanes.partial_videos import Piece
-    from hdtf_async.media.sections import Run
+    from hdtf_async.media.sections import SegmentRange
     from hdtf_async.media.segment_index import SegmentIndex
     from hdtf_async.output.partial_ranges import Stretch
 
@@ -33,7 +33,7 @@ def in_pieces(index: SegmentIndex, pieces: Iterable[Piece]) -> Places:
     return places
 
 
-def in_download(index: SegmentIndex, path: Path, runs: Sequence[Run]) -> Places:
+def in_download(index: SegmentIndex, path: Path, runs: Sequence[SegmentRange]) -> Places:
     """Return where the segments are in a file of these runs of segments."""
     places: Places = {}
     begin = 0
@@ -57,7 +57,9 @@ def in_stretches(index: SegmentIndex, stretches: Iterable[Stretch]) -> Places:
     return places
 
 
-def assemble(path: Path, index: SegmentIndex, run: Run, places: Mapping[int, tuple[Path, int]]) -> None:
+def assemble(
+    path: Path, index: SegmentIndex, run: SegmentRange, places: Mapping[int, tuple[Path, int]]
+) -> None:
     """Write a file of consecutive segments. Raises `UnusableIndexError` if what is there is none."""
     with path.open("wb") as target:
         target.write(index.header_of(run.first, run.behind))

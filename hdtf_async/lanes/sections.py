@@ -27,7 +27,7 @@ from hdtf_async.core.text import in_bytes
 from hdtf_async.lanes import existing_parts, section_files
 from hdtf_async.lanes.partial_videos import FIRST_REQUEST, Piece, SectionsRefusedError, joined_video
 from hdtf_async.media import sections
-from hdtf_async.media.sections import Run
+from hdtf_async.media.sections import SegmentRange
 from hdtf_async.media.segment_index import MoreBytesNeededError, UnusableIndexError, read_index
 from hdtf_async.output import partial_ranges
 from hdtf_async.output.atomic import os_errors_as_failures
@@ -166,7 +166,7 @@ class Sections:
             clips_of.setdefault(record["file"], []).append(clip)
         return [
             (
-                Piece(Run(*record["segments"]), self._store.source_videos_path / name, record),
+                Piece(SegmentRange(*record["segments"]), self._store.source_videos_path / name, record),
                 tuple(clips_of[name]),
             )
             for name, record in records.items()
@@ -258,7 +258,7 @@ class Sections:
     def _there(self, work: VideoJob, kind: str, index: SegmentIndex) -> list[Piece]:
         """Return the existing partial files of the same file on YouTube."""
         return [
-            Piece(Run(*record["segments"]), self._store.source_videos_path / record["file"], record)
+            Piece(SegmentRange(*record["segments"]), self._store.source_videos_path / record["file"], record)
             for record in self._records(work, kind)
             if record["of"]["index"] == digest(index)
         ]
@@ -292,7 +292,7 @@ class Sections:
         return Fetched(kind, fmt, index, used, fetched, tuple(each.path.name for each in inside))
 
     async def _downloaded(
-        self, offered: _Offered, source: _Source, missing: Sequence[Run]
+        self, offered: _Offered, source: _Source, missing: Sequence[SegmentRange]
     ) -> section_files.Places:
         """Download segments, except for those that interrupted attempts have left; return where they are."""
         index = offered.index
@@ -302,7 +302,7 @@ class Sections:
             with os_errors_as_failures(source.place):
                 stretches = await run_sync(partial_ranges.arrived, source.place, of)
                 places = await run_sync(section_files.in_stretches, index, stretches)
-            runs = sections.without(missing, [Run(number, number + 1) for number in places])
+            runs = sections.without(missing, [SegmentRange(number, number + 1) for number in places])
             if reused := sections.count(missing) - sections.count(runs):
                 message = f"{reused} segments of an interrupted download are used again\n"
                 await self._store.log(source.work.videos[0], message)
@@ -319,7 +319,7 @@ class Sections:
                     raise
 
     async def _requested(
-        self, offered: _Offered, source: _Source, of: str, runs: Sequence[Run]
+        self, offered: _Offered, source: _Source, of: str, runs: Sequence[SegmentRange]
     ) -> section_files.Places:
         """Download segments, and return where they are. Raises `Failure`."""
         fmt, index, youtube_id = offered.fmt, offered.index, source.work.youtube_id
@@ -335,7 +335,7 @@ class Sections:
                 whole = await run_sync(section_files.in_stretches, index, arrived)
             self._received[youtube_id] += sum(each.behind - each.first for each in arrived)
             # Part of a segment is not used again.
-            used = sections.bytes_of(index, (Run(number, number + 1) for number in whole))
+            used = sections.bytes_of(index, (SegmentRange(number, number + 1) for number in whole))
             failure.advanced = 0 < used >= size // ADVANCE
             raise
         self._received[youtube_id] += size

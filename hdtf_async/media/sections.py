@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hdtf_async.media.segment_index import SegmentIndex
     from hdtf_async.media.timeline import Shown
 
-MOST_SAVED = 0.5
+MAX_NEEDED_SHARE = 0.5
 """Part of a file up to which fetching sections is worth it, if the user leaves the choice."""
 SEGMENT_SECONDS = 5.0
 """Usual duration of a segment, for estimates."""
@@ -35,51 +35,53 @@ _RATE_ROUNDED = 0.6
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Run:
-    """Consecutive segments of a file."""
+class SegmentRange:
+    """Consecutive segments of a file, called a run of segments."""
 
     first: int
     behind: int
     """Number of the segment behind the last one."""
 
-    def contains(self, other: Run) -> bool:
+    def contains(self, other: SegmentRange) -> bool:
         """Whether all segments of another run are in this one."""
         return self.first <= other.first and other.behind <= self.behind
 
 
-def run_of(index: SegmentIndex, interval: Interval) -> Run:
+def run_of(index: SegmentIndex, interval: Interval) -> SegmentRange:
     """Return the segments that a clip needs. If the video ends before, it is the last one."""
-    return Run(index.at(interval.start - BEFORE), index.at(interval.end + AFTER) + 1)
+    return SegmentRange(index.at(interval.start - BEFORE), index.at(interval.end + AFTER) + 1)
 
 
-def widened(index: SegmentIndex, run: Run) -> Run:
+def widened(index: SegmentIndex, run: SegmentRange) -> SegmentRange:
     """Return a run with at least two segments, if the file has as many: ffmpeg ignores Cues of one entry."""
     if run.behind - run.first > 1:
         return run
     return (
-        Run(run.first, run.behind + 1) if run.behind < index.count else Run(max(0, run.first - 1), run.behind)
+        SegmentRange(run.first, run.behind + 1)
+        if run.behind < index.count
+        else SegmentRange(max(0, run.first - 1), run.behind)
     )
 
 
-def runs_of(index: SegmentIndex, intervals: Iterable[Interval]) -> tuple[Run, ...]:
+def runs_of(index: SegmentIndex, intervals: Iterable[Interval]) -> tuple[SegmentRange, ...]:
     """Return the segments to fetch for several clips; runs that touch are joined."""
     return joined(widened(index, run_of(index, interval)) for interval in intervals)
 
 
-def joined(runs: Iterable[Run]) -> tuple[Run, ...]:
+def joined(runs: Iterable[SegmentRange]) -> tuple[SegmentRange, ...]:
     """Join runs that overlap or touch; the result is in ascending order."""
-    found: list[Run] = []
+    found: list[SegmentRange] = []
     for run in sorted(runs):
         if found and run.first <= found[-1].behind:
-            found[-1] = Run(found[-1].first, max(found[-1].behind, run.behind))
+            found[-1] = SegmentRange(found[-1].first, max(found[-1].behind, run.behind))
         else:
             found.append(run)
     return tuple(found)
 
 
-def without(runs: Iterable[Run], existing: Iterable[Run]) -> tuple[Run, ...]:
+def without(runs: Iterable[SegmentRange], existing: Iterable[SegmentRange]) -> tuple[SegmentRange, ...]:
     """Return the segments of some runs that are not in the existing ones."""
-    left: list[Run] = []
+    left: list[SegmentRange] = []
     there = joined(existing)
     for run in joined(runs):
         first = run.first
@@ -87,24 +89,24 @@ def without(runs: Iterable[Run], existing: Iterable[Run]) -> tuple[Run, ...]:
             if other.behind <= first or run.behind <= other.first:
                 continue
             if first < other.first:
-                left.append(Run(first, other.first))
+                left.append(SegmentRange(first, other.first))
             first = max(first, other.behind)
         if first < run.behind:
-            left.append(Run(first, run.behind))
+            left.append(SegmentRange(first, run.behind))
     return tuple(left)
 
 
-def count(runs: Iterable[Run]) -> int:
+def count(runs: Iterable[SegmentRange]) -> int:
     """Return the number of segments of some runs, which do not overlap."""
     return sum(run.behind - run.first for run in runs)
 
 
-def bytes_of(index: SegmentIndex, runs: Iterable[Run]) -> int:
+def bytes_of(index: SegmentIndex, runs: Iterable[SegmentRange]) -> int:
     """Return the size of some runs, which do not overlap."""
     return sum(index.bytes_of(run.first, run.behind) for run in runs)
 
 
-def covered(index: SegmentIndex, run: Run) -> tuple[float, float | None]:
+def covered(index: SegmentIndex, run: SegmentRange) -> tuple[float, float | None]:
     """Return between which seconds an interval must be for a run to contain its segments.
 
     The end is None if that is any time, because the run reaches the end of the file.
@@ -118,7 +120,7 @@ def covers(start: float, end: float | None, interval: Interval) -> bool:
     return interval.start >= start and (end is None or interval.end < end)
 
 
-def requests(index: SegmentIndex, runs: Iterable[Run]) -> list[tuple[int, int]]:
+def requests(index: SegmentIndex, runs: Iterable[SegmentRange]) -> list[tuple[int, int]]:
     """Return the byte ranges to request, as (first byte, byte behind the last), in the order of the file."""
     ranges: list[tuple[int, int]] = []
     for run in runs:
@@ -151,11 +153,15 @@ def seconds_needed(intervals: Sequence[Interval], last: float) -> float:
 
 def is_worth_it(needed: float, whole: float) -> bool:
     """Whether fetching a part saves enough, compared with the whole file, in bytes or seconds."""
-    return needed <= MOST_SAVED * whole
+    return needed <= MAX_NEEDED_SHARE * whole
 
 
 def why_not(
-    index: SegmentIndex, run: Run, facts: MediaInfo, shown: Iterable[tuple[Shown, Shown]], fps: float | None
+    index: SegmentIndex,
+    run: SegmentRange,
+    facts: MediaInfo,
+    shown: Iterable[tuple[Shown, Shown]],
+    fps: float | None,
 ) -> str | None:
     """Return why clips cannot be cut from this part of a video; None if they can.
 
@@ -181,14 +187,16 @@ def why_not(
     return next((why for holds, why in doubts if holds), None)
 
 
-def why_not_audio(index: SegmentIndex, run: Run, facts: AudioInfo) -> str | None:
+def why_not_audio(index: SegmentIndex, run: SegmentRange, facts: AudioInfo) -> str | None:
     """Return why the audio of clips cannot be cut from this part of an audio file; None if it can."""
     if facts.suspect:
         return "the container of its audio is damaged"
     return _why_incomplete(index, run, facts.start, facts.end, "audio")
 
 
-def _why_incomplete(index: SegmentIndex, run: Run, start: float, end: float, what: str) -> str | None:
+def _why_incomplete(
+    index: SegmentIndex, run: SegmentRange, start: float, end: float, what: str
+) -> str | None:
     expected = index.seconds(run.first)
     if abs(start - expected) > _LATE:
         return f"the {what} starts at {start:.1f} s, its index says {expected:.1f} s"

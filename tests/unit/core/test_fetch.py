@@ -9,7 +9,7 @@ import pytest
 from hdtf_async.core.fetch import Fetch
 from hdtf_async.core.model import Interval
 from hdtf_async.media import sections
-from hdtf_async.media.sections import Run
+from hdtf_async.media.sections import SegmentRange
 from hdtf_async.media.segment_index import SegmentIndex
 
 TENTHS = SegmentIndex("mp4", Fraction(1, 10), tuple(range(1002)), tuple(range(1001)), (b"",))
@@ -18,7 +18,7 @@ TENTHS = SegmentIndex("mp4", Fraction(1, 10), tuple(range(1002)), tuple(range(10
 
 def test_a_clip_needs_five_seconds_before_it_and_two_after_it() -> None:
     """As the architecture states: decoding may have to start earlier than usual."""
-    assert sections.run_of(TENTHS, Interval(20, 30)) == Run(150, 321)
+    assert sections.run_of(TENTHS, Interval(20, 30)) == SegmentRange(150, 321)
 
 
 @pytest.mark.parametrize(("needed", "worth"), [(50, True), (50.1, False)])

@@ -13,7 +13,7 @@ from hdtf_async.core.model import Interval
 from hdtf_async.media import sections
 from hdtf_async.media.demux import AudioInfo, MediaInfo
 from hdtf_async.media.framing import Part
-from hdtf_async.media.sections import Run
+from hdtf_async.media.sections import SegmentRange
 from hdtf_async.media.segment_index import SegmentIndex
 from hdtf_async.media.timeline import Shown
 
@@ -27,54 +27,62 @@ INDEX = SegmentIndex(
 """120 segments of 100 bytes and 5 seconds."""
 FACTS = MediaInfo("h264", 1280, 720, 25.0, 250, 25.0, 35.0, 0.0, regular=True)
 """What a probe finds in segments 5 and 6."""
-RUN = Run(5, 7)
+RUN = SegmentRange(5, 7)
 
 
 @pytest.mark.parametrize(
     ("start", "end", "run"),
     [
-        (30.0, 32.0, Run(5, 7)),
-        (29.9, 32.9, Run(4, 7)),
-        (30.0, 33.0, Run(5, 8)),
-        (0.0, 1.0, Run(0, 1)),
-        (598.0, 600.0, Run(118, 120)),
-        (700.0, 710.0, Run(119, 120)),
+        (30.0, 32.0, SegmentRange(5, 7)),
+        (29.9, 32.9, SegmentRange(4, 7)),
+        (30.0, 33.0, SegmentRange(5, 8)),
+        (0.0, 1.0, SegmentRange(0, 1)),
+        (598.0, 600.0, SegmentRange(118, 120)),
+        (700.0, 710.0, SegmentRange(119, 120)),
     ],
 )
-def test_a_clip_needs_the_segments_around_it(start: float, end: float, run: Run) -> None:
+def test_a_clip_needs_the_segments_around_it(start: float, end: float, run: SegmentRange) -> None:
     """Five seconds before and two after it; the last segment if the video ends before."""
     assert sections.run_of(INDEX, Interval(start, end)) == run
 
 
 def test_a_part_has_at_least_two_segments() -> None:
     """In a WebM whose index has one entry, ffmpeg seeks differently."""
-    assert sections.widened(INDEX, Run(0, 1)) == Run(0, 2)
-    assert sections.widened(INDEX, Run(119, 120)) == Run(118, 120)
-    assert sections.widened(INDEX, Run(4, 6)) == Run(4, 6)
+    assert sections.widened(INDEX, SegmentRange(0, 1)) == SegmentRange(0, 2)
+    assert sections.widened(INDEX, SegmentRange(119, 120)) == SegmentRange(118, 120)
+    assert sections.widened(INDEX, SegmentRange(4, 6)) == SegmentRange(4, 6)
     one = replace(INDEX, offsets=(0, 10), times=(0, 50))
-    assert sections.widened(one, Run(0, 1)) == Run(0, 1)
+    assert sections.widened(one, SegmentRange(0, 1)) == SegmentRange(0, 1)
 
 
 def test_runs_that_touch_are_joined() -> None:
     """Also if one contains the other."""
-    runs = [Run(7, 9), Run(1, 3), Run(3, 4), Run(8, 9), Run(11, 12)]
-    assert sections.joined(runs) == (Run(1, 4), Run(7, 9), Run(11, 12))
+    runs = [
+        SegmentRange(7, 9),
+        SegmentRange(1, 3),
+        SegmentRange(3, 4),
+        SegmentRange(8, 9),
+        SegmentRange(11, 12),
+    ]
+    assert sections.joined(runs) == (SegmentRange(1, 4), SegmentRange(7, 9), SegmentRange(11, 12))
     assert sections.runs_of(INDEX, [Interval(30, 32), Interval(40, 41), Interval(90, 91)]) == (
-        Run(5, 9),
-        Run(17, 19),
+        SegmentRange(5, 9),
+        SegmentRange(17, 19),
     )
 
 
 _RUNS = st.lists(
-    st.tuples(st.integers(0, 40), st.integers(1, 9)).map(lambda each: Run(each[0], each[0] + each[1]))
+    st.tuples(st.integers(0, 40), st.integers(1, 9)).map(
+        lambda each: SegmentRange(each[0], each[0] + each[1])
+    )
 )
 
 
 @given(_RUNS, _RUNS)
-def test_only_what_is_missing_is_fetched(needed: list[Run], there: list[Run]) -> None:
+def test_only_what_is_missing_is_fetched(needed: list[SegmentRange], there: list[SegmentRange]) -> None:
     """Every missing segment once, and none that exists."""
 
-    def numbers(runs: list[Run] | tuple[Run, ...]) -> set[int]:
+    def numbers(runs: list[SegmentRange] | tuple[SegmentRange, ...]) -> set[int]:
         return {number for run in runs for number in range(run.first, run.behind)}
 
     found = sections.without(needed, there)
@@ -92,7 +100,7 @@ def test_the_covered_seconds_are_those_of_the_segments(
     first: int, count: int, start: float, length: float
 ) -> None:
     """A later run decides from the seconds alone what the index would have shown."""
-    run = Run(first, min(120, first + count))
+    run = SegmentRange(first, min(120, first + count))
     interval = Interval(start, start + length)
     covered = sections.covers(*sections.covered(INDEX, run), interval)
     assert covered is run.contains(sections.run_of(INDEX, interval))
@@ -101,7 +109,7 @@ def test_the_covered_seconds_are_those_of_the_segments(
 def test_requests_are_ranges_of_at_most_ten_megabytes() -> None:
     """In the order of the file; a segment is never divided."""
     index = replace(INDEX, offsets=tuple(range(0, 121 * 4_000_000, 4_000_000)))
-    found = sections.requests(index, [Run(0, 5), Run(10, 11)])
+    found = sections.requests(index, [SegmentRange(0, 5), SegmentRange(10, 11)])
     assert found == [
         (0, 8_000_000),
         (8_000_000, 16_000_000),
@@ -109,7 +117,7 @@ def test_requests_are_ranges_of_at_most_ten_megabytes() -> None:
         (40_000_000, 44_000_000),
     ]
     large = replace(INDEX, offsets=(0, 30_000_000, 31_000_000), times=(0, 50, 100))
-    assert sections.requests(large, [Run(0, 2)]) == [(0, 30_000_000), (30_000_000, 31_000_000)]
+    assert sections.requests(large, [SegmentRange(0, 2)]) == [(0, 30_000_000), (30_000_000, 31_000_000)]
 
 
 def test_seconds_are_estimated_from_the_intervals_alone() -> None:
@@ -124,7 +132,7 @@ def test_seconds_are_estimated_from_the_intervals_alone() -> None:
 
 
 def _why(
-    facts: MediaInfo, *, fps: float | None = 25, run: Run = RUN, index: SegmentIndex = INDEX
+    facts: MediaInfo, *, fps: float | None = 25, run: SegmentRange = RUN, index: SegmentIndex = INDEX
 ) -> str | None:
     return sections.why_not(index, run, facts, [(Shown(50), Shown(50))], fps)
 
@@ -136,7 +144,7 @@ def test_a_regular_part_is_used() -> None:
     assert _why(FACTS, fps=None) is None
     unknown = replace(INDEX, times=(*INDEX.times[:-1], -1))
     last = replace(FACTS, start=595.0, end=598.0)
-    assert _why(last, run=Run(119, 120), index=unknown) is None
+    assert _why(last, run=SegmentRange(119, 120), index=unknown) is None
 
 
 @pytest.mark.parametrize(
@@ -179,7 +187,7 @@ def test_audio_must_have_the_times_of_its_index() -> None:
         assert why in found
     unknown = replace(INDEX, times=(*INDEX.times[:-1], -1))
     empty = replace(audio, start=595.0, end=595.0)
-    found = sections.why_not_audio(unknown, Run(119, 120), empty)
+    found = sections.why_not_audio(unknown, SegmentRange(119, 120), empty)
     assert found == "the last segment of the audio is empty"
 
 
@@ -206,9 +214,9 @@ def test_the_last_segment_has_a_frame_if_its_end_is_unknown() -> None:
     """It ends after its start."""
     unknown = replace(INDEX, times=(*INDEX.times[:-1], -1))
     audio = AudioInfo("aac", 44100, 2, 595.0, 595.01, 0.0)
-    assert sections.why_not_audio(unknown, Run(119, 120), audio) is None
-    assert sections.why_not_audio(unknown, Run(119, 120), replace(audio, end=594.0)) is not None
-    assert sections.why_not_audio(INDEX, Run(119, 120), replace(audio, end=600.0)) is None
+    assert sections.why_not_audio(unknown, SegmentRange(119, 120), audio) is None
+    assert sections.why_not_audio(unknown, SegmentRange(119, 120), replace(audio, end=594.0)) is not None
+    assert sections.why_not_audio(INDEX, SegmentRange(119, 120), replace(audio, end=600.0)) is None
 
 
 def test_a_request_has_ten_mebibytes_at_most() -> None:
@@ -216,21 +224,22 @@ def test_a_request_has_ten_mebibytes_at_most() -> None:
     ten = 10 * 1024**2
     for size, requests in ((ten, [(0, ten), (ten, ten + 5)]), (ten - 5, [(0, ten)])):
         index = replace(INDEX, offsets=(0, size, size + 5), times=(0, 50, 100))
-        assert sections.requests(index, [Run(0, 2)]) == requests
+        assert sections.requests(index, [SegmentRange(0, 2)]) == requests
     larger = replace(INDEX, offsets=(0, ten - 5, ten + 1), times=(0, 50, 100))
-    assert sections.requests(larger, [Run(0, 2)]) == [(0, ten - 5), (ten - 5, ten + 1)]
+    assert sections.requests(larger, [SegmentRange(0, 2)]) == [(0, ten - 5), (ten - 5, ten + 1)]
     assert sections.requests(INDEX, []) == []
 
 
 @pytest.mark.parametrize(
     ("run", "covered"),
     [
-        (Run(0, 1), (0.0, 3.0)), (Run(1, 3), (10.0, 13.0)), (Run(118, 120), (595.0, None)),
-        (Run(0, 120), (0.0, None)), (Run(5, 119), (30.0, 593.0)),
+        (SegmentRange(0, 1), (0.0, 3.0)), (SegmentRange(1, 3), (10.0, 13.0)),
+        (SegmentRange(118, 120), (595.0, None)), (SegmentRange(0, 120), (0.0, None)),
+        (SegmentRange(5, 119), (30.0, 593.0)),
     ],
 )  # fmt: skip
 def test_a_run_covers_what_is_five_seconds_after_its_start_and_two_before_its_end(
-    run: Run, covered: tuple[float, float | None]
+    run: SegmentRange, covered: tuple[float, float | None]
 ) -> None:
     """At the beginning and at the end of the file, everything."""
     assert sections.covered(INDEX, run) == covered
