@@ -420,7 +420,7 @@ def _require_whole(what: str, read: MediaInfo | AudioInfo, fmt: Format, promised
     # With the announced number of bytes it is complete, even if its video ends before its audio.
     expected = None if fmt.size_is_exact else promised
     if read.truncated or (expected and expected - read.end > max(2.0, 0.01 * expected)):
-        stated = max(read.promised, expected or 0)
+        stated = max(filter(None, (read.promised, expected)))
         raise Failure(Reason.RAW_TRUNCATED, f"the {what} ends at {read.end:.1f} s instead of {stated:.1f} s")
 
 

@@ -54,6 +54,17 @@ def test_citations_are_listed_on_request() -> None:
     assert datasets_summary([AVSPEECH], citations=True).endswith(AVSPEECH.citation)
 
 
+def test_a_dataset_has_its_licence_source_and_window() -> None:
+    """One line each, behind labels of ten columns; those that are not stated are omitted."""
+    plain = replace(AVSPEECH, title="X", clips=1, hours=2.5, licence="CC", bring="a file", rule="a square")
+    assert datasets_summary([plain]).splitlines() == [
+        "avspeech: X, 1 clips, 2.5 h", "  licence CC", "  source  a file", "  window  a square",
+    ]  # fmt: skip
+    less = replace(plain, clips=None, hours=None, licence="", rule="")
+    assert datasets_summary([less]).splitlines() == ["avspeech: X", "  source  a file"]
+    assert datasets_summary([less, less]).count("\n\n") == 1
+
+
 def test_a_refused_dataset_has_the_reason_instead_of_a_source() -> None:
     """And a dataset of another package may state neither its size nor its window."""
     text = datasets_summary([TALKINGHEAD_1KH, replace(AVSPEECH, hours=None, rule="")])

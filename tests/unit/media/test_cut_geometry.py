@@ -231,3 +231,10 @@ def test_a_box_that_is_not_square_fits_into_a_clip(fit: Fit, width: int, height:
 def side_lengths_of(fit: Fit) -> tuple[int, int]:
     """Return the size of a clip of a wide box."""
     return filters.side_lengths(Box(0, 0, 200, 100), 64, fit)
+
+
+def test_frames_are_used_from_the_interval_on_unless_one_is_held() -> None:
+    """The first frame may be later than the start, or before it if it is held there."""
+    for first, held, begin in ((10.02, 0.0, 10.0), (9.9, 0.1, 9.9)):
+        cut = replace(CUT, source=replace(SOURCE, first=first, held=held))
+        assert (cut.begin, cut.held) == (begin, held > 0)

@@ -97,10 +97,13 @@ class File:
     decoded: list[float | None] = field(default_factory=list)
     """Timestamps of the packets that were decoded."""
     flushed: Packet = field(default_factory=Packet)
+    flushes: bool = True
+    """Whether an empty packet follows the last one: PyAV omits it if a stream appears midway."""
 
     def demux(self, *_: object) -> Iterator[Packet]:
         """Read the packets, and the empty one at the end."""
-        for packet in [*self.packets, Packet(size=0, reading=self.flushed.reading)]:
+        last = [Packet(size=0, reading=self.flushed.reading)] if self.flushes else []
+        for packet in [*self.packets, *last]:
             if packet.reading:
                 self.log.append((logging.ERROR, "demuxer", packet.reading))
             yield packet
@@ -448,6 +451,8 @@ def test_audio_is_decoded_from_a_second_before_the_clip(monkeypatch: pytest.Monk
     short = File(sound(6.5))
     assert hear(monkeypatch, short) == Findings()
     assert short.decoded == [5.0, 5.5, 6.0]
+    assert hear(monkeypatch, File(sound(6.5), flushes=False)) == Findings()
+    assert look(monkeypatch, File(film(7.5), flushes=False)).frames == 3
 
 
 @pytest.mark.parametrize(

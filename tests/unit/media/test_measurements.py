@@ -162,6 +162,7 @@ def test_frames_are_measured_small() -> None:
     chain = measurements.branch()
     assert "scale=-2:96:flags=fast_bilinear" in chain
     assert "freezedetect=d=0.5" in chain
+    assert "lavfi.scd.score:function=greater:value=9.999" in chain, "ten counts"
     found = Measurements(64, 64)
     for number in range(1001):
         for line in ("scd.score=50", f"black_start={number}", f"black_end={number + 0.5}", "blur=2"):

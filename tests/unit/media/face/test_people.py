@@ -555,3 +555,8 @@ def test_a_hundred_doubtful_intervals_are_searched(cuts_: int, found: int) -> No
     shown = [LEFT, LEFT, RIGHT, RIGHT] * 60
     frames = [Frame(number, [each]) for number, each in enumerate(shown[: 2 * cuts_ + 2])]
     assert len(doubtful(frames)) == found
+
+
+def test_the_person_of_a_clip_is_counted_however_rare() -> None:
+    """Others only from a tenth of the samples on."""
+    assert counted(filmed((3, [LEFT]), (97, []))) == (3, 3, 1)
