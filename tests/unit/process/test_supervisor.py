@@ -275,9 +275,12 @@ async def test_only_the_named_descriptors_are_inherited(tmp_path: Path) -> None:
 
 
 async def test_a_childs_memory_is_limited() -> None:
-    """Exceeding the limit is an error in the child, instead of exhausting the machine."""
-    code = "try: bytearray(1 << 30)\nexcept MemoryError: print('refused')\nelse: print('given')"
-    ended = await run(Command(python(code), max_stdout=100, memory=1 << 29), deadline=SOON)
+    """Exceeding the limit is an error in the child, instead of exhausting the machine.
+
+    The child gets its input after its limit.
+    """
+    code = "input()\ntry: bytearray(1 << 30)\nexcept MemoryError: print('refused')\nelse: print('given')"
+    ended = await run(Command(python(code), stdin=b"\n", max_stdout=100, memory=1 << 29), deadline=SOON)
     assert ended.out == b"refused\n"
 
 
