@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 LAST_MANIFESTS = 0.5
 """Maximum seconds for writing the manifests when a run is cancelled."""
 FEW = 20_000
-"""Maximum lines of the manifests for which it does so: they take a good part of that time."""
+"""Maximum lines of the manifests that a cancelled run still writes; more would exceed that time."""
 MANIFESTS_EVERY = 60.0
 """Seconds between two updates of the manifests during a run; more if they are long."""
 
@@ -161,45 +161,37 @@ def _job(request: _Request, *, progress: bool) -> Callable[[EventBus, anyio.Even
 async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Report:
     begun = anyio.current_time()
     out, options, scheduler = request.out, request.options, request.scheduler
-    own = await run_sync(find_user_videos, options.raw_dirs)
-    read = await run_sync(read_tables, options, request.clips)
-    async with open_location(out, options, read) as directory:
-        options = replace(options_for(out, options), fetch=plan.fetch_of(read, options))
-        whole, read = read, await run_sync(scene_cuts.divided, read, options, directory.known.cuts)
-        decided = await run_sync(_decide, read, options, directory)
+    user_videos = await run_sync(find_user_videos, options.raw_dirs)
+    whole = await run_sync(read_tables, options, request.clips)
+    async with open_location(out, options, whole) as directory:
+        options = replace(options_for(out, options), fetch=plan.fetch_of(whole, options))
+        tables = await run_sync(scene_cuts.divided, whole, options, directory.known.cuts)
+        decided = await run_sync(_decide, tables, options, directory)
         refuse_other_settings(decided, options, out)
         if options.shard is not None and not options.recut:
             await run_sync(refuse_settings_of_shards, directory.out, options.shard, options)
-        report = Report(
-            asked=decided.asked,
-            there=len(decided.there),
-            findings=read.findings,
-            refused=plan.refused(read, options),
-        )
-        report.failed.update((clip.stem, reason) for clip, reason in decided.given_up)
-        report.failed.update((clip.stem, failure.reason) for clip, failure in decided.impossible)
+        report = _new_report(tables, decided, options)
         events.subscribe(report.add)
-        run = RunContext(
-            options, directory, request.lanes or Lanes.of(options), events, own, finish, read.source
-        )
+        lanes = request.lanes or Lanes.of(options)
+        run = RunContext(options, directory, lanes, events, user_videos, finish, tables.source)
         before = directory.known.run
-        ended: list[Record] = []
-        events.emit(await run_sync(started, decided, run.lanes, options))
+        request_end: list[Record] = []
+        events.emit(await run_sync(started, decided, lanes, options))
         try:
-            ended = await _begin(read, run, clips=report.asked, work=bool(decided.work))
-            await request_records.append(read, decided, report.refused, options, directory)
+            request_end = await _begin(tables, run, clips=report.asked, work=bool(decided.work))
+            await request_records.append(tables, decided, report.refused, options, directory)
             if not options.keeps_raws:
                 from hdtf_async.lanes.source_videos import delete_finished  # noqa: PLC0415 - rarely needed
 
-                await delete_finished(read, decided, directory, own)
+                await delete_finished(tables, decided, directory, user_videos)
             announce = partial(_announce_impossible, decided, events)
             if decided.work:
                 report.stopped = await carry_out(decided, run, scheduler, on_ready=announce)
             else:
                 announce()
-            parts = await run_sync(scene_cuts.divided, whole, options, directory.known.cuts)
-            if parts.clips != read.clips and report.stopped is None and not finish.is_set():
-                decided = await run_sync(_decide, parts, options, directory)
+            with_parts = await run_sync(scene_cuts.divided, whole, options, directory.known.cuts)
+            if with_parts.clips != tables.clips and report.stopped is None and not finish.is_set():
+                decided = await run_sync(_decide, with_parts, options, directory)
                 report.asked = decided.asked
                 report.stopped = await carry_out(decided, run, scheduler) if decided.work else None
         except Failure as trouble:  # before the first video, or of the journal: the disk, a tool
@@ -212,11 +204,24 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
                     )
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
-                ended = []  # clips that were not attempted may not be recorded: the request stays open
+                request_end = []  # clips that were not attempted may not be recorded: the request stays open
         report.seconds = anyio.current_time() - begun
-        await _end(report, run, ended, has_run=directory.known.run is not before)
+        await _end(report, run, request_end, has_run=directory.known.run is not before)
         events.emit(report.ended())
         return report
+
+
+def _new_report(tables: Tables, decided: plan.Plan, options: Options) -> Report:
+    """Return the report of a run that has not begun, with the clips that it will not attempt."""
+    report = Report(
+        asked=decided.asked,
+        there=len(decided.there),
+        findings=tables.findings,
+        refused=plan.refused(tables, options),
+    )
+    report.failed.update((clip.stem, reason) for clip, reason in decided.given_up)
+    report.failed.update((clip.stem, failure.reason) for clip, failure in decided.impossible)
+    return report
 
 
 async def _end(report: Report, run: RunContext, records: list[Record], *, has_run: bool) -> None:
@@ -234,7 +239,7 @@ async def _end(report: Report, run: RunContext, records: list[Record], *, has_ru
             with _as_failure(run.directory.out / COMPARISON):
                 report.reproduced = await reproducibility.compare(run.options.reproduce, run.directory.known)
         with _as_failure(run.directory.out / outdated.REPORT):
-            report.page = await _drawn(run, has_run=has_run)
+            report.page = await _write_report(run, has_run=has_run)
     except Failure as trouble:
         report.stopped = report.stopped or trouble
 
@@ -273,7 +278,7 @@ async def _begin(read: Tables, run: RunContext, *, clips: int, work: bool) -> li
     return [divisions.record_of(request, clips, ended=True)]
 
 
-async def _drawn(run: RunContext, *, has_run: bool) -> Path | None:
+async def _write_report(run: RunContext, *, has_run: bool) -> Path | None:
     """Write the report if the run has done something or it is outdated; return its path, or None."""
     options, directory, known = run.options, run.directory, run.directory.known
     clips = len(known.clips) + len(known.failures)
