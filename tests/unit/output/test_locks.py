@@ -461,3 +461,11 @@ def test_runs_alone_or_beside_others(monkeypatch: pytest.MonkeyPatch, alone: boo
     monkeypatch.setattr(descriptors, "lock", lock)
     assert locks._locked(0, Path("/dir"), alone) is True
     assert asked == [shared]
+
+
+def test_only_the_last_run_of_a_journal_may_hold_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier process that is alive has ended its run."""
+    monkeypatch.setattr(locks, "_is_alive", {11}.__contains__)
+    assert locks._newest_run([write_runs(tmp_path / "a", (11, 1), (10, 5))])["pid"] == 10

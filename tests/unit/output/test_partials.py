@@ -231,3 +231,17 @@ def test_only_bytes_that_can_be_resumed_have_arrived(
     if content is not None:
         (tmp_path / promise.part).write_text(content)
     assert promise.bytes_arrived(tmp_path) == arrived
+
+
+def test_a_system_that_does_not_identify_its_start_has_one_for_this_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Then downloads are resumed within a process only."""
+
+    def fail(*_: object, **__: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", fail)
+    one, other = partials._this_system.__wrapped__(), partials._this_system.__wrapped__()
+    assert len(one) == len(other) == 32
+    assert one != other

@@ -543,6 +543,7 @@ def test_a_sample_is_spread_evenly(most: int, found: list[int]) -> None:
 
 def test_names_are_sorted_by_their_numbers() -> None:
     """Also in the middle of a name, and with many digits."""
+    assert sorted(["a0b", "ab", "a"], key=gallery._natural) == ["a", "a0b", "ab"]
     names = ["a10b2", "a2b10", "a2b9", "a", "a1" + "0" * 17 + "1", "b1"]
     assert sorted(names, key=gallery._natural) == ["a", "a2b9", "a2b10", "a10b2", "a1" + "0" * 17 + "1", "b1"]
 
