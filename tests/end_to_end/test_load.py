@@ -76,7 +76,7 @@ def test_a_run_on_a_finished_directory_loads_no_lane_and_no_tool(tmp_path: Path)
     loaded = {name.removeprefix("hdtf_async.") for name in ran.stdout.splitlines()[-1].split()}
     assert {"run", "output.journal", "lanes.limits"} <= loaded
     tools = ("media.", "youtube.", "process.", "output.object_store", "tqdm", "jinja2")
-    assert {name for name in loaded if name.startswith(tools)} == {"media.containers"}
+    assert {name for name in loaded if name.startswith(tools)} == {"media.containers", "media.sections"}
     assert loaded.isdisjoint({"lanes.toolchain", "lanes.pipeline", "lanes.encoder", "report.page"})
 
 

@@ -737,15 +737,19 @@ class Parts:
             await fetch(fmt, directory / f"{name}.section", [(0, 10), (20, 25)])
         return tuple(SimpleNamespace(summary=f"{name} 1 to 2") for name in selected)
 
+    def received(self, _work: VideoJob) -> int:
+        """Return the bytes that were fetched."""
+        return 30
+
     async def judge(self, _work: VideoJob, _found: object) -> None:
         """Refuse them, if configured."""
         if self.refuses:
             raise SectionsRefusedError(self.refuses)
 
-    async def accept(self, *arguments: Any) -> tuple[object, int]:
-        """Return a source video of 30 bytes."""
+    async def accept(self, *arguments: Any) -> object:
+        """Return a source video."""
         self.accepted.append(arguments[-1])
-        return self.raw, 30
+        return self.raw
 
     async def remove(self, work: VideoJob) -> None:
         """Register a removal."""
@@ -790,7 +794,7 @@ async def test_only_sections_are_downloaded_if_they_are_of_use(tmp_path: Path) -
         assert (ready.video, ready.origin, ready.bytes) == ("RD_V2", "youtube", 30)
         assert downloader._in_use == {"RD_V2"}
         log = downloader._store.log_path(work.videos[0]).read_text("utf-8")
-        assert "only sections are downloaded: raw 1 to 2\n" in log
+        assert "only sections are used: raw 1 to 2\n" in log
         assert downloader.expects_existing(work)
 
 

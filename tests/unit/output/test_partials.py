@@ -242,6 +242,6 @@ def test_a_system_that_does_not_identify_its_start_has_one_for_this_process(
         raise FileNotFoundError
 
     monkeypatch.setattr(Path, "read_text", fail)
-    one, other = partials._this_system.__wrapped__(), partials._this_system.__wrapped__()
+    one, other = system.this_system.__wrapped__(), system.this_system.__wrapped__()
     assert len(one) == len(other) == 32
     assert one != other
