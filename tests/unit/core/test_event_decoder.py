@@ -14,7 +14,6 @@ from hdtf_async.core.event_decoder import PUBLIC, EventDecoder
 from hdtf_async.core.events import ClipFailed, DownloadProgress, Event, FormatChosen, WorkersChanged
 
 CHOSEN = FormatChosen("v", "136", 720, 25.0, 9, (("a", "b"),), "140", "en", True, False)
-DECODER = EventDecoder()
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -24,8 +23,8 @@ JSON = st.recursive(
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: event.type)
 def test_an_event_arrives_as_it_was(event: Event) -> None:
     """Reasons are reasons and tuples are tuples, so that it counts as it would have counted there."""
-    assert DECODER.decode(json.loads(json.dumps(event.to_json()))) == event
-    assert DECODER.decode(event.to_json()) == event
+    assert EventDecoder().decode(json.loads(json.dumps(event.to_json()))) == event
+    assert EventDecoder().decode(event.to_json()) == event
 
 
 def test_every_public_event_can_be_decoded() -> None:
@@ -61,7 +60,7 @@ def test_every_public_event_can_be_decoded() -> None:
 def test_a_malformed_message_is_refused(message: object) -> None:
     """With one kind of error, whatever is wrong with it."""
     with pytest.raises(ValueError, match=r"."):
-        DECODER.decode(message)
+        EventDecoder().decode(message)
 
 
 @given(event=st.sampled_from(ONE_OF_EACH), data=st.data())
@@ -71,7 +70,7 @@ def test_whatever_arrives_is_an_event_or_refused(event: Event, data: st.DataObje
     name = data.draw(st.sampled_from(sorted(message)))
     message[name] = data.draw(JSON)
     try:
-        decoded = DECODER.decode(message)
+        decoded = EventDecoder().decode(message)
     except ValueError:
         return
     again = json.loads(json.dumps(decoded.to_json()))
@@ -89,9 +88,9 @@ def test_a_decoder_knows_only_its_kinds() -> None:
 def test_numbers_of_json_are_numbers_of_an_event() -> None:
     """A whole number may stand for one with decimals, and lists for tuples."""
     message = CHOSEN.to_json() | {"fps": 25, "refused": [["a", "b"], ["c", "d"]]}
-    decoded = DECODER.decode(message)
+    decoded = EventDecoder().decode(message)
     assert isinstance(decoded, FormatChosen)
     assert (decoded.fps, decoded.refused) == (25, (("a", "b"), ("c", "d")))
-    assert DECODER.decode(CHOSEN.to_json() | {"refused": []}) is not None
+    assert EventDecoder().decode(CHOSEN.to_json() | {"refused": []}) is not None
     with pytest.raises(ValueError, match=r"^no event: '.{79}$"):
-        DECODER.decode("x" * 200)
+        EventDecoder().decode("x" * 200)

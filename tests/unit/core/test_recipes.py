@@ -148,6 +148,8 @@ def test_only_directories_of_frames_have_a_number_of_frames() -> None:
     assert found == {
         (How.LINK, 0), (How.COPY, 0), (How.TEXT, 0), (How.FRAMES, 250), (How.STILLS, 250),
     }  # fmt: skip
+    (unknown,) = (item for _, item in LAYOUTS["wav2lip"].items("a", ClipRecord({})))
+    assert (unknown.how, unknown.frames) == (How.FRAMES, 0)
 
 
 @pytest.mark.parametrize(
