@@ -496,6 +496,15 @@ def test_suspicious_rows_are_reported_and_kept(
     assert len(result.clips) == clips
 
 
+def test_a_finding_names_the_option_that_may_help_unless_it_was_given(tmp_path: Path) -> None:
+    """Here a reference height of 0, without a correction."""
+    write_tables(tmp_path, resolution=SMALL["resolution"].replace("720", "0"))
+    advice = "; `--corrections verified` may have a correction."
+    for level, hint in ((Corrections.NONE, advice), (Corrections.VERIFIED, ".")):
+        (finding,) = found(read(tmp_path, corrections=level), "zero_height")
+        assert finding.words == f"RD_One has reference height 0, so the scale of its boxes is unknown{hint}"
+
+
 def test_a_box_may_end_at_the_edge_of_the_frame(tmp_path: Path) -> None:
     """A box of the frame's full height is valid, and adjacent intervals share no frame."""
     text = SMALL["crop_wh"].replace("One_0.mp4 10 400 20 401", "One_0.mp4 10 720 0 720")
