@@ -609,6 +609,7 @@ def _options(scenario: Scenario, site: Site, directory: Path, yt_dlp: Path | Non
     args += shlex.split(scenario.args.format(site=site.address))
     defaults: dict[str, Any] = {
         "source": directory / "tables",
+        "fetch": "whole",  # test_section_faults.py has the scenarios of sections
         "pace": 0.0,
         "downloads": 32,
         "retry_wait": 0.1,
