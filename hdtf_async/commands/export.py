@@ -28,7 +28,7 @@ from hdtf_async.core.jsonlines import line, records
 from hdtf_async.core.options import Options
 from hdtf_async.core.recipes import FORMATS, LAYOUTS, STILLS, How
 from hdtf_async.core.splits import NameList, Split
-from hdtf_async.core.text import printable, shown
+from hdtf_async.core.text import count, printable, shown
 from hdtf_async.dataset import name_checks, reading
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.media import stills
@@ -75,7 +75,7 @@ class Exported:
         shares = ", ".join(f"{number} {side}" for side, number in self.sides.items())
         kinds = ", ".join(f"{number} {how}" for how, number in self.items.items())
         clips = sum(self.sides.values())
-        return f"{clips} clips ({shares}): {kinds}; {self.new} new, {self.removed} removed"
+        return f"{count(clips, 'clip')} ({shares}): {kinds}; {self.new} new, {self.removed} removed"
 
 
 async def export(  # noqa: PLR0913 - the options of the command

@@ -22,7 +22,7 @@ from hdtf_async.core.exceptions import StoreError, unwrap_exception_group
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.install import install_extra
 from hdtf_async.core.model import Box, Clip, Crop, Interval, OutputSettings, Resolution, Video
-from hdtf_async.core.text import printable
+from hdtf_async.core.text import count, printable
 from hdtf_async.dataset.geometry import place, scale_of
 from hdtf_async.lanes import existing_parts
 from hdtf_async.lanes.cut_plan import plan_cut
@@ -155,7 +155,7 @@ def table(found: Sequence[Window]) -> str:
     all_of = [each.agreement for each in found if each.agreement is not None]
     if all_of:
         lines.append(
-            f"\nintersection over union of {len(all_of)} clips: mean {fmean(all_of):.3f},"
+            f"\nintersection over union of {count(len(all_of), 'clip')}: mean {fmean(all_of):.3f},"
             f" median {median(all_of):.3f}, least {min(all_of):.3f}"
         )
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Reason
 from hdtf_async.core.install import UPDATE_YT_DLP, install_extra
+from hdtf_async.core.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -273,7 +274,7 @@ def of_disk_space(*, free: int, min_free: int, least: Sequence[int], keep_raw: b
     The actual sizes are unknown until YouTube is queried, and are several times that.
     """
     needed = sum(least) if keep_raw else max(least, default=0)
-    what = f"{len(least)} downloads" if keep_raw else "the longest download"
+    what = count(len(least), "download") if keep_raw else "the longest download"
     message = f"{_gb(free)} free; {what}: at least {_gb(needed)}" if least else f"{_gb(free)} free"
     if free - needed >= min_free:
         return CheckResult("disk", Status.FINE, message)

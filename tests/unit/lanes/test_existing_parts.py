@@ -71,7 +71,7 @@ def test_parts_that_cover_all_clips_are_no_download(
     assert least_of_doctor(out, clips) == ""
     for option in ("--fetch=whole", "--audio=aac", "--resolution=best"):
         assert planned(capsys, *list_of, option)["downloads"] == 1, option
-    assert least_of_doctor(out, clips, fetch="whole").startswith("1 downloads: at least")
+    assert least_of_doctor(out, clips, fetch="whole").startswith("1 download: at least")
     part(out, (0, None), kind="sound")
     assert planned(capsys, *list_of, "--audio=aac")["downloads"] == 0
     (out / "_videos_raw" / f"{ID}.290-999.mp4.part").unlink()
