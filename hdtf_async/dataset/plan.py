@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hdtf_async.core.clip_record import ClipRecord, point_to_json, row_to_json
 from hdtf_async.core.exceptions import UnknownVideoError
 from hdtf_async.core.failures import Action, Failure, Reason
-from hdtf_async.core.fetch import BEFORE, Fetch
+from hdtf_async.core.fetch import BEFORE, Fetch, joined_seconds
 from hdtf_async.core.model import SQUARE_RULES, SUBSETS, UNRECORDED, Crop, Severity, Square
 from hdtf_async.core.steps import sorted_in_steps, steps
 from hdtf_async.core.text import shown
@@ -405,13 +405,4 @@ def _seconds_around(clips: Iterable[Clip], there: Iterable[tuple[float, float]] 
     needed = [(max(0.0, clip.interval.start - BEFORE), clip.interval.end) for clip in clips]
     have = list(there)
     # What is added to the seconds that are there.
-    return _joined_seconds([*needed, *have]) - _joined_seconds(have)
-
-
-def _joined_seconds(spans: Iterable[tuple[float, float]]) -> float:
-    """Return how many seconds some spans take together."""
-    total, reached = 0.0, 0.0
-    for start, end in sorted(spans):
-        total += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return total
+    return joined_seconds([*needed, *have]) - joined_seconds(have)

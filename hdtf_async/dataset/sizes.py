@@ -1,4 +1,8 @@
-"""Estimate the disk space that clips need. Pure; docs/disk.md states the rule and where it is from."""
+"""Estimate the disk space that clips need. Pure; docs/disk.md states the rule and where it is from.
+
+Sides of a crop window are only estimated: `geometry` computes them exactly, but takes thirty times as long,
+which is minutes for a million clips.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hdtf_async.core.fetch import AFTER, BEFORE
+from hdtf_async.core.fetch import AFTER, BEFORE, joined_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -139,16 +139,9 @@ def seconds_needed(intervals: Sequence[Interval], last: float) -> float:
 
     `last` is the end of the video, or the latest one that is known.
     """
-    spans = sorted(
-        (max(0.0, each.start - BEFORE - SEGMENT_SECONDS / 2), each.end + AFTER + SEGMENT_SECONDS / 2)
-        for each in intervals
-    )
-    ends = [spans[0][0]] if spans else []
-    total = 0.0
-    for start, end in spans:
-        total += max(0.0, end - max(start, ends[-1]))
-        ends.append(max(ends[-1], end))
-    return min(total, last)
+    before, after = BEFORE + SEGMENT_SECONDS / 2, AFTER + SEGMENT_SECONDS / 2
+    needed = joined_seconds((max(0.0, each.start - before), each.end + after) for each in intervals)
+    return min(needed, last)
 
 
 def is_worth_it(needed: float, whole: float) -> bool:
