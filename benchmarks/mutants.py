@@ -4,9 +4,9 @@
 
 The changes are made in a temporary copy of the repository. The tests of a module are those in its mirror,
 ``tests/unit/PACKAGE/test_MODULE.py``, and in the test files of the same package that import it; if none of
-them notices a change, the others of the package; where none of these enters the changed function, those in a
-test file of another package that imports it. They run once unchanged, which shows how long each takes and
-which functions it enters. A change is then followed by the tests that enter the changed function, the fastest
+them notices a change, the others of the package; then those in the test files of other packages that import
+it. Tests marked slow are among them. They run once unchanged, which shows how long each takes and which
+functions it enters. A change is then followed by the tests that enter the changed function, the fastest
 first, until one fails or they have taken `--budget` seconds of CPU.
 Each change has a process of its own, forked from this one, which has imported pytest and others already.
 
@@ -56,6 +56,8 @@ EQUIVALENT = Path("benchmarks/equivalent_mutants.tsv")
 LEAST_NOTICED = 0.95
 SHARED = frozenset({"footage", "site", "finished"})
 """Fixtures that draw videos, start a server or make a whole run: tests with them are not used."""
+SELECTED = "not long and not datasets and not browser and not face and not bucket and not dask and not newest"
+"""Markers of the tests that run: unlike the test command of the README, also the slow ones."""
 MOST_CALLS = 1_000_000
 """Calls of functions that are noted of a test: noting takes longer than calling."""
 DECIDING = (
@@ -422,9 +424,8 @@ class Copy:
         os.chdir(self.root)
         os.environ["PYTHONPATH"] = str(self.root)
         sys.path.insert(0, str(self.root))
-        code = pytest.main(
-            ["-q", "--assert=plain", f"--basetemp={self._base}", "-p", "no:randomly", *arguments], [plugin]
-        )
+        usual = ["-q", "--assert=plain", "-p", "no:randomly", f"--basetemp={self._base}", "-m", SELECTED]
+        code = pytest.main([*usual, *arguments], [plugin])
         self._report.write_text(json.dumps(plugin.measurements()), "utf-8")
         return int(code)
 
@@ -435,7 +436,7 @@ class Copy:
             pytest.ExitCode.NO_TESTS_COLLECTED,
             pytest.ExitCode.INTERRUPTED,
         }:
-            print(f"left out   {path}: its tests are slow, or need an extra", flush=True)
+            print(f"left out   {path}: its tests take minutes, or need an extra", flush=True)
             return measured
         if code not in {0, 1} or not measured["tests"]:
             raise SystemExit(f"{path}: its tests cannot be run, or all fail (exit code {code})")
@@ -520,7 +521,7 @@ def _measured(repository: Copy, results: Results, files: list[str]) -> dict[str,
     tests: dict[str, Test] = {}
     for path in files:
         content = (repository.root / path).read_bytes()
-        measured = results.get(partial(repository.measure, path), path, content)
+        measured = results.get(partial(repository.measure, path), path, content, SELECTED)
         for test, (seconds, entered) in measured["tests"].items():
             tests[test] = Test(seconds, frozenset((module, name) for module, name in entered))
         for name in measured["modules"]:
@@ -537,9 +538,7 @@ def _tested(
     concerned = {(str(module.path), name) for name in module.concerned(mutant)}
     survived: dict[str, Any] = {}
     of_module: dict[str, Test] = {}
-    for files in (module.near, module.beside, *([path] for path in module.far)):
-        if survived and files not in (module.near, module.beside):
-            break
+    for files in (module.near, module.beside, module.far):
         tests = _measured(repository, results, files)
         of_use = {test: tests[test] for test in tests if not concerned or tests[test].functions & concerned}
         of_module |= {

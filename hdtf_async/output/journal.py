@@ -351,13 +351,12 @@ class Journal:
         `OSError`; the journal is then unchanged. Not to be cancelled: the caller shields it.
         """
         time = max(now(), self._after)
-        timed = [{**record, "time": record.get("time", time)} for record in records]
-        texts = [line(record) for record in timed]
+        texts = [line({**record, "time": record.get("time", time)}) for record in records]
         if any(len(text) > LONGEST for text in texts):
             raise OSError(errno.EFBIG, f"a record is longer than {LONGEST} bytes, and would not be read")
         batch = self._waiting
         batch.lines.extend(texts)
-        batch.records.extend(timed)
+        batch.records.extend(map(parsed, texts))  # as a later run reads them
         async with self._turn:
             if batch is self._waiting:  # otherwise the previous holder of the lock has written it
                 self._waiting = _Batch()
