@@ -351,12 +351,13 @@ class Journal:
         `OSError`; the journal is then unchanged. Not to be cancelled: the caller shields it.
         """
         time = max(now(), self._after)
-        texts = [line({**record, "time": record.get("time", time)}) for record in records]
+        timed = [{**record, "time": record.get("time", time)} for record in records]
+        texts = [line(record) for record in timed]
         if any(len(text) > LONGEST for text in texts):
             raise OSError(errno.EFBIG, f"a record is longer than {LONGEST} bytes, and would not be read")
         batch = self._waiting
         batch.lines.extend(texts)
-        batch.records.extend(map(parsed, texts))  # as a later run reads them
+        batch.records.extend(timed)
         async with self._turn:
             if batch is self._waiting:  # otherwise the previous holder of the lock has written it
                 self._waiting = _Batch()

@@ -1,12 +1,12 @@
-"""Records by name, kept as compressed bytes: this saves some hundred megabytes for 100,000 clips.
+"""Records by name, kept as compressed text: this saves some hundred megabytes for 100,000 clips.
 
 A record as an object takes ten times the memory, because each has its own copies of all keys. Every lookup
-creates a new object. A few thousand records are not compressed: that takes as long as it takes to read them.
+parses the text and returns a new object. The first few thousand records are not compressed, to save time.
 """
 
 from __future__ import annotations
 
-import marshal
+import json
 import zlib
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any, Generic, TypeVar
@@ -15,7 +15,7 @@ T = TypeVar("T", bound=dict[str, Any] | list[dict[str, Any]])
 NOT_COMPRESSED = 5_000
 """Records of a mapping that are kept without compression, about 1 kB each."""
 _COMPRESSED = b"\x78"
-"""First byte of compressed data; marshal's data of a dictionary or a list starts with another."""
+"""First byte of compressed data; JSON of a record or a list starts with a bracket."""
 
 
 class CompressedRecords(MutableMapping[str, T], Generic[T]):
@@ -25,15 +25,15 @@ class CompressedRecords(MutableMapping[str, T], Generic[T]):
         self._packed = packed or {}
 
     def __getitem__(self, name: str) -> T:
-        data = self._packed[name]
-        if data.startswith(_COMPRESSED):
-            data = zlib.decompress(data)
-        found: T = marshal.loads(data)  # noqa: S302 - written below, in this process
+        text = self._packed[name]
+        if text.startswith(_COMPRESSED):
+            text = zlib.decompress(text)
+        found: T = json.loads(text.decode("ascii"))
         return found
 
     def __setitem__(self, name: str, record: T) -> None:
-        data = marshal.dumps(record)
-        self._packed[name] = data if len(self._packed) < NOT_COMPRESSED else zlib.compress(data, 1)
+        text = json.dumps(record, separators=(",", ":")).encode("ascii")
+        self._packed[name] = text if len(self._packed) < NOT_COMPRESSED else zlib.compress(text, 1)
 
     def __delitem__(self, name: str) -> None:
         del self._packed[name]

@@ -19,7 +19,7 @@ import aiofiles
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async.core.jsonlines import Record, line, parsed, records
+from hdtf_async.core.jsonlines import Record, records
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.journal import Journal, now
@@ -65,7 +65,7 @@ class BufferedLedger:
 
     async def append(self, records: Iterable[Record]) -> None:
         """Keep records, each with the current time."""
-        timed = [parsed(line(record | {"time": now()})) for record in records]  # as another process reads them
+        timed = [record | {"time": now()} for record in records]
         await self._store(timed)
         self._buffer.get().extend(timed)
 
