@@ -17,7 +17,7 @@ import readme
 import hdtf_async
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 PACKAGE = Path(hdtf_async.__file__).parent
 
@@ -117,6 +117,7 @@ LONGEST = 450
 """Maximum number of lines of a module."""
 
 
+@cache
 def _files() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
@@ -129,13 +130,16 @@ def _name(path: Path) -> str:
 _tree = cache(ast.parse)
 
 
-def _imports(source: str) -> Iterator[str]:
-    """Yield the full name of everything that is imported anywhere in a source, also for types alone."""
+@cache
+def _imports(source: str) -> tuple[str, ...]:
+    """Return the full name of everything that is imported anywhere in a source, also for types alone."""
+    names: list[str] = []
     for node in ast.walk(_tree(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
+            names += (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
+    return tuple(names)
 
 
 def _packages_of(source: str) -> set[str]:
@@ -151,6 +155,7 @@ def _modules_of(source: str) -> set[str]:
     return {name if name in files else name.rpartition(".")[0] for name in own}
 
 
+@cache
 def _without_types(source: str) -> str:
     """Return a source without the parts that only the type checker sees."""
 
