@@ -32,14 +32,14 @@ import hdtf_async
 from hdtf_async import Options, demo
 from hdtf_async.demo import Answer
 
-CONNECTION = 600_000
+CONNECTION = 100_000
 """Bytes per second of each connection."""
 
 
 def arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--videos", type=int, default=12)
+    parser.add_argument("--videos", type=int, default=9)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--runs", type=int, default=3, help="median of so many")
     parser.add_argument("--connection", type=int, default=CONNECTION)
