@@ -163,6 +163,8 @@ async def drive(directory: Path, address: str, videos: int) -> None:
     took, cpu = time.monotonic() - begun, time.process_time() - cpu
     report = run.report
     print(f"{len(report.done)} clips, {report.not_tried} not tried, exit code {report.exit_code:d}")
+    if report.stopped is not None:
+        raise SystemExit(f"the run ended early: {report.stopped}")
     print(f"{took:.0f} s, {videos / took:.0f} videos/s")
     print(f"{cpu:.1f} s of CPU, {cpu / videos * 1e3:.2f} ms per video")
     print(f"memory: {_memory()} MB at most", flush=True)

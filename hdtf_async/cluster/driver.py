@@ -41,10 +41,8 @@ if TYPE_CHECKING:
     from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.lanes.context import RunContext
 
-POLL_INTERVAL, SCHEDULER_TIMEOUT = 0.5, 20.0
-"""Seconds between two looks at which workers there are, and within which the scheduler must answer."""
-STARTUP_WAIT, NO_WORKER_TIMEOUT = 30.0, 120.0
-"""Seconds to wait until all workers are ready at the start, and for a worker whenever there is none."""
+POLL_INTERVAL, SCHEDULER_TIMEOUT = 0.5, 20.0  # seconds between two queries of workers; for an answer
+STARTUP_WAIT, NO_WORKER_TIMEOUT = 30.0, 120.0  # seconds to wait for all workers at the start; for any later
 SHUTDOWN_TIMEOUT = 60.0  # seconds that workers may take to end what runs
 TRIES = Reason.WORKER_LOST.advice.tries  # workers that die with a video before it is given up
 LANES = ("downloads", "encodes")  # resources that a worker can declare: the sizes of its lanes
@@ -180,7 +178,9 @@ class Cluster:
         try:
             while True:
                 with anyio.fail_after(SCHEDULER_TIMEOUT):
-                    await self._find_workers()
+                    found = await self._find_workers()
+                for each in found.items():  # taking on a thousand of them takes longer
+                    await self._take_on(*each)
                 alone = 0.0 if self._workers else alone + POLL_INTERVAL
                 if alone > NO_WORKER_TIMEOUT:
                     self.stop(Failure(Reason.CLUSTER_LOST, f"{address}: no workers"))
@@ -188,18 +188,20 @@ class Cluster:
         except Exception as error:  # noqa: BLE001 - whatever Dask raises if the scheduler does not answer
             self.stop(error if isinstance(error, Failure) else _lost(address, error))
 
-    async def _find_workers(self) -> None:
-        new = {*await self._client.nthreads()} - {*self._workers} - self._unfit
-        if new and not self._over:
-            identities: dict[str, Any] = (await self._client.scheduler.identity(n_workers=-1))["workers"]
-            for address in new & identities.keys():
-                await self._take_on(address, identities[address]["resources"])
+    async def _find_workers(self) -> dict[str, dict[str, float]]:
+        """Return new workers by address, each with the resources that it declares."""
         if self._over or not self.results.window.has_workers:
             # Dask does not reconsider waiting tasks when a worker gets the resource later: cancel them,
             # so that `_process` submits them again.
             assigned = {key for keys in (await self._client.processing()).values() for key in keys}
             waiting = [flight.future for flight in self._flights.values() if flight.future is not None]
-            self._cancel(each for each in waiting if each.status == "pending" and each.key not in assigned)
+            left = [each for each in waiting if each.status == "pending" and each.key not in assigned]
+            self._tasks.start_soon(self._client.cancel, left)
+        new = {*await self._client.nthreads()} - {*self._workers} - self._unfit
+        if self._over or not new:
+            return {}
+        identities: dict[str, Any] = (await self._client.scheduler.identity(n_workers=-1))["workers"]
+        return {address: identities[address]["resources"] for address in new & identities.keys()}
 
     async def _take_on(self, address: str, declared: dict[str, float]) -> None:
         """Have a worker serve the run. Dask gives the resources of its lanes to no other task meanwhile."""
@@ -241,15 +243,12 @@ class Cluster:
             self.closed = self.closed or failure
             self._end()
 
-    def _cancel(self, futures: Iterable[Future]) -> None:
-        self._tasks.start_soon(self._client.cancel, [*futures])
-
     def _on_scheduler_event(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take an event of the scheduler: a worker is gone. Dask runs its tasks again on others."""
         message, address = event[1], event[1].get("worker", "")
         if message.get("action") != "remove-worker" or address not in self._workers:
             return
-        self._cancel([self._workers.pop(address)])
+        self._tasks.start_soon(self._client.cancel, [self._workers.pop(address)])
         self.results.gone(address)
         for flight in self._flights.values():
             if flight.future is not None and flight.future.key in message["processing-tasks"]:
@@ -258,7 +257,7 @@ class Cluster:
                 if flight.losses < TRIES:
                     self.results.lost(flight.job, flight.words)
                 else:
-                    self._cancel([flight.future])
+                    self._tasks.start_soon(self._client.cancel, [flight.future])
         self._wake()
 
     def _on_worker_events(self, event: tuple[float, dict[str, Any]]) -> None:

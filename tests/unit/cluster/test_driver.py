@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from load_runs import LATER, Most, childless, load, write_tables
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason
+from hdtf_async.cluster import driver
 from hdtf_async.core.events import DownloadStarted, Event, RawReady, Retrying, WorkersChanged
 from hdtf_async.core.failures import Failure
 from hdtf_async.lanes.video_server import VideoServer
@@ -127,6 +129,24 @@ async def test_a_video_that_takes_every_worker_down_is_given_up(
     assert report.failed == {"RD_Speaker2_000": Reason.WORKER_LOST}
     assert sorted(report.done) == ["RD_Speaker1_000", "RD_Speaker3_000"]
     assert [event.video for event in events if isinstance(event, Retrying)].count("RD_Speaker2") == 2
+
+
+async def test_only_an_answer_of_the_scheduler_has_a_time_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To take on a thousand workers may take longer."""
+    write_tables(tmp_path / "tables", 2, first=1)
+    real = driver.make_worker_file
+
+    def slow(out: Path, name: str) -> None:
+        time.sleep(2.5)
+        real(out, name)
+
+    monkeypatch.setattr(driver, "make_worker_file", slow)
+    monkeypatch.setattr(driver, "SCHEDULER_TIMEOUT", 2.0)
+    async with local(1) as (_, client):
+        report, _ = await drive(tmp_path / "out", client)
+    assert report.exit_code is ExitCode.DONE
 
 
 async def test_a_worker_that_joins_later_is_used_even_if_there_was_none(tmp_path: Path) -> None:
