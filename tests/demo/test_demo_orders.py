@@ -283,6 +283,7 @@ async def test_the_real_extractor_reports_the_ordered_formats(site: demo.LightMo
     assert all(entry["available_at"] > time.time() + 30 for entry in media_formats(info))
 
 
+@pytest.mark.slow
 async def test_without_addresses_the_real_extractor_reports_sabr(site: demo.LightMock) -> None:
     """The formats are listed, but have no address."""
     result = await yt_dlp(site, "-J", "--", "https://www.youtube.com/watch?v=noAddress_1")
@@ -290,6 +291,7 @@ async def test_without_addresses_the_real_extractor_reports_sabr(site: demo.Ligh
     assert "SABR-only" in result.err
 
 
+@pytest.mark.slow
 async def test_an_offer_of_a_missing_format_fails_at_the_start(film: Path) -> None:
     """An itag that the film does not have is an error in the order."""
     with pytest.raises(demo.MockError, match="orderFilm_1 has no format 99"):

@@ -114,6 +114,7 @@ async def test_the_real_extractor_reports_storyboards(film_info: dict[str, Any])
     assert sum(sheet["duration"] for sheet in boards[-1]["fragments"]) == film_info["duration"]
 
 
+@pytest.mark.slow
 async def test_an_id_can_start_with_a_hyphen(silent_info: dict[str, Any]) -> None:
     """yt-dlp accepts the watch address whatever the id starts with; a silent film has no audio format."""
     assert [entry["format_id"] for entry in media_formats(silent_info)] == ["133"]
@@ -146,6 +147,7 @@ async def test_without_the_certificate_yt_dlp_fails(small_site: demo.LightMock) 
     assert "CERTIFICATE_VERIFY_FAILED" in result.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("youtube_id", "reason"), [("privateVid1", PRIVATE), ("unknownVid1", "Video unavailable")]
 )

@@ -25,6 +25,7 @@ def options(tmp_path: Path) -> Options:
     return media.options_with_cuts(tmp_path)
 
 
+@pytest.mark.slow
 async def test_cuts_are_reported(options: Options, tmp_path: Path) -> None:
     """At their first frames, in seconds of the clip."""
     report = await hdtf_async.download(tmp_path / "out", options)

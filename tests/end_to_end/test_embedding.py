@@ -274,6 +274,7 @@ def test_a_summary_is_printed_when_the_manifests_cannot_be_written(
     assert METADATA in output
 
 
+@pytest.mark.slow
 async def test_a_census_that_cannot_be_written_returns_its_result(finished: Finished, tmp_path: Path) -> None:
     """The answers are in the journal and in the result."""
     (tmp_path / CENSUS).mkdir()

@@ -228,6 +228,7 @@ async def test_an_unsolvable_script_loses_the_formats_that_need_it(
 
 
 @both
+@pytest.mark.slow
 async def test_one_client_that_can_play_a_video_is_enough(mock: demo.FullMock, program: Path | None) -> None:
     """Although the other clients are told that it is private."""
     info = await information(mock, "oneWorks__1", program=program)
@@ -235,6 +236,7 @@ async def test_one_client_that_can_play_a_video_is_enough(mock: demo.FullMock, p
 
 
 @both
+@pytest.mark.slow
 async def test_an_old_upload_can_be_stretched(mock: demo.FullMock, program: Path | None) -> None:
     """It has a keyword, and yt-dlp reports the ratio with each format that has a video stream."""
     info = await information(mock, STRETCHED, program=program)

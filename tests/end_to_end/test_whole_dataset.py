@@ -316,6 +316,7 @@ async def test_a_fault_of_the_fake_yt_dlp_applies_as_often_as_configured(
     assert await get() == 720
 
 
+@pytest.mark.slow
 async def test_a_fault_of_the_fake_ffmpeg_affects_one_clip(tmp_path: Path) -> None:
     """One clip has half of its length and one ends with an error; the others are made."""
     read = tables.read(None, corrections=Corrections.VERIFIED)

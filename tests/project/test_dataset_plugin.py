@@ -55,6 +55,7 @@ def test_an_installed_package_adds_its_dataset(installed: Path) -> None:
     assert len(listed) > 9
 
 
+@pytest.mark.slow
 def test_its_list_is_read_like_any_other(installed: Path, tmp_path: Path) -> None:
     """Its rows become clips, with findings for those that cannot."""
     source = tmp_path / "lectures.txt"

@@ -618,17 +618,12 @@ the clip."""
 USUAL_SHAPES = {
     "H.264 with B-frames in MP4",
     "H.264 in fragments, from the beginning",
-    "H.264 in FLV, from the beginning",
     "H.264 with B-frames in AVI",
     "intra refresh",
-    "intra refresh, between two recovery points",
     "frames at varying distances",
-    "a gap at the start",
     "a gap of 1.6 s inside",
     "a gap at the end, in Matroska",
-    "nothing new in the interval",
     "slides, between two",
-    "slides in MPEG-TS",
     "a time line from 7.3 s on",
     "other colours midway",
 }

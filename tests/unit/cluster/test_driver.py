@@ -19,7 +19,7 @@ from hdtf_async.cluster import driver
 from hdtf_async.core.events import DownloadStarted, Event, RawReady, Retrying, WorkersChanged
 from hdtf_async.core.failures import Failure
 from hdtf_async.lanes.video_server import VideoServer
-from hdtf_async.output.locks import WORKERS
+from hdtf_async.output.locks import WORKERS, make_worker_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -136,11 +136,10 @@ async def test_only_an_answer_of_the_scheduler_has_a_time_limit(
 ) -> None:
     """To take on a thousand workers may take longer."""
     write_tables(tmp_path / "tables", 2, first=1)
-    real = driver.make_worker_file
 
     def slow(out: Path, name: str) -> None:
         time.sleep(2.5)
-        real(out, name)
+        make_worker_file(out, name)
 
     monkeypatch.setattr(driver, "make_worker_file", slow)
     monkeypatch.setattr(driver, "SCHEDULER_TIMEOUT", 2.0)

@@ -169,6 +169,7 @@ def test_a_clip_that_was_never_created_is_missing_as_after_a_run(
     assert "3 missing (1 not found, 1 private, 1 not_tried)" in printed
 
 
+@pytest.mark.slow
 async def test_damage_with_a_matching_hash_is_found_by_decoding(out: Path) -> None:
     """As if the disk had damaged it before it was hashed: a frame cannot be decoded."""
     path = out / f"{FLIPPED}.mp4"
@@ -295,6 +296,7 @@ async def test_a_clip_of_another_version_is_left_to_the_main_command(out: Path) 
     assert FLIPPED not in read_known(out).clips
 
 
+@pytest.mark.slow
 async def test_a_repair_writes_nothing_outside_the_directory(out: Path) -> None:
     """Neither for a record, valid otherwise, whose file name contains a path; nor for a video's name."""
     index = read_known(out)
@@ -322,6 +324,7 @@ async def test_clips_with_other_settings_may_be_missing_in_the_metadata(out: Pat
     assert (await checked(out)).found == []
 
 
+@pytest.mark.slow
 async def test_wav_files_are_compared_with_their_record(out: Path) -> None:
     """Their bytes and their samples; a WAV file without a record is untracked."""
     path = out / f"{FLIPPED}.wav"
@@ -410,6 +413,7 @@ async def test_all_other_files_are_untracked_and_shown_safely(out: Path) -> None
     }
 
 
+@pytest.mark.slow
 async def test_invalid_records_do_not_crash_a_check(out: Path, tmp_path: Path) -> None:
     """An untrusted journal: names with paths, values of any type, a FIFO instead of a file."""
     (tmp_path / "elsewhere.mp4").write_bytes(b"mine")

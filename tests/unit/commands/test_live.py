@@ -160,6 +160,7 @@ async def test_a_block_of_the_ip_address_ends_the_check_at_once(mock: demo.FullM
     assert {one["video"] for one in (await mock.requests())[before:]} - {None} == {ROBOT}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("youtube_id", "reason"),
     [(FORBIDDEN, Reason.FORBIDDEN), pytest.param(LIES, Reason.RAW_TRUNCATED, marks=pytest.mark.slow)],

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import pytest
 from load_runs import GONE, LATER, Most, childless, load, write_tables
 
 from hdtf_async import Options, Reason
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    import pytest
     from shared import Finished
 
     from hdtf_async.dataset.plan import VideoJob
@@ -77,6 +77,7 @@ async def test_verifying_a_clip_does_not_wait_for_a_source_video(finished: Finis
         group.cancel_scope.cancel()
 
 
+@pytest.mark.slow
 async def test_each_video_returns_the_records_that_a_run_would_have_written(tmp_path: Path) -> None:
     """Also with several in one process: each list contains those of one video, and nothing is written."""
     write_tables(tmp_path / "tables", ROWS)

@@ -247,11 +247,15 @@ def test_videos_arrive_one_after_the_other_on_a_saturated_line() -> None:
         pytest.param(
             Setting("each connection is limited", 100, 1.5, videos=24, cpu_seconds=4), marks=pytest.mark.slow
         ),
-        Setting("in total, cheap encodes", 12.5, videos=24, cpu_seconds=2),
+        pytest.param(
+            Setting("in total, cheap encodes", 12.5, videos=24, cpu_seconds=2), marks=pytest.mark.slow
+        ),
         pytest.param(
             Setting("each connection varies", 12.5, alternating(10, 1.5), videos=24), marks=pytest.mark.slow
         ),
-        Setting("the whole line varies", alternating(12.5, 3), videos=16),
+        pytest.param(
+            Setting("the whole line varies", alternating(12.5, 3), videos=16), marks=pytest.mark.slow
+        ),
         pytest.param(Setting("one in three stalls", 12.5, videos=24, stalling=0.3), marks=pytest.mark.slow),
         pytest.param(Setting("servers differ", 12.5, 5, videos=24, spread=0.5), marks=pytest.mark.slow),
         Setting("small videos", 12.5, 1, videos=24, megabytes=(5, 9), cpu_seconds=1.2),

@@ -194,6 +194,7 @@ async def test_a_detection_that_fails_does_not_fail_the_clip(
         assert await interlace.look(Path("ffmpeg"), cut) == Combing(0, 0, 0)
 
 
+@pytest.mark.slow
 async def test_the_counts_of_both_parts_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
     """Idet prints them more than once."""
     line = "[Parsed_idet_4 @ 0x5] Multi frame detection: TFF: {} BFF:  {} Progressive: {} Undetermined: 1"

@@ -60,6 +60,7 @@ async def test_scenes_are_measured(prober: Prober, tmp_path: Path) -> None:
     assert found["blur"] > 0
 
 
+@pytest.mark.slow
 async def test_a_blurred_and_darker_clip_has_other_values(prober: Prober, tmp_path: Path) -> None:
     """The more blurred, the higher."""
     found = []

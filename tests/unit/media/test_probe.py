@@ -382,6 +382,7 @@ probe.serve()
         assert await facts_of(prober, sources / "b_frames.mp4") == before
 
 
+@pytest.mark.slow
 async def test_a_file_that_takes_too_long_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Limited by CPU time, and by elapsed time."""
     (tmp_path / "raw.mp4").touch()
@@ -487,6 +488,7 @@ print([name for name in sys.modules if name == "av" or name.startswith("av.")])
     assert ran.stdout == "120\n[]\n", ran.stderr
 
 
+@pytest.mark.slow
 async def test_a_broken_child_is_detected_before_a_download(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -22,7 +22,6 @@ from hdtf_async.lanes import cut_plan, encoder
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from hdtf_async.core.model import Clip, OutputSettings
@@ -81,10 +80,11 @@ async def test_an_interval_before_the_beginning_is_outside(
     assert failure.value.words == "the video starts at 7.30 s, the clip ends at 5 s"
 
 
-@pytest.mark.parametrize("ending", ["mp4", "mkv"])
-@pytest.mark.parametrize("default", [0, 1])
+@pytest.mark.parametrize(
+    ("default", "ending"), slow_unless(product((0, 1), ("mp4", "mkv")), {(0, "mp4"), (1, "mkv")})
+)
 async def test_the_default_audio_stream_is_used(
-    ending: str, default: int, prober: Prober, videos: Path, tmp_path: Path
+    default: int, ending: str, prober: Prober, videos: Path, tmp_path: Path
 ) -> None:
     """Whatever its position, in the clip and in the audio file; the metadata record which one it is."""
     numbers, beeps = shapes.draw_numbers(videos), shapes.draw_beeps(videos)
@@ -119,13 +119,22 @@ async def test_commentary_is_not_used(
 # Boxes
 
 
-@pytest.mark.parametrize("height", [pytest.param(400, marks=pytest.mark.slow), 800])
-@pytest.mark.parametrize("render", [*map(cache, (sources.clap, sources.pixel_crop, sources.in_the_stream))])
+CROPPED = {
+    "clap": cache(sources.clap),
+    "pixel_crop": cache(sources.pixel_crop),
+    "in_the_stream": cache(sources.in_the_stream),
+}
+"""What renders a video once in each directory."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "height"), slow_unless(product(CROPPED, (400, 800)), {("clap", 800), ("in_the_stream", 800)})
+)
 async def test_a_box_refers_to_the_part_that_the_container_displays(
-    render: Callable[[Path], Shape], height: int, prober: Prober, videos: Path, tmp_path: Path
+    kind: str, height: int, prober: Prober, videos: Path, tmp_path: Path
 ) -> None:
     """To the pixel, also if it is scaled; and the size of that part is recorded."""
-    shape = render(videos)
+    shape = CROPPED[kind](videos)
     box, scale = shape.box, height // 400
     published = Box(*(scale * side for side in (box.left, box.top, box.width, box.height)))
     clip = shapes.clip_of(2, 2.2, box=published, height=height)
@@ -180,6 +189,7 @@ async def test_a_change_of_size_is_reported_or_irrelevant(
         assert failure.value.words == message
 
 
+@pytest.mark.slow
 async def test_an_undetected_change_of_size_is_not_cropped(
     prober: Prober, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from load_runs import Most, load, write_tables
+from shared import slow_unless
 
 import hdtf_async
 from hdtf_async import ExitCode, Reason
@@ -249,7 +250,7 @@ def test_a_killed_shard_that_runs_again_records_its_end(tmp_path: Path, source: 
     assert journal.read_bytes() == before
 
 
-@pytest.mark.parametrize("kept", [1, 2, 3])
+@pytest.mark.parametrize("kept", slow_unless((1, 2, 3), {2}))
 def test_a_shard_that_was_killed_at_its_start_is_ended_by_another_run(
     tmp_path: Path, source: Path, kept: int
 ) -> None:

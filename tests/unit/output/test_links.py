@@ -220,6 +220,7 @@ async def _run_once(out: Path) -> None:
 # Intentional links.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [True, False])
 async def test_a_users_own_links_keep_working(small: Finished, tmp_path: Path, keep: bool) -> None:
     """The directory, the one of source videos, and videos in it may be links to a larger disk."""

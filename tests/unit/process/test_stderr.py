@@ -191,7 +191,15 @@ SECRET = "me:s3cret@"  # noqa: S105 - not a real one
         pytest.param(
             f"socks5h://{SECRET}{LOCAL}", b"\x05\xff", Reason.BAD_OPTION, "", marks=pytest.mark.slow
         ),
-        (f"socks4a://{LOCAL}", b"\0\x5b000000", Reason.UNREACHABLE, "the SOCKS proxy made no connection"),
+        pytest.param(
+            *(
+                f"socks4a://{LOCAL}",
+                b"\0\x5b000000",
+                Reason.UNREACHABLE,
+                "the SOCKS proxy made no connection",
+            ),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             *(f"socks5://{LOCAL}", b"", Reason.UNREACHABLE, "no connection to the server"),
             marks=pytest.mark.slow,
@@ -202,7 +210,10 @@ SECRET = "me:s3cret@"  # noqa: S105 - not a real one
             Reason.UNREACHABLE,
             "connection to the proxy 127.0.0.1:1 refused",
         ),
-        (f"http://{SECRET}a.invalid:1", b"", Reason.UNREACHABLE, "cannot resolve the proxy a.invalid"),
+        pytest.param(
+            *(f"http://{SECRET}a.invalid:1", b"", Reason.UNREACHABLE, "cannot resolve the proxy a.invalid"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_real_yt_dlp_names_a_proxy_that_does_not_work(

@@ -192,8 +192,8 @@ async def test_it_is_tested_once(tmp_path: Path) -> None:
     ("script", "verdict", "message"),
     [
         ("echo cannot write the cache >&2; exit 1", Status.WRONG, "cannot write the cache"),
-        ("kill -KILL $$", Status.WRONG, "was killed"),
-        ("echo '{}'", Status.WRONG, "cannot run"),
+        pytest.param("kill -KILL $$", Status.WRONG, "was killed", marks=pytest.mark.slow),
+        pytest.param("echo '{}'", Status.WRONG, "cannot run", marks=pytest.mark.slow),
         # It runs; the solver does not support the synthetic player script, but may support YouTube's.
         ("grep -q _yt_player && exit 1; echo 42", Status.WARNING, "runs but did not solve"),
     ],

@@ -106,6 +106,7 @@ print(json.dumps({"id": "CPCoMyuBRM0"} | told))"""
     assert cookies.read_text() == "# Netscape HTTP Cookie File\n"
 
 
+@pytest.mark.slow
 async def test_the_real_yt_dlp_uses_the_passed_files(tmp_path: Path, private: Path) -> None:
     """It sends the cookies, and writes new ones to the copy."""
     came: list[str | None] = []

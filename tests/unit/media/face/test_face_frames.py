@@ -284,6 +284,7 @@ async def test_the_contact_sheet_shows_square_pixels(
         assert max(found) == pytest.approx(last, abs=2)
 
 
+@pytest.mark.slow
 async def test_an_undecodable_frame_is_reported(tmp_path: Path) -> None:
     """With its clip, and without the directory of its source video."""
     (tmp_path / "broken.mp4").write_bytes(b"0" * 5000)
