@@ -693,6 +693,21 @@ def test_a_failed_attempt_that_leaves_an_unreadable_directory_has_not_advanced(t
     assert not _advanced(Failure(Reason.NETWORK), promise, tmp_path / "missing", 0)
 
 
+def test_a_failed_attempt_whose_bytes_cannot_be_counted_has_not_advanced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error while the partial file is examined leaves the failure of the download as it is."""
+
+    def fail(*_: object) -> int:
+        raise PermissionError
+
+    promise = ResumeToken.of(VIDEO, "a", RENDITION)
+    (tmp_path / promise.part).write_bytes(bytes(RENDITION.size or 0))
+    assert _advanced(Failure(Reason.NETWORK), promise, tmp_path, 0) is True
+    monkeypatch.setattr(ResumeToken, "bytes_arrived", fail)
+    assert _advanced(Failure(Reason.NETWORK), promise, tmp_path, 0) is False
+
+
 def test_an_attempt_that_cannot_be_resumed_has_not_advanced(tmp_path: Path) -> None:
     """Without a known size its bytes are downloaded again."""
     for size, advanced in ((1000, True), (None, False)):

@@ -312,6 +312,21 @@ def test_without_any_packet_of_the_clip_lost_data_counts() -> None:
     assert interval.findings([]).damage == "damaged at 5.00 s: lost"
 
 
+@pytest.mark.parametrize(
+    ("counted", "place", "damaged"),
+    [(None, 0, False), ((0.0, 0.5), 0, True), ((0.0, 0.5), 15, True), ((0.0, 0.5), 16, False)],
+)
+def test_without_any_packet_of_the_clip_messages_count_if_its_frames_may_be_delayed(
+    counted: tuple[float, float] | None, place: int, damaged: bool
+) -> None:
+    """Up to sixteen packets from the first one on, if frames are counted; otherwise no message counts."""
+    interval = damage._Interval(60.0, 61.0, 61.5, 0.5, counted)
+    interval.packets = [(number / 2, False) for number in range(20)]
+    interval.complaints = [(place, "invalid")]
+    expected = f"damaged at {place / 2:.2f} s: invalid" if damaged else ""
+    assert interval.findings([]).damage == expected
+
+
 def test_without_key_frames_messages_count_from_the_beginning() -> None:
     """Also if the only key frame is incomplete."""
     interval = damage._Interval(6.0, 7.0, 7.5, 0.5)

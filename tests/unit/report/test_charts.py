@@ -189,7 +189,8 @@ def test_a_column_is_a_value_or_a_range(values: list[float], found: list[tuple[s
     [
         (9.99, 1),
         (10.0, 1),
-        (10.1, 2),
+        (10 / 0.999, 1),
+        (10.02, 2),
         (20.0, 2),
         (20.1, 5),
         (50.0, 5),
