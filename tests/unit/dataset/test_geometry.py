@@ -303,6 +303,10 @@ def _window(region: Region, width: int, height: int) -> tuple[float, float, floa
         (Region(0, 0, 1920, 1080, 1920, 1080), (1920, 1088), Box(0, 0, 1920, 1080)),
         # A portrait video.
         (Region(0.25, 0.5, 0.5, 0.25, 1, 1), (360, 640), Box(90, 320, 180, 160)),
+        # A normalised region, in a frame as high as a block of an encoder.
+        (Region(0, 0, 0.5, 0.5, 1, 1), (64, 16), Box(0, 0, 32, 8)),
+        # A reference size that is small, but not normalised.
+        (Region(1, 1, 1, 1, 4, 2), (640, 360), Box(160, 180, 160, 180)),
     ],
 )
 def test_a_region_is_scaled_in_both_directions(region: Region, size: tuple[int, int], box: Box) -> None:

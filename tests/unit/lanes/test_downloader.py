@@ -717,6 +717,16 @@ def test_an_attempt_that_cannot_be_resumed_has_not_advanced(tmp_path: Path) -> N
         assert not _advanced(Failure(Reason.NETWORK), promise, tmp_path, 100)
 
 
+@pytest.mark.parametrize(("resumed", "advanced"), [(0, True), (4, True), (5, False)])
+def test_each_byte_of_a_tiny_file_advances_its_download(
+    tmp_path: Path, resumed: int, *, advanced: bool
+) -> None:
+    """A hundredth of it is less than a byte, but an attempt without a new byte has not advanced."""
+    promise = ResumeToken.of(VIDEO, "a", replace(RENDITION, size=10))
+    (tmp_path / promise.part).write_bytes(bytes(5))
+    assert _advanced(Failure(Reason.NETWORK), promise, tmp_path, resumed) is advanced
+
+
 # Sections
 
 
