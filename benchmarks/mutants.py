@@ -94,6 +94,11 @@ class Scope(NamedTuple):
         return Scope(above + node.name, not isinstance(node, ast.ClassDef))
 
 
+def _shown(node: ast.AST) -> str:
+    """Return the beginning of the source of a node."""
+    return ast.unparse(node).split("\n")[0][:70]
+
+
 @dataclass(frozen=True)
 class Mutant:
     """One possible change of a module."""
@@ -115,8 +120,9 @@ class Mutant:
 
     @property
     def change(self) -> str:
-        """What becomes of what."""
-        return " -> ".join(ast.unparse(node).split("\n")[0][:70] for node in (self.before, self.after))
+        """What becomes of what; of a constant also where it stands, as a function may have the same one twice."""
+        change = f"{_shown(self.before)} -> {_shown(self.after)}"
+        return f"{change} in {_shown(self.parent)}" if isinstance(self.before, ast.Constant) else change
 
     def source(self, tree: ast.Module) -> str:
         """Return the changed source of the module; the tree is afterwards as it was."""

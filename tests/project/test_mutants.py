@@ -36,7 +36,7 @@ def test_untested():
     from hdtf_async.core.sizes import untested
     assert [untested(number) for number in (0, 1)] == [True, False]
 """
-EQUIVALENT = "core.sizes\tuntested\t0 -> 1\tit is nobody's business\n"
+EQUIVALENT = "core.sizes\tuntested\t0 -> 1 in number == 0\tit is nobody's business\n"
 
 
 def mutated(root: Path, *options: str) -> tuple[int, str]:
@@ -70,13 +70,13 @@ def test_surviving_mutants_are_listed_until_a_test_kills_them(tmp_path: Path) ->
     code, output = mutated(tmp_path, "--module", "core.sizes", "--count", "100")
     outcomes = {line.partition("  [")[0] for line in output.splitlines() if "sizes.py:" in line}
     assert outcomes == {
-        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 2",
-        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 4",
-        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 30",
+        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 2 in LIMIT = 3",
+        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 4 in LIMIT = 3",
+        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 30 in LIMIT = 3",
         "noticed    hdtf_async/core/sizes.py:8 small: number < LIMIT -> number <= LIMIT",
         "noticed    hdtf_async/core/sizes.py:8 small: number < LIMIT -> number >= LIMIT",
         "noticed    hdtf_async/core/sizes.py:8 small: return number < LIMIT -> return None",
-        "equivalent hdtf_async/core/sizes.py:13 untested: 0 -> 1",
+        "equivalent hdtf_async/core/sizes.py:13 untested: 0 -> 1 in number == 0",
         "survived   hdtf_async/core/sizes.py:13 untested: number == 0 -> number != 0",
         "survived   hdtf_async/core/sizes.py:13 untested: return number == 0 -> return None",
     }

@@ -80,12 +80,14 @@ def ends_at(end: float, stated: float) -> AudioInfo:
 @pytest.mark.parametrize(
     ("promised", "end", "whole"),
     [
-        (60.0, 58.1, True),
-        (60.0, 57.9, False),
-        (600.0, 594.5, True),
-        (600.0, 593.5, False),
-        (3600.0, 3565.0, True),
-        (3600.0, 3563.0, False),
+        (60.0, 58.0, True),
+        (60.0, 57.99, False),
+        (200.0, 198.0, True),
+        (200.0, 197.99, False),
+        (600.0, 594.0, True),
+        (600.0, 593.99, False),
+        (3600.0, 3564.0, True),
+        (3600.0, 3563.9, False),
     ],
 )
 def test_a_hundredth_of_a_video_may_be_missing(promised: float, end: float, whole: bool) -> None:
