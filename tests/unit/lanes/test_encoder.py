@@ -647,6 +647,23 @@ async def test_a_wav_file_as_planned_is_published_with_the_clip(
     )
 
 
+async def test_a_clip_with_audio_inside_has_no_wav_file(
+    directory: OutputDirectory, prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """Its audio is only measured, in the clip itself."""
+    media.ffmpeg(tmp_path, "-v error -f lavfi -i sine=duration=5 -c:a aac sound.m4a")
+    raw = replace(await raw_of(prober, sources / "open_gop.mp4", CLIP), audio=tmp_path / "sound.m4a")
+    settings = OutputSettings(audio=Audio.AAC, preset="ultrafast")
+    work, _ = cutter(directory, prober, settings=settings)
+    await work.cut(CLIP, raw)
+    assert files(directory) == ["RD_Radio1_000.mp4", "_journal.jsonl"]
+    (record,) = records(directory)
+    metadata = record["metadata"]
+    assert isinstance(metadata, dict)
+    assert "wav" not in metadata
+    assert metadata["loudness"] == pytest.approx(-21, abs=2)
+
+
 def test_an_impossible_clip_is_expected_to_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """It fails at once, so its place in the order does not matter."""
 
