@@ -120,6 +120,17 @@ def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("hours", "words"), [(1000.0, "1000.00 h"), (1.0, "1.00 h"), (0.5, "30.0 min"), (0.0, "0.0 s")]
+)
+def test_the_text_has_the_hours_of_a_plan(hours: float, words: str) -> None:
+    """Those of the clips, and those that the starts of the downloads take; short ones as minutes."""
+    seen = told() | {"settings": {}, "hours": hours, "least_hours_at_pace": hours}
+    lines = plan.plan_summary(seen).splitlines()
+    assert f"5 of 5 videos, 5 clips, {words}" in lines
+    assert any(line.endswith(f"starting them takes at least {words} (--pace)") for line in lines)
+
+
 def test_skipped_rows_are_counted() -> None:
     """They are part of no total."""
     seen = told() | {"settings": {}}
