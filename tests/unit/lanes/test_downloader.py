@@ -825,6 +825,38 @@ async def test_only_sections_are_downloaded_if_they_are_of_use(tmp_path: Path) -
         assert downloader.expects_existing(work)
 
 
+def timed(downloader: Downloader, seconds: float) -> None:
+    """Make each download take so many seconds until it is accepted."""
+    accept = downloader.accept
+
+    async def late(work: VideoJob, arrived: Download) -> SourceVideo:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(anyio, "current_time", lambda: arrived.since + seconds)
+            return await accept(work, arrived)
+
+    downloader.accept = late  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("sections", [True, False])
+async def test_the_duration_of_a_download_is_recorded_in_milliseconds(
+    tmp_path: Path, *, sections: bool
+) -> None:
+    """Of video and audio, and of sections; the event has the exact one."""
+    audio = Audio.NONE if sections else Audio.AAC
+    async with fetching(tmp_path, {}, audio=audio, prober=Readable()) as (downloader, *_):
+        parts, events = Parts(), list[Event]()
+        if sections:
+            parts.raw = SimpleNamespace(path=tmp_path / "part.mp4")
+            downloader._sections, downloader._fetching = cast("Any", parts), cast("Any", ByRanges())
+        downloader._events.subscribe(events.append)
+        timed(downloader, 12.34567)
+        await made(downloader)
+        recorded = parts.accepted if sections else journal(downloader)
+        assert [record["took"] for record in recorded] == [12.346] * (1 if sections else 2)
+    (ready,) = [event for event in events if isinstance(event, RawReady)]
+    assert ready.seconds == pytest.approx(12.34567)
+
+
 async def test_the_whole_file_is_downloaded_if_sections_are_of_no_use(tmp_path: Path) -> None:
     """The log says why; partial files of an earlier run are removed once the whole one is there."""
     async with fetching(tmp_path, {}, prober=Readable()) as (downloader, tool, _):

@@ -186,6 +186,21 @@ async def test_size_and_rate_are_in_the_clip_and_in_its_record(
     assert "yt_dlp" not in metadata["versions"]
 
 
+async def test_the_duration_of_an_encode_is_recorded_in_milliseconds(
+    directory: OutputDirectory, prober: Prober, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event and the estimates have the exact one."""
+    raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
+    work, emitted = cutter(directory, prober, settings=OutputSettings(preset="ultrafast"))
+    clock = iter([100.0, 112.34567])
+    monkeypatch.setattr(encoder, "anyio", SimpleNamespace(current_time=lambda: next(clock)))
+    await work.cut(CLIP, raw)
+    (record,) = records(directory)
+    assert record["took"] == 12.346
+    assert isinstance(emitted[-1], ClipDone)
+    assert emitted[-1].took == pytest.approx(12.34567)
+
+
 async def test_the_whole_frame_can_be_used(directory: OutputDirectory, prober: Prober, sources: Path) -> None:
     """The published box is ignored."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
