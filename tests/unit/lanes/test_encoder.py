@@ -199,6 +199,7 @@ async def test_the_duration_of_an_encode_is_recorded_in_milliseconds(
     assert record["took"] == 12.346
     assert isinstance(emitted[-1], ClipDone)
     assert emitted[-1].took == pytest.approx(12.34567)
+    assert emitted[-1].ends_early == 0, "the video has all of its interval"
 
 
 async def test_the_whole_frame_can_be_used(directory: OutputDirectory, prober: Prober, sources: Path) -> None:

@@ -458,6 +458,9 @@ async def test_every_download_has_a_rate() -> None:
     rate = BandwidthLimiter(3, 8)
     async with rate.part() as one, rate.part() as other:
         assert (one, other) == (1, 1)
+    ran = await _rates(BandwidthLimiter(3, 8), 10, [0] * 4)
+    assert [part for *_, part in ran] == [1, 1, 1, 1]
+    assert sorted(begun for begun, *_ in ran) == [0, 0, 0, 10], "the fourth waits for a byte per second"
 
 
 async def test_a_pace_above_an_hour_waits_for_the_newest_query_of_a_census() -> None:
