@@ -291,6 +291,13 @@ def test_a_block_closes_the_lane_and_lets_running_work_finish() -> None:
     assert world.pipeline.closed is None
 
 
+def test_the_time_without_downloads_is_reported_in_milliseconds() -> None:
+    """From the refusal until the answer to the probe, which takes a tenth of its download."""
+    world = _refused([Plot(fetch=100.12345, cut=300)] * 10, 1, 500, downloads=2, pace=2)
+    world.run()
+    assert [event.closed for event in world.of(LaneOpened)] == [610.012]
+
+
 def test_one_probe_with_another_video_decides() -> None:
     """The blocked video moves to the end of the queue, and no other download starts before the answer."""
     world = _refused([Plot(fetch=100, cut=1)] * 6, 0, 500, downloads=4, encodes=4)
