@@ -238,6 +238,23 @@ def test_neighbours_with_one_outcome_are_joined() -> None:
     ]  # fmt: skip
 
 
+def test_a_bar_is_joined_with_the_one_before_it() -> None:
+    """Not with the first one of the row, whatever that is."""
+    failed, lost = Span("a", 0, 1, Outcome.FAILED, "gone"), Span("d", 3, 3.5, Outcome.FAILED, "gone")
+    row = [
+        failed,
+        Span("b", 1, 2),
+        Span("c", 2, 3),
+        lost,
+        Span("e", 3.6, 4),
+        Span("f", 4, 5),
+        Span("g", 5, 6),
+    ]
+    assert charts.joined(row, 10.0) == [
+        failed, Span("2 in a row", 1, 3), lost, Span("3 in a row", 3.6, 6),
+    ]  # fmt: skip
+
+
 def test_the_timeline_of_a_long_run_has_few_bars() -> None:
     """Twenty thousand encodes are no more bars than the drawing has units, in each row."""
     run = Run({}, 0.0, 100_000.0)
