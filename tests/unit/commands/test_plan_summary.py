@@ -131,6 +131,20 @@ def test_the_text_has_the_hours_of_a_plan(hours: float, words: str) -> None:
     assert any(line.endswith(f"starting them takes at least {words} (--pace)") for line in lines)
 
 
+def test_subsets_are_listed_if_there_are_any() -> None:
+    """A list without subsets is described by its total; clips in none of several subsets are counted."""
+    seen = told() | {"settings": {}}
+    counts = {"videos": 5, "clips": 5}
+    for subsets, lines in (
+        ({}, []),
+        ({"": counts}, []),
+        ({"RD": counts}, ["  RD      5 videos,    5 clips"]),
+        ({"": counts, "RD": counts}, ["  none    5 videos,    5 clips", "  RD      5 videos,    5 clips"]),
+    ):
+        text = plan.plan_summary(seen | {"subsets": subsets})
+        assert [line for line in text.splitlines() if line.endswith(" 5 clips")] == lines
+
+
 def test_skipped_rows_are_counted() -> None:
     """They are part of no total."""
     seen = told() | {"settings": {}}
