@@ -432,6 +432,13 @@ def test_histograms_show_length_side_rate_and_size() -> None:
     }
 
 
+@pytest.mark.parametrize(("size", "shown"), [(900_000_000, "900"), (50_000, "0.05")])
+def test_the_size_of_a_clip_is_in_millions_of_bytes(size: int, shown: str) -> None:
+    """With up to three decimals."""
+    histograms = dict(content.of(ReportData(records_of(line(1, bytes=size))))["histograms"])
+    assert histograms["Size (MB)"] == f'<p class="same"><b>{shown} MB</b> (1 clip)</p>'
+
+
 @pytest.mark.slow
 def test_a_large_directory_is_listed_as_a_sample_with_totals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spread evenly over the names; all counts are of all clips."""
