@@ -94,6 +94,11 @@ class Scope(NamedTuple):
         return Scope(above + node.name, not isinstance(node, ast.ClassDef))
 
 
+def _shown(node: ast.AST) -> str:
+    """Return the beginning of the source of a node."""
+    return ast.unparse(node).split("\n")[0][:70]
+
+
 @dataclass(frozen=True)
 class Mutant:
     """One possible change of a module."""
@@ -115,8 +120,9 @@ class Mutant:
 
     @property
     def change(self) -> str:
-        """What becomes of what."""
-        return " -> ".join(ast.unparse(node).split("\n")[0][:70] for node in (self.before, self.after))
+        """What becomes of what; of a constant also where it stands: a function may have it twice."""
+        change = f"{_shown(self.before)} -> {_shown(self.after)}"
+        return f"{change} in {_shown(self.parent)}" if isinstance(self.before, ast.Constant) else change
 
     def source(self, tree: ast.Module) -> str:
         """Return the changed source of the module; the tree is afterwards as it was."""
@@ -264,9 +270,11 @@ class Test(NamedTuple):
     """What a test of the unchanged package took, and entered."""
 
     seconds: float
-    """Of CPU, with all of its fixtures."""
+    """Of CPU, with the fixtures that are its own."""
     functions: frozenset[tuple[str, str]]
     """Path of a module, and qualified name of a function."""
+    shared: dict[str, float]
+    """Seconds of each fixture that it shares with other tests: it is set up once for all of them."""
 
 
 def _cpu() -> float:
@@ -281,6 +289,7 @@ class Watch:
     root: Path
     fixtures: dict[str, float] = field(default_factory=dict)
     durations: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    shared: dict[str, dict[str, float]] = field(default_factory=dict)
     passed: dict[str, bool] = field(default_factory=dict)
     entered: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
     _running: str = ""
@@ -292,12 +301,15 @@ class Watch:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Iterator[None]:
-        """Measure what a fixture takes that several tests share."""
+        """Measure what a fixture takes."""
         begun = _cpu()
         try:
             return (yield)
         finally:
-            self.fixtures.setdefault(fixturedef.argname, _cpu() - begun)
+            if fixturedef.scope == "function":
+                self.durations[self._running] += _cpu() - begun
+            else:
+                self.fixtures.setdefault(fixturedef.argname, _cpu() - begun)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -309,8 +321,10 @@ class Watch:
             return (yield)
         finally:
             sys.settrace(None)
-            shared = sum(self.fixtures.get(name, 0.0) for name in getattr(item, "fixturenames", ()))
-            self.durations[item.nodeid] += shared
+            names = getattr(item, "fixturenames", ())
+            self.shared[item.nodeid] = {
+                name: self.fixtures[name] for name in names if self.fixtures.get(name)
+            }
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
@@ -341,6 +355,7 @@ class Watch:
                 test: (
                     self.durations[test],
                     [(path.removeprefix(prefix), name) for path, name in sorted(self.entered[test])],
+                    self.shared[test],
                 )
                 for test, passed in self.passed.items()
                 if passed
@@ -522,8 +537,8 @@ def _measured(repository: Copy, results: Results, files: list[str]) -> dict[str,
     for path in files:
         content = (repository.root / path).read_bytes()
         measured = results.get(partial(repository.measure, path), path, content, SELECTED)
-        for test, (seconds, entered) in measured["tests"].items():
-            tests[test] = Test(seconds, frozenset((module, name) for module, name in entered))
+        for test, (seconds, entered, shared) in measured["tests"].items():
+            tests[test] = Test(seconds, frozenset((module, name) for module, name in entered), shared)
         for name in measured["modules"]:
             if name.partition(".")[0] not in {PACKAGE, "_pytest", "pytest"}:
                 with suppress(ImportError):
@@ -566,10 +581,14 @@ def _ran(  # noqa: PLR0913, PLR0917 - one more than usual
     """Run tests after a change, the fastest first, unless that is known; return the outcome."""
     files = sorted({test.partition("::")[0] for test in tests})
     plugin, left = Chosen(frozenset(_measured(repository, results, files)), []), budget
+    set_up = set[str]()
     for test in sorted(tests, key=lambda test: tests[test].seconds):
-        left -= tests[test].seconds
-        if left > 0 or not plugin.chosen:
+        shared = tests[test].shared
+        takes = tests[test].seconds + sum(shared[name] for name in shared.keys() - set_up)
+        if takes < left or not plugin.chosen:
             plugin.chosen.append(test)
+            set_up.update(shared)
+            left -= takes
     files = sorted({test.partition("::")[0] for test in plugin.chosen})
 
     def find() -> dict[str, Any]:
@@ -590,7 +609,7 @@ def main() -> int:
     parser.add_argument("--module", nargs="+")
     parser.add_argument("--results", type=Path, default=Path("mutants.jsonl"))
     parser.add_argument(
-        "--budget", type=float, default=10, help="seconds of CPU for the tests after one change"
+        "--budget", type=float, default=20, help="seconds of CPU for the tests after one change"
     )
     parser.add_argument("--root", type=Path, default=ROOT, help="repository whose package is changed")
     args = parser.parse_args()

@@ -82,7 +82,8 @@ def place(region: Region, width: int, height: int) -> Box:
     Raises `Failure` with `Reason.BOX_DOES_NOT_FIT` if less than 2 by 2 pixels of it are in the frame.
     """
     across = _Side.of(region.left, region.width, _across(region, width, height), width)
-    down = _Side.of(region.top, region.height, _down(region, width, height), height)
+    scale = scale_of(region.reference_height, width, height)
+    down = _Side.of(region.top, region.height, scale, height)
     across, down = across.enlarged(region.expand), down.enlarged(region.expand)
     if region.square is not Square.NO:
         across, down = across.in_pixels(), down.in_pixels()
@@ -150,15 +151,8 @@ class _Side:
 def _across(region: Region, width: int, height: int) -> Fraction:
     """Return the scale of x; that of y if the reference width is unknown."""
     if not region.reference_width:
-        return _down(region, width, height)
+        return scale_of(region.reference_height, width, height)
     return Fraction(width, region.reference_width)
-
-
-def _down(region: Region, width: int, height: int) -> Fraction:
-    """Return the scale of y. Rows that an encoder added at the bottom are not part of the picture."""
-    if region.reference_height == 1:  # normalised
-        return Fraction(height)
-    return scale_of(region.reference_height, width, height)
 
 
 def fits(box: Box, reference_height: int) -> bool:

@@ -324,7 +324,7 @@ class Downloader:
         self._pictures.pop(work.youtube_id, None)
         await self._sections.remove(work)
         self._in_use.add(work.stem)
-        files = {raw.path} if audio is None or raw.audio is None else {raw.path, raw.audio}
+        files = {raw.path, raw.audio or raw.path}
         size = sum([await self._store.size(path) for path in files]) + self._sections.received(work)
         self._events.emit(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
         return raw

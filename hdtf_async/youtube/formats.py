@@ -372,7 +372,7 @@ def _read(entry: Entry, seconds: float | None, track: Track | None) -> Format:
         format_id=text(entry, "format_id"),
         ext=ext,
         container=container if is_safe(container) else ext,
-        height=0 if is_audio_only(entry) else min(height or 0, width or height or 0),
+        height=min(height, width or height) if height and not is_audio_only(entry) else 0,
         width=width,
         fps=number(entry.get("fps"), 1000),
         vcodec=_codec(text(entry, "vcodec")),

@@ -36,7 +36,32 @@ def test_untested():
     from hdtf_async.core.sizes import untested
     assert [untested(number) for number in (0, 1)] == [True, False]
 """
-EQUIVALENT = "core.sizes\tuntested\t0 -> 1\tit is nobody's business\n"
+SHARING = """import time
+
+import pytest
+
+from hdtf_async.core.sizes import small, untested
+
+
+@pytest.fixture(scope="module")
+def slow():
+    begun = time.process_time()
+    while time.process_time() - begun < 0.5:
+        pass
+
+
+def test_small(slow):
+    untested(0)
+    assert [small(number) for number in (0, 2, 3, 4)] == [True, True, False, False]
+
+
+def test_untested(slow):
+    begun = time.process_time()
+    while time.process_time() - begun < 0.1:
+        pass
+    assert [untested(number) for number in (0, 1)] == [True, False]
+"""
+EQUIVALENT = "core.sizes\tuntested\t0 -> 1 in number == 0\tit is nobody's business\n"
 
 
 def mutated(root: Path, *options: str) -> tuple[int, str]:
@@ -70,13 +95,13 @@ def test_surviving_mutants_are_listed_until_a_test_kills_them(tmp_path: Path) ->
     code, output = mutated(tmp_path, "--module", "core.sizes", "--count", "100")
     outcomes = {line.partition("  [")[0] for line in output.splitlines() if "sizes.py:" in line}
     assert outcomes == {
-        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 2",
-        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 4",
-        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 30",
+        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 2 in LIMIT = 3",
+        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 4 in LIMIT = 3",
+        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 30 in LIMIT = 3",
         "noticed    hdtf_async/core/sizes.py:8 small: number < LIMIT -> number <= LIMIT",
         "noticed    hdtf_async/core/sizes.py:8 small: number < LIMIT -> number >= LIMIT",
         "noticed    hdtf_async/core/sizes.py:8 small: return number < LIMIT -> return None",
-        "equivalent hdtf_async/core/sizes.py:13 untested: 0 -> 1",
+        "equivalent hdtf_async/core/sizes.py:13 untested: 0 -> 1 in number == 0",
         "survived   hdtf_async/core/sizes.py:13 untested: number == 0 -> number != 0",
         "survived   hdtf_async/core/sizes.py:13 untested: return number == 0 -> return None",
     }
@@ -90,6 +115,22 @@ def test_surviving_mutants_are_listed_until_a_test_kills_them(tmp_path: Path) ->
     assert "100.0% of 8 changes" in output
     assert code == 0
     assert all(json.loads(line)["key"] for line in (tmp_path / "results").read_text("utf-8").splitlines())
+
+
+@pytest.mark.slow
+def test_a_fixture_that_tests_share_counts_once(tmp_path: Path) -> None:
+    """Both tests and their fixture fit into a budget that is less than twice the fixture."""
+    for name, content in {
+        "hdtf_async/__init__.py": "",
+        "hdtf_async/core/__init__.py": "",
+        "hdtf_async/core/sizes.py": MODULE,
+        "tests/unit/core/test_sizes.py": SHARING,
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, "utf-8")
+    code, output = mutated(tmp_path, "--module", "core.sizes", "--count", "100", "--budget", "0.9")
+    assert "100.0% of 9 changes" in output
+    assert code == 0
 
 
 @pytest.mark.slow

@@ -120,6 +120,31 @@ def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("hours", "words"), [(1000.0, "1000.00 h"), (1.0, "1.00 h"), (0.5, "30.0 min"), (0.0, "0.0 s")]
+)
+def test_the_text_has_the_hours_of_a_plan(hours: float, words: str) -> None:
+    """Those of the clips, and those that the starts of the downloads take; short ones as minutes."""
+    seen = told() | {"settings": {}, "hours": hours, "least_hours_at_pace": hours}
+    lines = plan.plan_summary(seen).splitlines()
+    assert f"5 of 5 videos, 5 clips, {words}" in lines
+    assert any(line.endswith(f"starting them takes at least {words} (--pace)") for line in lines)
+
+
+def test_subsets_are_listed_if_there_are_any() -> None:
+    """A list without subsets is described by its total; clips in none of several subsets are counted."""
+    seen = told() | {"settings": {}}
+    counts = {"videos": 5, "clips": 5}
+    for subsets, lines in (
+        ({}, []),
+        ({"": counts}, []),
+        ({"RD": counts}, ["  RD      5 videos,    5 clips"]),
+        ({"": counts, "RD": counts}, ["  none    5 videos,    5 clips", "  RD      5 videos,    5 clips"]),
+    ):
+        text = plan.plan_summary(seen | {"subsets": subsets})
+        assert [line for line in text.splitlines() if line.endswith(" 5 clips")] == lines
+
+
 def test_skipped_rows_are_counted() -> None:
     """They are part of no total."""
     seen = told() | {"settings": {}}

@@ -347,6 +347,16 @@ def test_the_space_on_the_disk_is_stated_with_what_is_needed(
 
 
 @pytest.mark.parametrize(
+    ("free", "words"),
+    [(0, "0.0"), (49_999_999, "0.0"), (50_000_000, "0.1"), (1_049_999_999, "1.0"), (10**15, "1000000.0")],
+)
+def test_space_is_stated_in_tenths_of_a_gigabyte(free: int, words: str) -> None:
+    """Of a billion bytes."""
+    sign = preflight.of_disk_space(free=free, min_free=0, least=[], keep_raw=True)
+    assert sign.words == f"{words} GB free"
+
+
+@pytest.mark.parametrize(
     ("cookies", "message"),
     [
         ([0], "1 for YouTube, 12 days old"),

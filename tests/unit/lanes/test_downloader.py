@@ -80,12 +80,14 @@ def ends_at(end: float, stated: float) -> AudioInfo:
 @pytest.mark.parametrize(
     ("promised", "end", "whole"),
     [
-        (60.0, 58.1, True),
-        (60.0, 57.9, False),
-        (600.0, 594.5, True),
-        (600.0, 593.5, False),
-        (3600.0, 3565.0, True),
-        (3600.0, 3563.0, False),
+        (60.0, 58.0, True),
+        (60.0, 57.99, False),
+        (200.0, 198.0, True),
+        (200.0, 197.99, False),
+        (600.0, 594.0, True),
+        (600.0, 593.99, False),
+        (3600.0, 3564.0, True),
+        (3600.0, 3563.9, False),
     ],
 )
 def test_a_hundredth_of_a_video_may_be_missing(promised: float, end: float, whole: bool) -> None:
@@ -693,6 +695,21 @@ def test_a_failed_attempt_that_leaves_an_unreadable_directory_has_not_advanced(t
     assert not _advanced(Failure(Reason.NETWORK), promise, tmp_path / "missing", 0)
 
 
+def test_a_failed_attempt_whose_bytes_cannot_be_counted_has_not_advanced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error while the partial file is examined leaves the failure of the download as it is."""
+
+    def fail(*_: object) -> int:
+        raise PermissionError
+
+    promise = ResumeToken.of(VIDEO, "a", RENDITION)
+    (tmp_path / promise.part).write_bytes(bytes(RENDITION.size or 0))
+    assert _advanced(Failure(Reason.NETWORK), promise, tmp_path, 0) is True
+    monkeypatch.setattr(ResumeToken, "bytes_arrived", fail)
+    assert _advanced(Failure(Reason.NETWORK), promise, tmp_path, 0) is False
+
+
 def test_an_attempt_that_cannot_be_resumed_has_not_advanced(tmp_path: Path) -> None:
     """Without a known size its bytes are downloaded again."""
     for size, advanced in ((1000, True), (None, False)):
@@ -700,6 +717,16 @@ def test_an_attempt_that_cannot_be_resumed_has_not_advanced(tmp_path: Path) -> N
         (tmp_path / promise.part).write_bytes(bytes(100))
         assert _advanced(Failure(Reason.NETWORK), promise, tmp_path, 0) is advanced
         assert not _advanced(Failure(Reason.NETWORK), promise, tmp_path, 100)
+
+
+@pytest.mark.parametrize(("resumed", "advanced"), [(0, True), (4, True), (5, False)])
+def test_each_byte_of_a_tiny_file_advances_its_download(
+    tmp_path: Path, resumed: int, *, advanced: bool
+) -> None:
+    """A hundredth of it is less than a byte, but an attempt without a new byte has not advanced."""
+    promise = ResumeToken.of(VIDEO, "a", replace(RENDITION, size=10))
+    (tmp_path / promise.part).write_bytes(bytes(5))
+    assert _advanced(Failure(Reason.NETWORK), promise, tmp_path, resumed) is advanced
 
 
 # Sections
@@ -796,6 +823,38 @@ async def test_only_sections_are_downloaded_if_they_are_of_use(tmp_path: Path) -
         log = downloader._store.log_path(work.videos[0]).read_text("utf-8")
         assert "only sections are used: raw 1 to 2\n" in log
         assert downloader.expects_existing(work)
+
+
+def timed(downloader: Downloader, seconds: float) -> None:
+    """Make each download take so many seconds until it is accepted."""
+    accept = downloader.accept
+
+    async def late(work: VideoJob, arrived: Download) -> SourceVideo:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(anyio, "current_time", lambda: arrived.since + seconds)
+            return await accept(work, arrived)
+
+    downloader.accept = late  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("sections", [True, False])
+async def test_the_duration_of_a_download_is_recorded_in_milliseconds(
+    tmp_path: Path, *, sections: bool
+) -> None:
+    """Of video and audio, and of sections; the event has the exact one."""
+    audio = Audio.NONE if sections else Audio.AAC
+    async with fetching(tmp_path, {}, audio=audio, prober=Readable()) as (downloader, *_):
+        parts, events = Parts(), list[Event]()
+        if sections:
+            parts.raw = SimpleNamespace(path=tmp_path / "part.mp4")
+            downloader._sections, downloader._fetching = cast("Any", parts), cast("Any", ByRanges())
+        downloader._events.subscribe(events.append)
+        timed(downloader, 12.34567)
+        await made(downloader)
+        recorded = parts.accepted if sections else journal(downloader)
+        assert [record["took"] for record in recorded] == [12.346] * (1 if sections else 2)
+    (ready,) = [event for event in events if isinstance(event, RawReady)]
+    assert ready.seconds == pytest.approx(12.34567)
 
 
 async def test_the_whole_file_is_downloaded_if_sections_are_of_no_use(tmp_path: Path) -> None:

@@ -186,6 +186,22 @@ async def test_size_and_rate_are_in_the_clip_and_in_its_record(
     assert "yt_dlp" not in metadata["versions"]
 
 
+async def test_the_duration_of_an_encode_is_recorded_in_milliseconds(
+    directory: OutputDirectory, prober: Prober, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event and the estimates have the exact one."""
+    raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
+    work, emitted = cutter(directory, prober, settings=OutputSettings(preset="ultrafast"))
+    clock = iter([100.0, 112.34567])
+    monkeypatch.setattr(encoder, "anyio", SimpleNamespace(current_time=lambda: next(clock)))
+    await work.cut(CLIP, raw)
+    (record,) = records(directory)
+    assert record["took"] == 12.346
+    assert isinstance(emitted[-1], ClipDone)
+    assert emitted[-1].took == pytest.approx(12.34567)
+    assert emitted[-1].ends_early == 0, "the video has all of its interval"
+
+
 async def test_the_whole_frame_can_be_used(directory: OutputDirectory, prober: Prober, sources: Path) -> None:
     """The published box is ignored."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
@@ -645,6 +661,23 @@ async def test_a_wav_file_as_planned_is_published_with_the_clip(
         len(content),
         hashlib.sha256(content).hexdigest(),
     )
+
+
+async def test_a_clip_with_audio_inside_has_no_wav_file(
+    directory: OutputDirectory, prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """Its audio is only measured, in the clip itself."""
+    media.ffmpeg(tmp_path, "-v error -f lavfi -i sine=duration=5 -c:a aac sound.m4a")
+    raw = replace(await raw_of(prober, sources / "open_gop.mp4", CLIP), audio=tmp_path / "sound.m4a")
+    settings = OutputSettings(audio=Audio.AAC, preset="ultrafast")
+    work, _ = cutter(directory, prober, settings=settings)
+    await work.cut(CLIP, raw)
+    assert files(directory) == ["RD_Radio1_000.mp4", "_journal.jsonl"]
+    (record,) = records(directory)
+    metadata = record["metadata"]
+    assert isinstance(metadata, dict)
+    assert "wav" not in metadata
+    assert metadata["loudness"] == pytest.approx(-21, abs=2)
 
 
 def test_an_impossible_clip_is_expected_to_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:

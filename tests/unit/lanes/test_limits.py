@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from itertools import count, pairwise
 from typing import TYPE_CHECKING, cast
 
@@ -458,6 +459,9 @@ async def test_every_download_has_a_rate() -> None:
     rate = BandwidthLimiter(3, 8)
     async with rate.part() as one, rate.part() as other:
         assert (one, other) == (1, 1)
+    ran = await _rates(BandwidthLimiter(3, 8), 10, [0] * 4)
+    assert [part for *_, part in ran] == [1, 1, 1, 1]
+    assert sorted(begun for begun, *_ in ran) == [0, 0, 0, 10], "the fourth waits for a byte per second"
 
 
 async def test_a_pace_above_an_hour_waits_for_the_newest_query_of_a_census() -> None:
@@ -526,3 +530,36 @@ async def test_no_more_videos_are_extracted_in_advance_than_encodes_run() -> Non
         await anyio.sleep(3600)
         assert waiting == 3
         group.cancel_scope.cancel()
+
+
+class _Late(_Full):
+    """Lets each transfer start after ten seconds."""
+
+    async def wait(self) -> None:
+        """Wait ten seconds."""
+        await anyio.sleep(10)
+
+    def running(self, _permit: object) -> nullcontext[None]:
+        """Count nothing."""
+        return nullcontext()
+
+
+async def test_a_video_counts_as_extracted_in_advance_until_its_transfer_starts() -> None:
+    """Then another one is extracted, and never more than encodes run."""
+    network, encodes = anyio.CapacityLimiter(20), anyio.CapacityLimiter(3)
+    pacing = Pacing(pace=0, cool_down=0)
+    throttle = Throttle(network, encodes, pacing, EventBus(), cast("TransferLimiter", _Late()))
+    starts: list[float] = []
+    begun = anyio.current_time()
+
+    async def download() -> None:
+        async with throttle.permit() as permit:
+            assert permit is not None
+            starts.append(anyio.current_time() - begun)
+            async with throttle.transfer(permit):
+                await anyio.sleep(1)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(12):
+            group.start_soon(download)
+    assert starts == [0, 0, 0, 10, 10, 10, 20, 20, 20, 30, 30, 30]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 import virtual_time
+from anyio.lowlevel import checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_lanes import Plot, World
@@ -32,6 +33,8 @@ from hdtf_async.lanes.throttle import LONGEST_COOL_DOWN, PROBES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from hdtf_async.dataset.plan import VideoJob
 
 
 BOX = Box(0, 0, 512, 512)
@@ -114,6 +117,32 @@ def test_retries_keep_the_pace_too() -> None:
     starts = world.times("fetch")
     assert len(starts) == 15
     assert all(later - earlier >= 10 for earlier, later in pairwise(starts))
+
+
+def test_other_tasks_run_while_existing_source_videos_are_looked_for() -> None:
+    """Each look accesses files, so the event loop must not wait for those of a whole table."""
+    world = World([Plot(existing=True)] * 50)
+    turns, seen, look = 0, list[int](), world.expects_existing
+
+    def expects_existing(work: VideoJob) -> bool:
+        seen.append(turns)
+        return look(work)
+
+    async def beside() -> None:
+        nonlocal turns
+        while len(seen) < 50:
+            await checkpoint()
+            turns += 1
+
+    async def both() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(beside)
+            await world.go()
+
+    world.expects_existing = expects_existing  # type: ignore[method-assign]
+    virtual_time.run(both)
+    assert len(seen) == 50
+    assert all(later > earlier for earlier, later in pairwise(seen[1:]))
 
 
 def test_a_video_that_waits_for_the_pace_holds_no_token() -> None:
@@ -260,6 +289,13 @@ def test_a_block_closes_the_lane_and_lets_running_work_finish() -> None:
     assert len(world.who("done")) == 10
     assert world.recorded == []
     assert world.pipeline.closed is None
+
+
+def test_the_time_without_downloads_is_reported_in_milliseconds() -> None:
+    """From the refusal until the answer to the probe, which takes a tenth of its download."""
+    world = _refused([Plot(fetch=100.12345, cut=300)] * 10, 1, 500, downloads=2, pace=2)
+    world.run()
+    assert [event.closed for event in world.of(LaneOpened)] == [610.012]
 
 
 def test_one_probe_with_another_video_decides() -> None:

@@ -312,6 +312,30 @@ def test_without_any_packet_of_the_clip_lost_data_counts() -> None:
     assert interval.findings([]).damage == "damaged at 5.00 s: lost"
 
 
+def test_data_lost_before_the_last_key_frame_does_not_count() -> None:
+    """Decoding of the clip's frames starts with the key frame after it."""
+    interval = damage._Interval(6.0, 7.0, 7.5, 0.5)
+    interval.packets = [(second, False) for second in (0.0, 0.5, 4.0, 4.5, 6.0, 6.5, 7.0)]
+    for place, damaged in ((2, False), (3, True)):
+        interval.lost = [(place, "lost")]
+        assert bool(interval.findings([0.0, 4.0]).damage) is damaged
+
+
+@pytest.mark.parametrize(
+    ("counted", "place", "damaged"),
+    [(None, 0, False), ((0.0, 0.5), 0, True), ((0.0, 0.5), 15, True), ((0.0, 0.5), 16, False)],
+)
+def test_without_any_packet_of_the_clip_messages_count_if_its_frames_may_be_delayed(
+    counted: tuple[float, float] | None, place: int, damaged: bool
+) -> None:
+    """Up to sixteen packets from the first one on, if frames are counted; otherwise no message counts."""
+    interval = damage._Interval(60.0, 61.0, 61.5, 0.5, counted)
+    interval.packets = [(number / 2, False) for number in range(20)]
+    interval.complaints = [(place, "invalid")]
+    expected = f"damaged at {place / 2:.2f} s: invalid" if damaged else ""
+    assert interval.findings([]).damage == expected
+
+
 def test_without_key_frames_messages_count_from_the_beginning() -> None:
     """Also if the only key frame is incomplete."""
     interval = damage._Interval(6.0, 7.0, 7.5, 0.5)
@@ -321,6 +345,7 @@ def test_without_key_frames_messages_count_from_the_beginning() -> None:
     assert interval.findings([4.0]).damage == ""
     interval.frames = {4.0: False}
     assert interval.findings([4.0]).damage == "damaged at 0.00 s: invalid"
+    assert interval.findings([2.0, 4.0]).damage == ""
 
 
 # Times of packets and frames

@@ -234,6 +234,18 @@ def test_what_is_missing_of_a_webm_is_requested() -> None:
             read_index(content[:end], "webm", end)
 
 
+@pytest.mark.parametrize("voids", [1, 2])
+def test_behind_each_void_element_twelve_bytes_are_requested(voids: int) -> None:
+    """They are enough for the id and the length of the next element, and no more is needed."""
+    void = element(VOID, bytes(30))
+    content = WebM(gap=void * voids).content()
+    first = len(content) - 3 * len(WebM.cluster)
+    for number in range(voids):
+        behind = first - number * len(void)
+        assert [missing(content, behind + have) - behind for have in (0, 11)] == [12, 12]
+    assert read_index(content[: first + 12], "webm", len(content)).count == 3
+
+
 # MP4
 
 

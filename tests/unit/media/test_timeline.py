@@ -263,3 +263,10 @@ def test_only_frames_displayed_before_their_key_frame_are_of_an_open_group(
     for pts, dts, key in frames:
         groups.add(pts, dts, key=key)
     assert groups.lead == lead
+
+
+@pytest.mark.parametrize(("start", "frames", "even"), [(0, 5, False), (170, 4, False), (171, 3, True)])
+def test_the_distance_to_the_frame_before_an_interval_counts(start: int, frames: int, *, even: bool) -> None:
+    """Also if that is the first frame of the video, and no frame before that one."""
+    shown = made(*((tick, 100) for tick in (0, 170, 270, 370, 470, 570))).shown(start, 500, BASE, 670)
+    assert (shown.frames, shown.even) == (frames, even)

@@ -316,8 +316,16 @@ def test_an_error_of_the_system_names_the_directory_or_the_link(number: int, mes
 
 @pytest.mark.parametrize(
     ("pid", "ended"),
-    [(os.getpid(), False), (0, True), (-1, True), ("1", True), (None, True), (2**80, True)],
-    ids=["its own", "zero", "negative", "text", "none", "too large"],  # the same in each process of xdist
+    [(os.getpid(), False), (1, False), (0, True), (-1, True), ("1", True), (None, True), (2**80, True)],
+    ids=[
+        "its own",
+        "the first",
+        "zero",
+        "negative",
+        "text",
+        "none",
+        "too large",
+    ],  # the same in each process of xdist
 )
 def test_a_process_is_known_to_have_ended_only_on_this_machine(pid: object, ended: bool) -> None:
     """What is no process number has none; on another machine nothing is known."""

@@ -189,7 +189,8 @@ def test_a_column_is_a_value_or_a_range(values: list[float], found: list[tuple[s
     [
         (9.99, 1),
         (10.0, 1),
-        (10.1, 2),
+        (10 / 0.999, 1),
+        (10.02, 2),
         (20.0, 2),
         (20.1, 5),
         (50.0, 5),
@@ -234,6 +235,23 @@ def test_neighbours_with_one_outcome_are_joined() -> None:
     ]  # fmt: skip
     assert charts.joined(row, 1.0) == [
         Span("2 in a row", 0, 2), Span("c", 2, 3, Outcome.FAILED, "gone"), Span("d", 3, 4), Span("e", 5, 6),
+    ]  # fmt: skip
+
+
+def test_a_bar_is_joined_with_the_one_before_it() -> None:
+    """Not with the first one of the row, whatever that is."""
+    failed, lost = Span("a", 0, 1, Outcome.FAILED, "gone"), Span("d", 3, 3.5, Outcome.FAILED, "gone")
+    row = [
+        failed,
+        Span("b", 1, 2),
+        Span("c", 2, 3),
+        lost,
+        Span("e", 3.6, 4),
+        Span("f", 4, 5),
+        Span("g", 5, 6),
+    ]
+    assert charts.joined(row, 10.0) == [
+        failed, Span("2 in a row", 1, 3), lost, Span("3 in a row", 3.6, 6),
     ]  # fmt: skip
 
 

@@ -283,6 +283,12 @@ def test_a_few_frame_rates_are_named(rates: int) -> None:
     assert f"kept at its original frame rate{named}, encoded" in paragraph
 
 
+def test_frame_rates_that_are_nearly_equal_are_named_once() -> None:
+    """In hundredths."""
+    lines = records_of(line(1, fps=24000 / 1001), line(2, fps=23.9800001), line(3, fps=23.99))
+    assert "frame rate (23.98, 23.99 fps)," in methods.methods(ReportData(lines))
+
+
 def test_settings_are_those_of_the_newest_run() -> None:
     """Unchanged properties are named so."""
     newest = Run({"settings": {"pace": 5}, "form": {"size": None}}, 0, 1)
@@ -319,6 +325,15 @@ def test_the_gallery_has_the_figures_of_each_clip() -> None:
     assert (second["file"], second["picture"]) == ("%2F%2Fa.b%2FRD_R%20dio_000.mp4", 0)
     assert (third["seconds"], third["width"], third["fps"], third["id"]) == (0, 0, 0, "")
     assert gallery.pictures(found) == {key: "abc"}
+
+
+def test_the_gallery_has_short_numbers() -> None:
+    """Durations in hundredths of a second; times and frame rates in thousandths."""
+    clip = line(1, duration=12.34567, fps=30000 / 1001, start=1.23456, end=13.58023)
+    (row,) = rows(ReportData(records_of(clip)))[0]
+    assert (row["seconds"], row["fps"], row["start"], row["end"]) == (12.35, 29.97, 1.235, 13.58)
+    (row,) = rows(ReportData(records_of(line(1, fps=23.97602, start=0.0006, end=9.9994))))[0]
+    assert (row["fps"], row["start"], row["end"]) == (23.976, 0.001, 9.999)
 
 
 def test_the_gallery_is_in_the_order_of_names_and_numbers() -> None:
@@ -415,6 +430,13 @@ def test_histograms_show_length_side_rate_and_size() -> None:
         "Frame rate (fps)": '<p class="same"><b>25 fps</b> (all 2 clips)</p>',
         "Size (MB)": '<p class="same"><b>2 MB</b> (all 2 clips)</p>',
     }
+
+
+@pytest.mark.parametrize(("size", "shown"), [(900_000_000, "900"), (50_000, "0.05")])
+def test_the_size_of_a_clip_is_in_millions_of_bytes(size: int, shown: str) -> None:
+    """With up to three decimals."""
+    histograms = dict(content.of(ReportData(records_of(line(1, bytes=size))))["histograms"])
+    assert histograms["Size (MB)"] == f'<p class="same"><b>{shown} MB</b> (1 clip)</p>'
 
 
 @pytest.mark.slow

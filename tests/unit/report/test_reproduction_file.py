@@ -86,6 +86,8 @@ def test_methods_list_tools_and_what_is_missing() -> None:
     text = methods_of(found)
     assert "1 of 2 entries are available." in text
     assert r"| RD\_B\_000 | private video |" in text
+    assert "## Missing clips" not in text, "the list names them"
+    assert "## Missing clips" not in methods_of(ReportData({"RD_A_000": ClipRecord(hostile)}))
 
 
 def test_the_head_of_a_lock_file_is_that_of_the_newest_run() -> None:

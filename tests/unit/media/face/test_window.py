@@ -226,6 +226,19 @@ def test_the_metadata_of_a_window_are_complete() -> None:
     assert plan_window(replace(CLIP, zoom=None), film(swaying()), SIZE, FORM)[1]["zoom"] is None
 
 
+def test_the_region_of_a_face_is_recorded_in_tenths_of_a_pixel() -> None:
+    """Its edges: left, top, right and bottom."""
+    frames = [[Region(700.123, 300.456, 1020.789, 700.987)]] * 20
+    _, metadata = plan_window(CLIP, film(frames), SIZE, FORM)
+    assert metadata["face_region"] == [700.1, 300.5, 1020.8, 701.0]
+
+
+def test_the_share_of_frames_with_a_face_has_four_decimals() -> None:
+    """Of those that were searched."""
+    _, metadata = plan_window(CLIP, film([*swaying(60), []]), SIZE, FORM)
+    assert (metadata["face_share"], metadata["face_inside_share"]) == (0.9836, 0.9836)
+
+
 def test_the_metadata_contain_the_rotation_of_the_clips_person() -> None:
     """Smallest, median and largest; of frames in which it was estimated, and not of another person."""
     yaws = [-20.04, -5, 0, 5, 30.06]
