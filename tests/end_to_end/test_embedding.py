@@ -9,12 +9,14 @@ import re
 import shutil
 import traceback
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 import readme
+from shared import slow_unless
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, OptionsError, Reason, StoreError
@@ -239,10 +241,17 @@ async def test_a_relative_path_without_a_working_directory_is_a_clear_error(
         await hdtf_async.merge("clips")
 
 
+PAGE, MANIFESTS = "hdtf_async.report.page.write", "hdtf_async.output.manifests.write"
+READ_ONLY, INVALID, UNEXPECTED = OSError(errno.EROFS, "Read-only file system"), StoreError("x"), KeyError("x")
+
+
 @pytest.mark.parametrize(
-    "error", [OSError(errno.EROFS, "Read-only file system"), StoreError("x"), KeyError("x")]
+    ("what", "error"),
+    slow_unless(
+        product((PAGE, MANIFESTS), (READ_ONLY, INVALID, UNEXPECTED)),
+        {(PAGE, UNEXPECTED), (MANIFESTS, READ_ONLY)},
+    ),
 )
-@pytest.mark.parametrize("what", ["hdtf_async.report.page.write", "hdtf_async.output.manifests.write"])
 async def test_a_failing_write_at_the_end_loses_no_report(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, error: Exception
 ) -> None:

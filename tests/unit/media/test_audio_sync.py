@@ -6,11 +6,13 @@ import wave
 from array import array
 from dataclasses import replace
 from fractions import Fraction
+from itertools import product
 from typing import TYPE_CHECKING
 
 import media
 import pytest
 from audio_sync import BEEP, CLIP, SOURCES, Source, off, planned, render
+from shared import slow_unless
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop, Interval, OutputSettings
@@ -29,8 +31,13 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
     return render(tmp_path_factory.mktemp("flash and beep"))
 
 
-@pytest.mark.parametrize("fps", [None, Fraction(25)], ids=["as it comes", "25"])
-@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize(
+    ("kind", "fps"),
+    slow_unless(
+        product(SOURCES, (None, Fraction(25))),
+        {("plain", None), ("ntsc", 25), ("late", 25), ("webm", None)},
+    ),
+)
 async def test_audio_stays_in_sync_with_the_video(
     kind: str, fps: Fraction | None, prober: Prober, sources: dict[str, Source], tmp_path: Path
 ) -> None:

@@ -148,7 +148,7 @@ async def test_damage_counts_from_the_last_key_frame_on(
     assert (await refused(prober, hole, tmp_path / "out", fps=rate)).reason is Reason.RAW_UNREADABLE
 
 
-@pytest.mark.parametrize("kind", slow_unless(KINDS, USUAL))
+@pytest.mark.parametrize("kind", slow_unless(KINDS, {"H.264 in MPEG-TS"}))
 async def test_damage_outside_a_clip_does_not_matter(
     kind: str, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import av
 import media
 import pytest
 from interlaced_videos import PARITIES, X264, clip_of, combs, planned, render
+from shared import slow_unless
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Crop, Deinterlace, Interval, OutputSettings
@@ -51,7 +52,9 @@ async def test_only_frames_of_the_clip_are_looked_at(
     assert (await interlace.look(bundled_ffmpeg(), cut)).parity == parity
 
 
-@pytest.mark.parametrize("kind", [kind for kind, parity in PARITIES.items() if parity])
+@pytest.mark.parametrize(
+    "kind", slow_unless((kind for kind, parity in PARITIES.items() if parity), {"combed", "flagged"})
+)
 async def test_interlaced_video_is_deinterlaced(
     kind: str, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
@@ -63,7 +66,7 @@ async def test_interlaced_video_is_deinterlaced(
     assert after < whole + 0.1 < before
 
 
-@pytest.mark.parametrize("kind", ["flagged", "combed"])
+@pytest.mark.parametrize("kind", slow_unless(("flagged", "combed"), {"combed"}))
 async def test_deinterlacing_comes_before_cropping(
     kind: str, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:

@@ -98,10 +98,12 @@ async def test_the_default_audio_stream_is_used(
     assert made.metadata["audio_stream"] == default
 
 
-@pytest.mark.parametrize("ending", ["mp4", "mkv"])
 @pytest.mark.parametrize(
-    "kind",
-    slow_unless(("comment", "visual_impaired", "dub", "default+comment"), {"comment", "default+comment"}),
+    ("kind", "ending"),
+    slow_unless(
+        product(("comment", "visual_impaired", "dub", "default+comment"), ("mp4", "mkv")),
+        {("comment", "mp4"), ("default+comment", "mkv")},
+    ),
 )
 async def test_commentary_is_not_used(
     kind: str, ending: str, prober: Prober, videos: Path, tmp_path: Path

@@ -209,7 +209,11 @@ def test_merge_after_all_shards_were_killed(tmp_path: Path, source: Path) -> Non
     assert _merged(out) == merged, "it is not counted twice"
 
 
-@pytest.mark.parametrize("shards", [(None,), tuple(Shard(index, 2) for index in range(2))], ids=len)
+@pytest.mark.parametrize(
+    "shards",
+    [pytest.param((None,), marks=pytest.mark.slow), tuple(Shard(index, 2) for index in range(2))],
+    ids=len,
+)
 def test_a_directory_resumes_with_another_number_of_shards(
     tmp_path: Path, source: Path, shards: tuple[Shard | None, ...]
 ) -> None:
