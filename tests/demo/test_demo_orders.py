@@ -257,6 +257,7 @@ async def test_connections_can_share_one_bandwidth(film: Path) -> None:
     assert anyio.current_time() - begun > 0.85
 
 
+@pytest.mark.slow
 async def test_the_real_extractor_reports_the_ordered_formats(site: demo.LightMock, film: Path) -> None:
     """yt-dlp reports the ordered formats of all kinds, the title and the advertisement."""
     info = await information(site, "manyTwins_1")

@@ -323,6 +323,7 @@ async def frames(path: Path, width: int, height: int) -> list[bytes]:
     return [done.stdout[at : at + size] for at in range(0, len(done.stdout), size)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("film", "height", "name"), [(FILM, 360, "134.mp4"), (PAINTER, 720, "136.mp4")])
 async def test_the_head_position_matches_the_ground_truth(
     film: demo.Film, height: int, name: str, small_footage: Path

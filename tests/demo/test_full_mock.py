@@ -257,6 +257,7 @@ async def test_the_watch_page_names_the_script_that_was_ordered(mock: demo.FullM
     assert ['"alr","yes"' in one for one in scripts] == [True, False]
 
 
+@pytest.mark.slow
 async def test_an_order_for_an_unknown_client_fails_at_the_start(footage: Path) -> None:
     """A misspelt name would otherwise have no effect, and no test would notice."""
     with pytest.raises(demo.MockError, match="fullFilm_01 has orders for tv_lg"):

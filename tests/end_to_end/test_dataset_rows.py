@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rendering import draw
-from shared import VERSIONS_SLOWLY, exported
+from shared import VERSIONS, exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, demo
@@ -36,7 +36,7 @@ async def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
+@pytest.mark.parametrize("program", VERSIONS, indirect=True)
 async def test_the_first_rows_of_the_dataset_become_clips(
     films: Path, tmp_path: Path, program: Path | None
 ) -> None:

@@ -15,7 +15,7 @@ import full_mock_client
 import pytest
 from full_mock_client import CHUNK, FILM, H264, H264_HLS, RECORDED
 from mock_client import information, yt_dlp
-from shared import VERSIONS, VERSIONS_SLOWLY, exported
+from shared import VERSIONS, exported
 
 from hdtf_async import Options, demo
 from hdtf_async.commands import doctor
@@ -41,7 +41,6 @@ AGENTS = {"tv_samsung": "SMART-TV", "visionos": "Version/26.0 Safari", "web_embe
 """Substrings of the User-Agent of yt-dlp's clients, from the table of its extractor."""
 
 both = pytest.mark.parametrize("program", VERSIONS, indirect=True)
-both_slowly = pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +71,7 @@ async def since(mock: demo.FullMock, before: int) -> list[dict[str, Any]]:
     return (await mock.requests())[before:]
 
 
-@both_slowly
+@both
 @pytest.mark.parametrize("signed_in", [False, True], ids=["guest", "account"])
 async def test_clients_and_chunk_size_are_the_recorded_ones(
     mock: demo.FullMock, program: Path | None, tmp_path: Path, *, signed_in: bool
@@ -98,7 +97,7 @@ async def test_clients_and_chunk_size_are_the_recorded_ones(
     assert chunks == {RECORDED[version].chunk}
 
 
-@both_slowly
+@both
 @pytest.mark.parametrize(
     ("chosen", "pages"),
     [
@@ -151,7 +150,7 @@ async def test_the_real_extractor_reports_all_of_a_video(
     assert next(one["filesize"] for one in info["formats"] if one["format_id"] == "134") == size
 
 
-@both_slowly
+@both
 async def test_a_second_yt_dlp_downloads_what_the_first_extracted(
     mock: demo.FullMock, program: Path | None, footage: Path, tmp_path: Path
 ) -> None:
@@ -190,7 +189,7 @@ async def test_a_second_yt_dlp_downloads_what_the_first_extracted(
     assert "n" in full_mock_client.query(offered["url"])
 
 
-@both_slowly
+@both
 async def test_hls_has_the_same_frames_as_https(
     mock: demo.FullMock, program: Path | None, footage: Path, tmp_path: Path
 ) -> None:
@@ -210,7 +209,7 @@ async def test_hls_has_the_same_frames_as_https(
     assert decoded == await full_mock_client.frames(footage / FILM.youtube_id / f"{H264}.mp4")
 
 
-@both_slowly
+@both
 async def test_an_unsolvable_script_loses_the_formats_that_need_it(
     mock: demo.FullMock, program: Path | None, tmp_path: Path
 ) -> None:
@@ -228,7 +227,6 @@ async def test_an_unsolvable_script_loses_the_formats_that_need_it(
 
 
 @both
-@pytest.mark.slow
 async def test_one_client_that_can_play_a_video_is_enough(mock: demo.FullMock, program: Path | None) -> None:
     """Although the other clients are told that it is private."""
     info = await information(mock, "oneWorks__1", program=program)
@@ -236,7 +234,6 @@ async def test_one_client_that_can_play_a_video_is_enough(mock: demo.FullMock, p
 
 
 @both
-@pytest.mark.slow
 async def test_an_old_upload_can_be_stretched(mock: demo.FullMock, program: Path | None) -> None:
     """It has a keyword, and yt-dlp reports the ratio with each format that has a video stream."""
     info = await information(mock, STRETCHED, program=program)
@@ -248,7 +245,7 @@ async def test_an_old_upload_can_be_stretched(mock: demo.FullMock, program: Path
     assert stretched == dict.fromkeys(("133", "134", "243"), 4 / 3)
 
 
-@both_slowly
+@both
 async def test_a_blocked_ip_address_is_blocked_on_the_watch_page_too(
     footage: Path, program: Path | None
 ) -> None:
@@ -273,7 +270,7 @@ async def test_the_log_has_every_request_of_an_extraction(mock: demo.FullMock) -
             assert AGENTS[one["client"]] in one["agent"]
 
 
-@both_slowly
+@both
 async def test_the_doctor_accepts_a_user_of_the_mock(
     mock: demo.FullMock, program: Path | None, tmp_path: Path
 ) -> None:

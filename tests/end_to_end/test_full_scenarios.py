@@ -10,7 +10,7 @@ import full_mock_client
 import pytest
 from full_mock_client import CHUNK, FILM
 from scenarios import MIDDLE, Scenario, play, says, status
-from shared import VERSIONS_SLOWLY, exported
+from shared import VERSIONS, exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
@@ -114,14 +114,14 @@ async def unexpected(
     return {outcome.scenario.name: outcome.wrong for outcome in outcomes if outcome.wrong}
 
 
-@pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
+@pytest.mark.parametrize("program", VERSIONS, indirect=True)
 async def test_the_whole_path_ends_in_clips(footage: Path, tmp_path: Path, program: Path | None) -> None:
     """Over https and over HLS."""
     assert await unexpected([one for one in SCENARIOS if one.ordinary], footage, tmp_path, program) == {}
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
+@pytest.mark.parametrize("program", VERSIONS, indirect=True)
 async def test_all_scenarios_have_their_expected_outcome(
     footage: Path, tmp_path: Path, program: Path | None
 ) -> None:
@@ -129,7 +129,7 @@ async def test_all_scenarios_have_their_expected_outcome(
     assert await unexpected(SCENARIOS, footage, tmp_path, program) == {}
 
 
-@pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
+@pytest.mark.parametrize("program", VERSIONS, indirect=True)
 async def test_media_that_are_forbidden_for_one_client_are_downloaded_with_another(
     footage: Path, tmp_path: Path, program: Path | None
 ) -> None:
@@ -155,7 +155,7 @@ def options_for(
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
+@pytest.mark.parametrize("program", VERSIONS, indirect=True)
 async def test_a_run_extracts_once_and_then_requests_only_media(
     mock: demo.FullMock, footage: Path, tmp_path: Path, program: Path | None
 ) -> None:
@@ -183,7 +183,7 @@ async def test_a_run_extracts_once_and_then_requests_only_media(
     assert not [one for one in asked if one["method"] == "CONNECT"]
 
 
-@pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
+@pytest.mark.parametrize("program", VERSIONS, indirect=True)
 async def test_a_clip_has_the_same_frames_over_https_and_over_hls(
     mock: demo.FullMock, tmp_path: Path, program: Path | None
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 import readme
 from full_mock_client import CHUNK, FILM
 from scenarios import says, unavailable
-from shared import VERSIONS_SLOWLY
+from shared import VERSIONS
 
 from hdtf_async import demo
 from hdtf_async.demo import BOT, Answer
@@ -75,7 +75,7 @@ async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
+@pytest.mark.parametrize("program", VERSIONS, indirect=True)
 async def test_the_live_tests_pass_against_the_full_mock(
     footage: Path, tmp_path: Path, program: Path | None
 ) -> None:

@@ -61,13 +61,12 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     return directory
 
 
-VERSIONS = ["installed", pytest.param("newest", marks=[pytest.mark.newest, pytest.mark.timeout(600)])]
+VERSIONS = [
+    pytest.param("installed", marks=pytest.mark.slow),
+    pytest.param("newest", marks=[pytest.mark.newest, pytest.mark.timeout(600)]),
+]
 """Values of the fixture `program`: the installed yt-dlp, which the constraints pin, and the newest. The first
 test with the newest one waits for its installation."""
-
-
-VERSIONS_SLOWLY = [pytest.param("installed", marks=pytest.mark.slow), VERSIONS[1]]
-"""The same for a test that takes ten seconds."""
 
 
 def slow_unless(values: Iterable[object], usual: Container[object]) -> list[ParameterSet]:

@@ -166,6 +166,7 @@ async def test_latentsync_finds_its_clips_from_any_working_directory(
     assert Path(line).samefile(formed.out / f"{STEMS['train']}.mp4")
 
 
+@pytest.mark.slow
 async def test_wav2lip_counts_frames_from_zero(formed: Formed, tmp_path: Path) -> None:
     """One JPEG for each frame of the clip, in order, and the audio in the same directory."""
     commands: list[str] = []

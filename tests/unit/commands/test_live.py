@@ -20,7 +20,7 @@ import full_mock_client
 import pytest
 from full_mock_client import FILM, H264
 from scenarios import says, status, unavailable
-from shared import VERSIONS_SLOWLY, children, exported
+from shared import VERSIONS, children, exported
 
 from hdtf_async import ExitCode, Options, Reason, demo
 from hdtf_async.commands import live
@@ -92,7 +92,7 @@ async def examined(mock: demo.FullMock, options: Options) -> dict[str, CheckResu
         return {sign.subject: sign for sign in await live.examine(options)}
 
 
-@pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
+@pytest.mark.parametrize("program", VERSIONS, indirect=True)
 async def test_two_videos_are_queried_and_both_ends_of_a_file_read(
     mock: demo.FullMock, tmp_path: Path, program: Path | None
 ) -> None:

@@ -93,6 +93,7 @@ def test_splits_are_speaker_disjoint(videos: list[Video], split: Split) -> None:
 
 
 @given(VIDEOS, SPLITS, st.randoms())
+@pytest.mark.slow
 def test_a_split_does_not_depend_on_the_order_of_rows(
     videos: list[Video], split: Split, random: Random
 ) -> None:

@@ -205,6 +205,7 @@ async def test_no_damage_is_found_in_an_undamaged_video(name: str, prober: Probe
         assert found.frames == wanted.source.frames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "audio"),
     slow_unless(

@@ -494,6 +494,7 @@ async def test_a_source_that_ends_within_the_interval_is_an_error(
     assert failure.value.reason is Reason.RAW_UNREADABLE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [

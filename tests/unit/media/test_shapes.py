@@ -129,9 +129,7 @@ CROPPED = {
 """What renders a video once in each directory."""
 
 
-@pytest.mark.parametrize(
-    ("kind", "height"), slow_unless(product(CROPPED, (400, 800)), {("clap", 800), ("in_the_stream", 800)})
-)
+@pytest.mark.parametrize(("kind", "height"), slow_unless(product(CROPPED, (400, 800)), {("clap", 800)}))
 async def test_a_box_refers_to_the_part_that_the_container_displays(
     kind: str, height: int, prober: Prober, videos: Path, tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ async def test_the_real_deno_solves_it_in_a_private_cache(tmp_path: Path) -> Non
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", slow_unless(("home", "locked"), {"locked"}))
 async def test_neither_a_missing_home_nor_a_locked_cache_matters(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
