@@ -579,7 +579,9 @@ for line in sys.stdin:
     elif word == "much": print("x" * int(rest), flush=True)
     elif word == "twice": os.write(1, b"one\\ntwo\\n")
     elif word == "later":
-        print("answer", flush=True); time.sleep(0.05); print("unasked", flush=True); open(rest, "w").close()
+        print("answer", flush=True)
+        while not os.path.exists(rest + ".read"): time.sleep(0.01)
+        print("unasked", flush=True); open(rest, "w").close()
     elif word == "last": print("answer", flush=True); sys.exit()
     elif word == "noise": print("x" * 1_000_000, file=sys.stderr); print("quiet", flush=True)
     elif word == "deaf":
@@ -688,6 +690,7 @@ async def test_cancelling_a_waiting_request_disturbs_nothing(companion: Companio
 async def test_unrequested_output_is_no_answer(companion: Companion, tmp_path: Path) -> None:
     """A library that prints something does not shift all later answers."""
     assert await ask(companion, f"later {tmp_path / 'said'}") == "answer"
+    (tmp_path / "said.read").touch()  # not before: both lines in one read are a failure
     while not (tmp_path / "said").exists():
         await anyio.sleep(0.01)
     assert await ask(companion, "say mine") == "mine"
