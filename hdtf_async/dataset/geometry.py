@@ -81,8 +81,9 @@ def place(region: Region, width: int, height: int) -> Box:
 
     Raises `Failure` with `Reason.BOX_DOES_NOT_FIT` if less than 2 by 2 pixels of it are in the frame.
     """
-    across = _Side.of(region.left, region.width, _across(region, width, height), width)
     scale = scale_of(region.reference_height, width, height)
+    scale_across = Fraction(width, region.reference_width) if region.reference_width else scale
+    across = _Side.of(region.left, region.width, scale_across, width)
     down = _Side.of(region.top, region.height, scale, height)
     across, down = across.enlarged(region.expand), down.enlarged(region.expand)
     if region.square is not Square.NO:
@@ -146,13 +147,6 @@ class _Side:
         length = int(self.length)
         start = min(2 * round(self.start / 2), most - length)
         return (start, length) if length else None
-
-
-def _across(region: Region, width: int, height: int) -> Fraction:
-    """Return the scale of x; that of y if the reference width is unknown."""
-    if not region.reference_width:
-        return scale_of(region.reference_height, width, height)
-    return Fraction(width, region.reference_width)
 
 
 def fits(box: Box, reference_height: int) -> bool:
