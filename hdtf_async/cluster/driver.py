@@ -41,8 +41,12 @@ if TYPE_CHECKING:
     from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.lanes.context import RunContext
 
-POLL_INTERVAL, SCHEDULER_TIMEOUT = 0.5, 20.0  # seconds between two queries of workers; for an answer
-STARTUP_WAIT, NO_WORKER_TIMEOUT = 30.0, 120.0  # seconds to wait for all workers at the start; for any later
+POLL_INTERVAL, SCHEDULER_TIMEOUT = (
+    0.5,
+    20.0,
+)  # seconds between two queries of the scheduler, and to answer
+STARTUP_WAIT = 30.0  # seconds to wait until all workers are ready at the start
+NO_WORKER_TIMEOUT = 120.0  # seconds to wait for a worker whenever there is none
 SHUTDOWN_TIMEOUT = 60.0  # seconds that workers may take to end what runs
 TRIES = Reason.WORKER_LOST.advice.tries  # workers that die with a video before it is given up
 LANES = ("downloads", "encodes")  # resources that a worker can declare: the sizes of its lanes
@@ -189,7 +193,7 @@ class Cluster:
             self.stop(error if isinstance(error, Failure) else _lost(address, error))
 
     async def _find_workers(self) -> dict[str, dict[str, float]]:
-        """Return new workers by address, each with the resources that it declares."""
+        """Return new workers by address, with their resources; resubmit the videos that wait for a worker."""
         if self._over or not self.results.window.has_workers:
             # Dask does not reconsider waiting tasks when a worker gets the resource later: cancel them,
             # so that `_process` submits them again.
