@@ -64,6 +64,18 @@ def test_untested(slow):
 EQUIVALENT = "core.sizes\tuntested\t0 -> 1 in number == 0\tit is nobody's business\n"
 
 
+def write_repository(root: Path, tests: str) -> None:
+    """Write a package with one module, and its tests."""
+    for name, content in {
+        "hdtf_async/__init__.py": "",
+        "hdtf_async/core/__init__.py": "",
+        "hdtf_async/core/sizes.py": MODULE,
+        "tests/unit/core/test_sizes.py": tests,
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content, "utf-8")
+
+
 def mutated(root: Path, *options: str) -> tuple[int, str]:
     """Run the benchmark on a repository; return its exit code and output."""
     command = [
@@ -83,15 +95,9 @@ def mutated(root: Path, *options: str) -> tuple[int, str]:
 @pytest.mark.slow
 def test_surviving_mutants_are_listed_until_a_test_kills_them(tmp_path: Path) -> None:
     """Equivalent mutants do not count, and recorded results are not computed again."""
-    for name, content in {
-        "hdtf_async/__init__.py": "",
-        "hdtf_async/core/__init__.py": "",
-        "hdtf_async/core/sizes.py": MODULE,
-        "tests/unit/core/test_sizes.py": TESTS,
-        "benchmarks/equivalent_mutants.tsv": EQUIVALENT,
-    }.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(content, "utf-8")
+    write_repository(tmp_path, TESTS)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks/equivalent_mutants.tsv").write_text(EQUIVALENT, "utf-8")
     code, output = mutated(tmp_path, "--module", "core.sizes", "--count", "100")
     outcomes = {line.partition("  [")[0] for line in output.splitlines() if "sizes.py:" in line}
     assert outcomes == {
@@ -120,14 +126,7 @@ def test_surviving_mutants_are_listed_until_a_test_kills_them(tmp_path: Path) ->
 @pytest.mark.slow
 def test_a_fixture_that_tests_share_counts_once(tmp_path: Path) -> None:
     """Both tests and their fixture fit into a budget that is less than twice the fixture."""
-    for name, content in {
-        "hdtf_async/__init__.py": "",
-        "hdtf_async/core/__init__.py": "",
-        "hdtf_async/core/sizes.py": MODULE,
-        "tests/unit/core/test_sizes.py": SHARING,
-    }.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(content, "utf-8")
+    write_repository(tmp_path, SHARING)
     code, output = mutated(tmp_path, "--module", "core.sizes", "--count", "100", "--budget", "0.9")
     assert "100.0% of 9 changes" in output
     assert code == 0
