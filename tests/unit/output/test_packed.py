@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdtf_async.output import packed as packed_module
 from hdtf_async.output.packed import CompressedRecords
 
 _value = st.recursive(
@@ -28,24 +26,6 @@ def test_records_are_returned_unchanged(records: dict[str, dict[str, Any]]) -> N
     assert dict(packed) == records
     assert list(packed) == list(records)
     assert len(packed) == len(records)
-
-
-def test_only_the_first_records_are_not_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small directories need no time for it; all records are returned unchanged."""
-    compressed: list[bytes] = []
-    compress = zlib.compress
-
-    def noted(text: bytes, level: int) -> bytes:
-        compressed.append(text)
-        return compress(text, level)
-
-    monkeypatch.setattr(packed_module, "NOT_COMPRESSED", 2)
-    monkeypatch.setattr(zlib, "compress", noted)
-    packed: CompressedRecords[dict[str, Any]] = CompressedRecords()
-    records = {name: {"a": name} for name in "abc"}
-    packed.update(records)
-    assert compressed == [b'{"a":"c"}']
-    assert dict(packed) == dict(packed.copy()) == records
 
 
 def test_lone_surrogates_are_kept() -> None:
