@@ -177,9 +177,12 @@ def _memory() -> int:
 def main() -> None:
     """Start everything, and end it."""
     args = arguments()
+    # A thousand workers in four processes would spend most of the CPU time on watching themselves.
     dask.config.set({
         "distributed.worker.profile.enabled": False,
         "distributed.admin.system-monitor.interval": "60s",
+        "distributed.admin.tick.interval": "60s",
+        "distributed.admin.tick.cycle": "60s",
         "distributed.admin.low-level-log-length": 100,
     })  # fmt: skip
     if args.host:

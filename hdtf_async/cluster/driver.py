@@ -41,10 +41,8 @@ if TYPE_CHECKING:
     from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.lanes.context import RunContext
 
-POLL_INTERVAL, SCHEDULER_TIMEOUT = (
-    0.5,
-    20.0,
-)  # seconds between two queries of the scheduler, and to answer
+POLL_INTERVAL = 0.5  # seconds between two queries of the scheduler
+RPC_TIMEOUT = 20.0  # seconds that the scheduler may take to answer
 STARTUP_WAIT = 30.0  # seconds to wait until all workers are ready at the start
 NO_WORKER_TIMEOUT = 120.0  # seconds to wait for a worker whenever there is none
 SHUTDOWN_TIMEOUT = 60.0  # seconds that workers may take to end what runs
@@ -181,7 +179,7 @@ class Cluster:
         alone, address = 0.0, self._client.scheduler.address
         try:
             while True:
-                with anyio.fail_after(SCHEDULER_TIMEOUT):
+                with anyio.fail_after(RPC_TIMEOUT):
                     found = await self._find_workers()
                 for each in found.items():  # taking on a thousand of them takes longer
                     await self._take_on(*each)
@@ -306,9 +304,7 @@ async def connected(scheduler: str | Client, run: RunContext) -> AsyncIterator[C
     """
     address = scheduler if isinstance(scheduler, str) else scheduler.scheduler.address
     security = None if isinstance(scheduler, str) else scheduler.security
-    client = Client(
-        address, asynchronous=True, set_as_default=False, security=security, timeout=SCHEDULER_TIMEOUT
-    )
+    client = Client(address, asynchronous=True, set_as_default=False, security=security, timeout=RPC_TIMEOUT)
     try:
         try:
             await client
@@ -325,7 +321,7 @@ async def connected(scheduler: str | Client, run: RunContext) -> AsyncIterator[C
                         await cluster.end()
                     tasks.cancel_scope.cancel()
     finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(SCHEDULER_TIMEOUT), suppress(Exception):
+        with anyio.CancelScope(shield=True), anyio.move_on_after(RPC_TIMEOUT), suppress(Exception):
             await client.close()
 
 

@@ -438,7 +438,7 @@ async def test_a_scheduler_that_dies_in_the_middle_ends_the_run(
 ) -> None:
     """The tools of its worker end within ten seconds; another run goes on."""
     del site  # what it exports is what the worker inherits
-    monkeypatch.setattr("hdtf_async.cluster.driver.SCHEDULER_TIMEOUT", 5.0)
+    monkeypatch.setattr("hdtf_async.cluster.driver.RPC_TIMEOUT", 5.0)
     with cluster(tmp_path / "cluster") as made:
         made.need(1)
         pids = [worker.pid for worker in made.workers]
@@ -495,7 +495,7 @@ def test_without_a_scheduler_another_run_may_help(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The exit code and the message with the address say so."""
-    monkeypatch.setattr("hdtf_async.cluster.driver.SCHEDULER_TIMEOUT", 1.0)
+    monkeypatch.setattr("hdtf_async.cluster.driver.RPC_TIMEOUT", 1.0)
     options = replace(finished.options, dask="tcp://127.0.0.1:9")
     report = anyio.run(hdtf_async.download, tmp_path, options)
     assert report.exit_code is ExitCode.PASSING

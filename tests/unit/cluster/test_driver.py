@@ -142,7 +142,7 @@ async def test_only_an_answer_of_the_scheduler_has_a_time_limit(
         make_worker_file(out, name)
 
     monkeypatch.setattr(driver, "make_worker_file", slow)
-    monkeypatch.setattr(driver, "SCHEDULER_TIMEOUT", 2.0)
+    monkeypatch.setattr(driver, "RPC_TIMEOUT", 2.0)
     async with local(1) as (_, client):
         report, _ = await drive(tmp_path / "out", client)
     assert report.exit_code is ExitCode.DONE
