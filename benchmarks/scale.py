@@ -85,30 +85,29 @@ REGIMES = (
 class World:
     """The actual size and duration of each video, which no plan knows."""
 
-    def __init__(self, works: Iterable[VideoJob], seed: int) -> None:
+    def __init__(self, jobs: Iterable[VideoJob], seed: int) -> None:
         chance = Random(seed)  # noqa: S311 - the same numbers each time
         self.bits: dict[str, float] = {}
         self.cpu: dict[str, float] = {}
-        for work in works:
-            lines = work.reference_height or 720
+        for job in jobs:
+            lines = job.reference_height or 720
             goes_on = chance.choice((1.0, 1.0, 1.1, 1.5, 3.0))
             richness = math.exp(chance.gauss(0, 0.4))
-            self.bits[work.stem] = work.last_second * goes_on * lines * BITS_PER_LINE * richness
-            for clip in work.clips:
+            self.bits[job.stem] = job.last_second * goes_on * lines * BITS_PER_LINE * richness
+            for clip in job.clips:
                 self.cpu[clip.stem] = clip.interval.seconds * CPU_SECONDS * lines / 1080
 
-    def bound(self, works: Iterable[VideoJob], regime: Regime) -> float:
+    def bound(self, jobs: Iterable[VideoJob], regime: Regime) -> float:
         """Return the lower bound of the makespan."""
-        works = list(works)
+        jobs = list(jobs)
         rate = min(regime.line, regime.downloads * CONNECTION)
         alone = min(regime.line, CONNECTION)
         network = max(
-            sum(self.bits[work.stem] for work in works) / rate + ASK,
-            sum(ASK + self.bits[work.stem] / alone for work in works) / regime.downloads,
+            sum(self.bits[job.stem] for job in jobs) / rate + ASK,
+            sum(ASK + self.bits[job.stem] / alone for job in jobs) / regime.downloads,
         )
         longest = max(
-            ASK + self.bits[work.stem] / alone + max(self.cpu[clip.stem] for clip in work.clips)
-            for work in works
+            ASK + self.bits[job.stem] / alone + max(self.cpu[clip.stem] for clip in job.clips) for job in jobs
         )
         return max(network, sum(self.cpu.values()) / regime.cpus, longest)
 
@@ -160,7 +159,7 @@ class Fake:
         self._world = world
         self._line = Line(regime.line)
 
-    def expects_existing(self, _work: VideoJob) -> bool:
+    def expects_existing(self, _job: VideoJob) -> bool:
         """No source video exists."""
         return False
 
@@ -168,30 +167,30 @@ class Fake:
         """Return False."""
         return False
 
-    def was_unavailable(self, _work: VideoJob) -> bool:
+    def was_unavailable(self, _job: VideoJob) -> bool:
         """Return False."""
         return False
 
-    async def existing(self, _work: VideoJob) -> None:
+    async def existing(self, _job: VideoJob) -> None:
         """Return None."""
         return
 
-    async def download(self, work: VideoJob, _directory: Path, permit: Permit) -> bool:
+    async def download(self, job: VideoJob, _directory: Path, permit: Permit) -> bool:
         """Wait for the response, and for the bytes."""
         await anyio.sleep(ASK)
         permit.available()
         permit.succeeded()
-        await self._line.carry(self._world.bits[work.stem])
+        await self._line.carry(self._world.bits[job.stem])
         return True
 
-    async def accept(self, _work: VideoJob, _arrived: bool) -> None:
+    async def accept(self, _job: VideoJob, _arrived: bool) -> None:
         """Accept it unchanged."""
         return
 
-    async def discard(self, work: VideoJob, raw: None) -> None:
+    async def discard(self, job: VideoJob, raw: None) -> None:
         """Never called."""
 
-    async def release(self, work: VideoJob, *, keep: bool) -> None:
+    async def release(self, job: VideoJob, *, keep: bool) -> None:
         """Do nothing."""
 
     def estimate(self, clip: Clip, _raw: None) -> Callable[[], float]:
@@ -208,11 +207,11 @@ async def _nowhere(_video: Video) -> AsyncIterator[Path]:
     yield Path()
 
 
-async def _recorded(_work: VideoJob, failure: Failure) -> None:
+async def _recorded(_job: VideoJob, failure: Failure) -> None:
     raise failure
 
 
-def makespan(works: Iterable[VideoJob], world: World, regime: Regime) -> float:
+def makespan(jobs: Iterable[VideoJob], world: World, regime: Regime) -> float:
     """Return the duration of the run, in virtual time."""
     durations: list[float] = []
 
@@ -227,7 +226,7 @@ def makespan(works: Iterable[VideoJob], world: World, regime: Regime) -> float:
         )  # fmt: skip
         pipeline = Pipeline(parts)
         begun = anyio.current_time()
-        await pipeline.run(works)
+        await pipeline.run(jobs)
         durations.append(anyio.current_time() - begun)
 
     virtual_time.run(go)
@@ -237,27 +236,27 @@ def makespan(works: Iterable[VideoJob], world: World, regime: Regime) -> float:
 Order = Callable[[list["VideoJob"]], list["VideoJob"]]
 
 
-def as_in_the_tables(works: list[VideoJob]) -> list[VideoJob]:
+def as_in_the_tables(jobs: list[VideoJob]) -> list[VideoJob]:
     """Subset by subset, in table order."""
     place = {video: number for number, video in enumerate(tables.read().videos)}
-    return sorted(works, key=lambda work: place[work.videos[0]])
+    return sorted(jobs, key=lambda job: place[job.videos[0]])
 
 
-def longest_first(works: list[VideoJob]) -> list[VideoJob]:
+def longest_first(jobs: list[VideoJob]) -> list[VideoJob]:
     """By the estimate of the plan."""
-    return sorted(works, key=lambda work: -work.estimate)
+    return sorted(jobs, key=lambda job: -job.estimate)
 
 
-def short_ones_first(works: list[VideoJob]) -> list[VideoJob]:
+def short_ones_first(jobs: list[VideoJob]) -> list[VideoJob]:
     """Order a tenth of them shortest first, so that encodes start soon; then longest first."""
-    by_length = longest_first(works)
-    number = len(works) // 10
+    by_length = longest_first(jobs)
+    number = len(jobs) // 10
     return [*reversed(by_length[-number:]), *by_length[:-number]]
 
 
-def most_to_cut_first(works: list[VideoJob]) -> list[VideoJob]:
+def most_to_cut_first(jobs: list[VideoJob]) -> list[VideoJob]:
     """By the duration of their clips."""
-    return sorted(works, key=lambda work: -sum(clip.interval.seconds for clip in work.clips))
+    return sorted(jobs, key=lambda job: -sum(clip.interval.seconds for clip in job.clips))
 
 
 ORDERS: tuple[Order, ...] = (
@@ -267,16 +266,16 @@ ORDERS: tuple[Order, ...] = (
 
 def whole_dataset() -> list[VideoJob]:
     """Return all jobs for the bundled tables."""
-    return list(plan.make(tables.read(), Options(), there={}, failed={}).work)
+    return list(plan.make(tables.read(), Options(), there={}, failed={}).jobs)
 
 
-def ratios(works: list[VideoJob], order: Order, regime: Regime, seeds: Iterable[int]) -> list[float]:
+def ratios(jobs: list[VideoJob], order: Order, regime: Regime, seeds: Iterable[int]) -> list[float]:
     """Return the ratios of makespan and bound, one for each seed."""
-    worlds = [World(works, seed) for seed in seeds]
-    return [makespan(order(works), world, regime) / world.bound(works, regime) for world in worlds]
+    worlds = [World(jobs, seed) for seed in seeds]
+    return [makespan(order(jobs), world, regime) / world.bound(jobs, regime) for world in worlds]
 
 
-def show_orders(works: list[VideoJob], orders: Iterable[Order]) -> None:
+def show_orders(jobs: list[VideoJob], orders: Iterable[Order]) -> None:
     """Print each order's mean and worst ratio in each regime."""
     orders = list(orders)
     print(
@@ -285,20 +284,20 @@ def show_orders(works: list[VideoJob], orders: Iterable[Order]) -> None:
         sep="  ",
     )
     for regime in REGIMES:
-        bound = mean(World(works, seed).bound(works, regime) for seed in SEEDS) / 60
+        bound = mean(World(jobs, seed).bound(jobs, regime) for seed in SEEDS) / 60
         cells = []
         for order in orders:
-            found = ratios(works, order, regime, SEEDS)
+            found = ratios(jobs, order, regime, SEEDS)
             cells.append(f"{mean(found):.3f} {max(found):.3f}".rjust(max(11, len(order.__name__))))
         print(f"{regime.name:20} bound {bound:5.1f} min ", *cells, sep="  ", flush=True)
 
 
-def show_widths(works: list[VideoJob]) -> None:
+def show_widths(jobs: list[VideoJob]) -> None:
     """Print the ratio for many widths of the two lanes, at 1 Gb/s."""
     print("\nmakespan : bound at 1 Gb/s, encodes across, downloads down")
     print(" " * 4, *(f"{encodes:6}" for encodes in WIDTHS))
     for downloads in WIDTHS[:-1]:
-        row = (ratios(works, plan.in_order, Regime("", 1e9, cpus, downloads), [0])[0] for cpus in WIDTHS)
+        row = (ratios(jobs, plan.in_order, Regime("", 1e9, cpus, downloads), [0])[0] for cpus in WIDTHS)
         print(f"{downloads:4}", *(f"{ratio:6.3f}" for ratio in row), flush=True)
 
 
@@ -306,12 +305,12 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--orders", action="store_true", help="compare the orders")
-    works = whole_dataset()
+    jobs = whole_dataset()
     if parser.parse_args().orders:
-        show_orders(works, ORDERS)
+        show_orders(jobs, ORDERS)
     else:
-        show_orders(works, ORDERS[:1])
-        show_widths(works)
+        show_orders(jobs, ORDERS[:1])
+        show_widths(jobs)
 
 
 if __name__ == "__main__":

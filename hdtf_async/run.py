@@ -178,14 +178,14 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
         request_end: list[Record] = []
         events.emit(await run_sync(started, decided, lanes, options))
         try:
-            request_end = await _begin(tables, run, clips=report.asked, work=bool(decided.work))
+            request_end = await _begin(tables, run, clips=report.asked, any_jobs=bool(decided.jobs))
             await request_records.append(tables, decided, report.refused, options, directory)
             if not options.keeps_raws:
                 from hdtf_async.lanes.source_videos import delete_finished  # noqa: PLC0415 - rarely needed
 
                 await delete_finished(tables, decided, directory, user_videos)
             announce = partial(_announce_impossible, decided, events)
-            if decided.work:
+            if decided.jobs:
                 report.stopped = await carry_out(decided, run, scheduler, on_ready=announce)
             else:
                 announce()
@@ -193,7 +193,7 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
             if with_parts.clips != tables.clips and report.stopped is None and not finish.is_set():
                 decided = await run_sync(_decide, with_parts, options, directory)
                 report.asked = decided.asked
-                report.stopped = await carry_out(decided, run, scheduler) if decided.work else None
+                report.stopped = await carry_out(decided, run, scheduler) if decided.jobs else None
         except Failure as trouble:  # before the first video, or of the journal: the disk, a tool
             report.stopped = trouble
         finally:
@@ -258,10 +258,10 @@ def _as_failure(path: Path) -> Iterator[None]:
         raise Failure(Reason.FAULT, f"{path}: {type(error).__name__}: {error}") from error
 
 
-async def _begin(read: Tables, run: RunContext, *, clips: int, work: bool) -> list[Record]:
+async def _begin(read: Tables, run: RunContext, *, clips: int, any_jobs: bool) -> list[Record]:
     """Record the request of the run, and find out what other shards create. Raises `Failure`.
 
-    Return the record for the end of the run, or none if there is no work and it is already recorded.
+    Return the record for the end of the run, or none if there are no jobs and it is already recorded.
     """
     options, directory = run.options, run.directory
     whole = replace(options, shard=None)
@@ -271,7 +271,7 @@ async def _begin(read: Tables, run: RunContext, *, clips: int, work: bool) -> li
     if options.shard is not None:
         directory.whole = await run_sync(plan.select, read, whole)
     request = await run_sync(divisions.requested, read, options, len(directory.whole) or clips)
-    if work:
+    if any_jobs:
         await directory.append(divisions.record_of(request, clips, ended=False))
     elif await directory.has_done(request):
         return []
@@ -306,7 +306,7 @@ async def _write_last(directory: OutputDirectory, decided: plan.Plan, patience: 
         await directory.write_manifests(decided.clips, decided.stale, patience)
     except anyio.get_cancelled_exc_class():
         known = directory.known
-        if len(decided.work) + len(known.clips) + len(known.failures) <= FEW:
+        if len(decided.jobs) + len(known.clips) + len(known.failures) <= FEW:
             with anyio.move_on_after(LAST_MANIFESTS, shield=True), suppress(Failure):
                 await directory.write_manifests(decided.clips, decided.stale)
         raise
@@ -330,13 +330,13 @@ def _decide(read: Tables, options: Options, directory: OutputDirectory) -> plan.
 def started(decided: plan.Plan, lanes: Lanes, options: Options) -> RunStarted:
     """Return the event at the start of a run."""
     return RunStarted(
-        videos=len(decided.work),
+        videos=len(decided.jobs),
         clips=len(decided.clips) + len(decided.impossible),
         clip_seconds=round(sum(clip.interval.seconds for clip in steps(decided.clips)), 3),
         there=len(decided.there),
         downloads=int(lanes.network.total_tokens),
         encodes=int(lanes.encodes.total_tokens),
-        least_bytes=sum(work.least_bytes for work in steps(decided.work)),
+        least_bytes=sum(job.least_bytes for job in steps(decided.jobs)),
         pace=options.pace,
     )
 
@@ -383,7 +383,7 @@ async def carry_out(
         async with anyio.create_task_group() as background:
             if not in_shards:  # otherwise the last shard writes them, from all journals
                 background.start_soon(keep_manifests)
-            await pipeline.run(decided.work, run.finish)
+            await pipeline.run(decided.jobs, run.finish)
             background.cancel_scope.cancel()
     return pipeline.stopped or pipeline.closed
 
@@ -400,7 +400,7 @@ class _Engine(Protocol):
     def stop(self, trouble: Failure) -> None:
         """Stop the run."""
 
-    async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
+    async def run(self, jobs: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
         """Process every video; wind down once `finish` is set."""
 
 
@@ -423,8 +423,8 @@ async def _engine(
             events.subscribe(partial(history.note, directory.note))
             yield cluster
         return
-    async with open_toolchain(run, videos=len(decided.work)) as toolchain:
+    async with open_toolchain(run, videos=len(decided.jobs)) as toolchain:
         await directory.append(run_record(versions=toolchain.versions, **run.to_json()))
         events.subscribe(partial(history.note, directory.note))
-        await toolchain.get_ready(decided.work)
+        await toolchain.get_ready(decided.jobs)
         yield toolchain.pipeline()

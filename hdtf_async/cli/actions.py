@@ -105,8 +105,8 @@ async def run_plan(call: Call, _stopping: Stopping) -> int:
     decided = await run_sync(
         partial(plan.make, read, options, there=index.existing_clips(), failed=index.failures)
     )
-    own, to_fetch = await user_videos.for_plan(options, decided.work, index)
-    parts = {work.youtube_id: existing_parts.seconds_there(index, work, options) for work in to_fetch}
+    own, to_fetch = await user_videos.for_plan(options, decided.jobs, index)
+    parts = {job.youtube_id: existing_parts.seconds_there(index, job, options) for job in to_fetch}
     description = plan_to_json(read, decided, options, own=own, to_fetch=to_fetch, parts=parts)
     description["settings"] = origins(arguments)
     if arguments.json:
@@ -275,7 +275,7 @@ def _nothing_left(out: Path, options: Options) -> bool:
     from hdtf_async.output.directory import read_known
 
     index, read = read_known(out), reading.read(options)
-    return not plan.make(read, options, there=index.existing_clips(), failed=index.failures).work
+    return not plan.make(read, options, there=index.existing_clips(), failed=index.failures).jobs
 
 
 async def _watched(job: AbstractAsyncContextManager[Running[R]], printing: Printing, stopping: Stopping) -> R:

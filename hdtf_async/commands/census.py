@@ -136,15 +136,15 @@ async def _take(
     read = await run_sync(read_tables, options)
     async with open_directory(out) as directory:
         videos = await run_sync(plan.chosen, plan.listed_videos(read, options), options)
-        works = await run_sync(_unanswered, videos, directory.known.census_answers, datetime.now(UTC) - fresh)
+        jobs = await run_sync(_unanswered, videos, directory.known.census_answers, datetime.now(UTC) - fresh)
         run = RunContext(options, directory, Lanes.of(options), events, finish=finish)
         events.emit(
-            RunStarted(len(works), 0, 0.0, len(videos) - len(works), options.downloads, 0, 0, options.pace)
+            RunStarted(len(jobs), 0, 0.0, len(videos) - len(jobs), options.downloads, 0, 0, options.pace)
         )
-        census = Census(asked=len(works))
+        census = Census(asked=len(jobs))
         try:
-            if works:
-                census.stopped = await _ask(works, run)
+            if jobs:
+                census.stopped = await _ask(jobs, run)
         except Failure as trouble:
             census.stopped = trouble
         finally:
@@ -160,7 +160,7 @@ async def _take(
         return census
 
 
-async def _ask(works: Iterable[VideoJob], run: RunContext) -> Failure | None:
+async def _ask(jobs: Iterable[VideoJob], run: RunContext) -> Failure | None:
     options, directory = run.options, run.directory
     tool = await run_sync(find_ffmpeg, options)
     await directory.append(run_record(versions={"hdtf_async": own_version()}))
@@ -180,7 +180,7 @@ async def _ask(works: Iterable[VideoJob], run: RunContext) -> Failure | None:
             backoff=partial(backoff, first=options.retry_wait),
         )
         pipeline = Pipeline(parts)
-        await pipeline.run(works, run.finish)
+        await pipeline.run(jobs, run.finish)
     return pipeline.stopped or pipeline.closed
 
 
@@ -193,16 +193,16 @@ class _Asking:
     events: EventBus
     policy: Resolution
 
-    def expects_existing(self, _work: VideoJob) -> bool:
+    def expects_existing(self, _job: VideoJob) -> bool:
         return False
 
-    async def existing(self, _work: VideoJob) -> None:
+    async def existing(self, _job: VideoJob) -> None:
         return None
 
-    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> tuple[Choice, Any]:
-        self.events.emit(DownloadStarted(work.stem, work.youtube_id, work.attempt, 0))
-        info = await self.tool.ask(work.youtube_id, directory)
-        choice = formats.choose(info, formats.Requirements(self.policy, work.reference_height))
+    async def download(self, job: VideoJob, directory: Path, permit: Permit) -> tuple[Choice, Any]:
+        self.events.emit(DownloadStarted(job.stem, job.youtube_id, job.attempt, 0))
+        info = await self.tool.ask(job.youtube_id, directory)
+        choice = formats.choose(info, formats.Requirements(self.policy, job.reference_height))
         permit.available()
         return choice, formats.duration(info)
 
@@ -213,15 +213,15 @@ class _Asking:
         others = (youtube_id for youtube_id in available if youtube_id not in excluding)
         return await self.tool.any_is_available(islice(others, SAMPLE), directory)
 
-    def was_unavailable(self, work: VideoJob) -> bool:
-        return self.store.known.was_unavailable(work.youtube_id, datetime.now(UTC))
+    def was_unavailable(self, job: VideoJob) -> bool:
+        return self.store.known.was_unavailable(job.youtube_id, datetime.now(UTC))
 
-    async def accept(self, work: VideoJob, arrived: tuple[Choice, float | None]) -> None:
+    async def accept(self, job: VideoJob, arrived: tuple[Choice, float | None]) -> None:
         rendition = arrived[0].video
         await self.store.append(
             {
                 "type": "asked",
-                "youtube_id": work.youtube_id,
+                "youtube_id": job.youtube_id,
                 "height": min(rendition.height, rendition.width or rendition.height),
                 "fps": rendition.fps,
                 "format_id": rendition.format_id,
@@ -230,15 +230,15 @@ class _Asking:
                 "seconds": arrived[1],
             }
         )
-        at_reference = formats.is_at(rendition.height, work.reference_height)
+        at_reference = formats.is_at(rendition.height, job.reference_height)
         self.events.emit(
-            VideoAsked(work.stem, work.youtube_id, rendition.format_id, rendition.height, at_reference)
+            VideoAsked(job.stem, job.youtube_id, rendition.format_id, rendition.height, at_reference)
         )
 
-    async def discard(self, work: VideoJob, raw: None) -> None:
+    async def discard(self, job: VideoJob, raw: None) -> None:
         pass
 
-    async def release(self, work: VideoJob, *, keep: bool) -> None:
+    async def release(self, job: VideoJob, *, keep: bool) -> None:
         pass
 
     def estimate(self, _clip: Clip, _raw: None) -> Callable[[], float]:
@@ -247,9 +247,9 @@ class _Asking:
     async def cut(self, clip: Clip, raw: None) -> None:
         pass
 
-    async def failed(self, work: VideoJob, failure: Failure) -> None:
+    async def failed(self, job: VideoJob, failure: Failure) -> None:
         record = {"reason": failure.reason.value, "words": failure.words}
-        await self.store.append({"type": "asked", "youtube_id": work.youtube_id} | record)
+        await self.store.append({"type": "asked", "youtube_id": job.youtube_id} | record)
 
 
 async def _write(
@@ -284,8 +284,8 @@ def _unanswered(
     rows: dict[str, list[Video]] = {}
     for video in steps(videos):
         rows.setdefault(video.youtube_id, []).append(video)
-    works = (plan.VideoJob(tuple(group), ()) for group in steps(rows.values()))
-    return [work for work in works if not _is_answered(answers.get(work.youtube_id), time)]
+    jobs = (plan.VideoJob(tuple(group), ()) for group in steps(rows.values()))
+    return [job for job in jobs if not _is_answered(answers.get(job.youtube_id), time)]
 
 
 def _is_answered(record: Mapping[str, Any] | None, since: str) -> bool:

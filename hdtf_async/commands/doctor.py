@@ -186,17 +186,17 @@ async def _own_files(options: Options, out: Path | None) -> list[CheckResult]:
 
     Truncated files are only detected by a run, which reads files to their end.
     """
-    works, index = await run_sync(_remaining, options, out)
-    own = await user_videos.looked_into(await run_sync(user_videos.find_user_videos, options.raw_dirs), works)
+    jobs, index = await run_sync(_remaining, options, out)
+    own = await user_videos.looked_into(await run_sync(user_videos.find_user_videos, options.raw_dirs), jobs)
     unused = [
         f"{each['file']} (for {each['video']}): {each['unused']}"
-        for each in own.listed(works)
+        for each in own.listed(jobs)
         if each["unused"]
     ]
     opened = 0
     async with Prober() as prober:
-        for work in works:
-            for each in own.of(work):
+        for job in jobs:
+            for each in own.of(job):
                 if each.kind is user_videos.Kind.NEITHER:
                     continue
                 try:
@@ -205,9 +205,9 @@ async def _own_files(options: Options, out: Path | None) -> list[CheckResult]:
                 except Failure as failure:
                     if failure.reason is not Reason.RAW_UNREADABLE:
                         raise
-                    unused.append(f"{failure.words} (for {work.stem})")
-    available = len(works) - len(user_videos.to_fetch(works, own, index, options))
-    message = f"{opened} files can be read; {available} of {len(works)} videos need no download"
+                    unused.append(f"{failure.words} (for {job.stem})")
+    available = len(jobs) - len(user_videos.to_fetch(jobs, own, index, options))
+    message = f"{opened} files can be read; {available} of {len(jobs)} videos need no download"
     more = [f"{len(unused) - _NAMED} more unused files"] if len(unused) > _NAMED else []
     return [CheckResult("own files", Status.FINE, message)] + [
         CheckResult("own files", Status.WARNING, message, "replace, convert or remove it")
@@ -219,16 +219,16 @@ def _remaining(options: Options, out: Path | None) -> tuple[tuple[VideoJob, ...]
     """Return the remaining videos, and the index of the directory."""
     read = name_checks.checked(reading.read(options), options)
     index = JournalIndex(Path()) if out is None else read_known(out)
-    return plan.make(read, options, there=index.existing_clips(), failed=index.failures).work, index
+    return plan.make(read, options, there=index.existing_clips(), failed=index.failures).jobs, index
 
 
 def _disk_space(options: Options, out: Path) -> CheckResult:
     """Judge the free disk space by the remaining downloads."""
-    works, index = _remaining(options, out)
+    jobs, index = _remaining(options, out)
     own = user_videos.find_user_videos(options.raw_dirs)
     # Audio of the user's own videos takes almost no space.
-    lacking = user_videos.to_fetch(works, own, index, replace(options, audio=Audio.NONE))
-    least = [existing_parts.least_bytes(index, work, options) for work in lacking]
+    lacking = user_videos.to_fetch(jobs, own, index, replace(options, audio=Audio.NONE))
+    least = [existing_parts.least_bytes(index, job, options) for job in lacking]
     existing = _nearest(out)
     free = shutil.disk_usage(existing).free
     return preflight.of_disk_space(

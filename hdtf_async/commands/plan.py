@@ -40,10 +40,10 @@ def plan_to_json(  # noqa: PLR0913 - everything that is known before a run
     `own` lists the use of each of the user's own files, `to_fetch` the videos that must be downloaded
     (default: all), and `parts` has the seconds of each video that partial files have, by YouTube id.
     """
-    downloads = decided.work if to_fetch is None else to_fetch
+    downloads = decided.jobs if to_fetch is None else to_fetch
     # For these only the audio is downloaded.
     own_videos = {each["video"] for each in own if each["kind"] == "video"}
-    fetched = [work for work in downloads if work.stem not in own_videos]
+    fetched = [job for job in downloads if job.stem not in own_videos]
     wanted = decided.clips
     clips: list[Clip] = [*wanted, *(clip for clip, _ in (*decided.impossible, *decided.given_up))]
     videos = Counter(video.subset for video in {clip.video for clip in clips})
@@ -53,14 +53,12 @@ def plan_to_json(  # noqa: PLR0913 - everything that is known before a run
         "clips": len(clips),
         "hours": round(sum(clip.interval.seconds for clip in clips) / 3600, 4),
         "downloads": len(downloads),
-        "at_hand": len(decided.work) - len(downloads),
+        "at_hand": len(decided.jobs) - len(downloads),
         "fetch": fetch_of(read, options).value,
-        "by_sections": sum(_is_by_sections(work) for work in fetched),
-        "least_bytes": sum(
-            work.least_bytes_of(work.fetch, parts.get(work.youtube_id, ())) for work in fetched
-        ),
+        "by_sections": sum(_is_by_sections(job) for job in fetched),
+        "least_bytes": sum(job.least_bytes_of(job.fetch, parts.get(job.youtube_id, ())) for job in fetched),
         "least_bytes_by_fetch": {
-            fetch.value: sum(work.least_bytes_of(fetch, parts.get(work.youtube_id, ())) for work in fetched)
+            fetch.value: sum(job.least_bytes_of(fetch, parts.get(job.youtube_id, ())) for job in fetched)
             for fetch in (Fetch.WHOLE, Fetch.SECTIONS)
         },
         "clip_bytes": _clip_bytes(wanted, options),
@@ -83,12 +81,12 @@ def plan_to_json(  # noqa: PLR0913 - everything that is known before a run
     }
 
 
-def _is_by_sections(work: VideoJob) -> bool:
+def _is_by_sections(job: VideoJob) -> bool:
     """Whether only sections of a video are downloaded, however long it is."""
-    if work.fetch is not Fetch.AUTO:
-        return work.fetch is Fetch.SECTIONS
-    needed = seconds_needed([clip.interval for clip in work.clips], work.last_second)
-    return is_worth_it(needed, work.last_second)
+    if job.fetch is not Fetch.AUTO:
+        return job.fetch is Fetch.SECTIONS
+    needed = seconds_needed([clip.interval for clip in job.clips], job.last_second)
+    return is_worth_it(needed, job.last_second)
 
 
 def _in_words(by_sections: int, downloads: int) -> str:

@@ -242,12 +242,12 @@ async def _mend(result: Check, findings: Findings, run: RunContext) -> None:
     if withdrawn := [{"type": "replacing", "clip": stem} for stem in before if stem in index.clips]:
         await directory.append(*withdrawn)
     rows = _rows(index)
-    works = tuple(plan.works(rows, clips, plan.fetch_of(rows, run.options)))
-    decided = plan.Plan(works, (), (), (), (), (), absent)
+    jobs = tuple(plan.video_jobs(rows, clips, plan.fetch_of(rows, run.options)))
+    decided = plan.Plan(jobs, (), (), (), (), (), absent)
     result.report.asked = len(clips)
     run.events.subscribe(result.report.add)
     try:
-        if works:
+        if jobs:
             run.events.emit(started(decided, run.lanes, run.options))
             result.report.stopped = await carry_out(decided, run)
     finally:

@@ -120,7 +120,7 @@ class Difference:
 class Plan:
     """What a run will do."""
 
-    work: tuple[VideoJob, ...]
+    jobs: tuple[VideoJob, ...]
     """In the order in which videos start."""
     there: tuple[Clip, ...]
     """Clips that already exist with the requested settings."""
@@ -143,7 +143,7 @@ class Plan:
     @property
     def clips(self) -> tuple[Clip, ...]:
         """The clips that are still to be created."""
-        return tuple(clip for work in steps(self.work) for clip in work.clips)
+        return tuple(clip for job in steps(self.jobs) for clip in job.clips)
 
 
 def row(clip: Clip, settings: OutputSettings) -> dict[str, Any]:
@@ -305,7 +305,7 @@ def make(
             if record is not None:
                 different.append(Difference(clip.stem, record["form"], row(clip, settings) | stated))
     return Plan(
-        work=tuple(works(tables, left, fetch_of(tables, options))),
+        jobs=tuple(video_jobs(tables, left, fetch_of(tables, options))),
         there=tuple(present),
         given_up=tuple(given_up),
         impossible=tuple(impossible),
@@ -362,15 +362,15 @@ def _given_up(record: Mapping[str, Any] | None, clip: Clip, options: Options) ->
     return reason if reason.advice.action is Action.NEVER else None
 
 
-def in_order(works: Iterable[VideoJob]) -> list[VideoJob]:
+def in_order(jobs: Iterable[VideoJob]) -> list[VideoJob]:
     """Return jobs in the order in which they are processed.
 
     A fourth of them, evenly spread over all durations, come first, shortest first, so that encodes start
     early; then the others, longest first, so that the longest do not come last. ``benchmarks/scale.py``
     compares this order with others.
     """
-    by_length = list(sorted_in_steps(works, key=lambda work: work.estimate))
-    others = [work for place, work in enumerate(steps(by_length)) if place % _ONE_IN]
+    by_length = list(sorted_in_steps(jobs, key=lambda job: job.estimate))
+    others = [job for place, job in enumerate(steps(by_length)) if place % _ONE_IN]
     return [*by_length[::_ONE_IN], *reversed(others)]
 
 
@@ -384,7 +384,7 @@ def fetch_of(tables: Tables, options: Options) -> Fetch:
     return options.fetch or (Fetch.WHOLE if whole else Fetch.AUTO)
 
 
-def works(tables: Tables, clips: Iterable[Clip], fetch: Fetch = Fetch.WHOLE) -> list[VideoJob]:
+def video_jobs(tables: Tables, clips: Iterable[Clip], fetch: Fetch = Fetch.WHOLE) -> list[VideoJob]:
     """Return the jobs for the given clips of the tables, one per YouTube video."""
     rows: dict[str, list[Video]] = {}
     for video in steps(dict.fromkeys(clip.video for clip in steps(tables.clips))):

@@ -89,49 +89,49 @@ class Downloader:
         """Sources of media, with how often they rejected each video since the last one that they
         delivered."""
 
-    def expects_existing(self, work: VideoJob) -> bool:
+    def expects_existing(self, job: VideoJob) -> bool:
         """Whether a source video seems to exist, according to file names and the journal alone."""
-        return self._source_videos.seems_to_exist(work) or self._sections.seem_to_exist(work)
+        return self._source_videos.seems_to_exist(job) or self._sections.seem_to_exist(job)
 
-    async def existing(self, work: VideoJob) -> SourceVideo | None:
+    async def existing(self, job: VideoJob) -> SourceVideo | None:
         """Return a source video that needs no download, if there is a valid one: kept, or the user's own.
 
         An invalid one is not touched; `accept` replaces it if it is this program's.
         """
         begun = anyio.current_time()
-        video = await self._source_videos.existing_video(work)
+        video = await self._source_videos.existing_video(job)
         if video is None:
-            raw = await self._sections.existing(work)
+            raw = await self._sections.existing(job)
         else:
-            raw = await self._source_videos.with_existing_audio(work, video)
+            raw = await self._source_videos.with_existing_audio(job, video)
         if raw is None:
             if video is not None:
-                self._pictures[work.youtube_id] = video
+                self._pictures[job.youtube_id] = video
             return None
         origin = "kept" if raw.path.parent == self._store.source_videos_path else "user"
         size = await self._store.size(raw.path)
-        self._events.emit(RawReady(work.stem, origin, size, anyio.current_time() - begun))
-        self._in_use.add(work.stem)
+        self._events.emit(RawReady(job.stem, origin, size, anyio.current_time() - begun))
+        self._in_use.add(job.stem)
         return raw
 
-    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> Download:
+    async def download(self, job: VideoJob, directory: Path, permit: Permit) -> Download:
         """Extract the video, choose its formats and download them to a private directory.
 
         The caller holds a network token; `permit` is notified once the video is available, and once bytes
         arrive. Partial files stay in the directory if another attempt can resume them. Raises `Failure`.
         """
         begun = anyio.current_time()
-        self._events.emit(DownloadStarted(work.stem, work.youtube_id, work.attempt, work.least_bytes))
+        self._events.emit(DownloadStarted(job.stem, job.youtube_id, job.attempt, job.least_bytes))
         name = ""
         selected: dict[str, Format] = {}
         try:
-            avoid = self._avoided(work)
-            info = await self._tool.ask(work.youtube_id, directory, every_address=bool(avoid))
-            choice = self._choose(work, info, avoid)
+            avoid = self._avoided(job)
+            info = await self._tool.ask(job.youtube_id, directory, every_address=bool(avoid))
+            choice = self._choose(job, info, avoid)
             permit.available()
-            selected = self._formats_to_download(work, choice)
-            self._tell_chosen(work, choice)
-            attempt = Attempt(work, info, directory, permit)
+            selected = self._formats_to_download(job, choice)
+            self._tell_chosen(job, choice)
+            attempt = Attempt(job, info, directory, permit)
             arrived: dict[str, Path] = {}
             async with permit.transfer():
                 parts = await self._fetch_sections(attempt, selected)
@@ -139,20 +139,20 @@ class Downloader:
                     arrived[name] = await self._fetch(attempt, name, fmt)
         except Failure as failure:
             if failure.reason is Reason.FORBIDDEN and not failure.advanced and name:
-                self._forbidding.setdefault(selected[name].source, Counter())[work.youtube_id] += 1
-            message = f"attempt {work.attempt}: {failure.reason}: {failure.words}\n"
-            await self._store.log(work.videos[0], message)
+                self._forbidding.setdefault(selected[name].source, Counter())[job.youtube_id] += 1
+            message = f"attempt {job.attempt}: {failure.reason}: {failure.words}\n"
+            await self._store.log(job.videos[0], message)
             if failure.reason not in partials.RESUMABLE:
                 await run_sync(partials.forget, directory, name)
                 await run_sync(partial_ranges.forget, directory / partial_ranges.DIRECTORY)
-            raise self._of_several(work, failure) from failure
+            raise self._of_several(job, failure) from failure
         self._forbidden.clear()
         for fmt in selected.values():
             self._forbidding.pop(fmt.source, None)
         described = ", ".join(f"format {fmt.format_id}" for fmt in selected.values())
-        message = f"attempt {work.attempt}: {described}, height {choice.video.height}, complete\n"
-        await self._store.log(work.videos[0], message)
-        self._events.emit(Downloaded(work.stem, anyio.current_time() - begun))
+        message = f"attempt {job.attempt}: {described}, height {choice.video.height}, complete\n"
+        await self._store.log(job.videos[0], message)
+        self._events.emit(Downloaded(job.stem, anyio.current_time() - begun))
         return Download(
             arrived.get(VIDEO),
             arrived.get(AUDIO),
@@ -163,7 +163,7 @@ class Downloader:
             parts,
         )
 
-    def _avoided(self, work: VideoJob) -> set[Source]:
+    def _avoided(self, job: VideoJob) -> set[Source]:
         """Return the sources of media that have rejected this video, or several others in a row.
 
         yt-dlp keeps one URL of each format, that of the first client. If that client's media are forbidden,
@@ -172,17 +172,17 @@ class Downloader:
         return {
             source
             for source, videos in self._forbidding.items()
-            if work.youtube_id in videos or len(videos) >= FORBIDDING
+            if job.youtube_id in videos or len(videos) >= FORBIDDING
         }
 
-    def _choose(self, work: VideoJob, info: Mapping[str, Any], avoid: set[Source]) -> Choice:
+    def _choose(self, job: VideoJob, info: Mapping[str, Any], avoid: set[Source]) -> Choice:
         """Choose the formats. Another protocol is used only after the usual one was forbidden twice.
 
         A new URL of the same client often works, and HLS has lower quality or lacks the size.
         """
         required = formats.Requirements(
             self._options.resolution,
-            work.reference_height,
+            job.reference_height,
             audio=self._options.audio is not Audio.NONE,
             hdr=self._options.hdr,
         )
@@ -190,13 +190,13 @@ class Downloader:
         choice = choose(avoid=avoid)
         forbidden = Counter[str]()
         for source, videos in self._forbidding.items():
-            forbidden[source.protocol] += videos[work.youtube_id]
+            forbidden[source.protocol] += videos[job.youtube_id]
         once = {source for source in avoid if forbidden[source.protocol] == 1}
         if any(source.protocol == choice.video.source.protocol for source in once):
             return choice
         return choose(avoid=avoid - once) if once else choice
 
-    def _formats_to_download(self, work: VideoJob, choice: Choice) -> dict[str, Format]:
+    def _formats_to_download(self, job: VideoJob, choice: Choice) -> dict[str, Format]:
         """Return the formats to download: the video, and its audio if that is separate."""
         if self._options.audio is Audio.NONE:
             return {VIDEO: choice.video}
@@ -207,31 +207,31 @@ class Downloader:
                 )
                 message = "only dubbed audio is offered" if dubbed else "no format with audio is offered"
                 raise Failure(Reason.NO_SOUND, message)
-            self._pictures.pop(work.youtube_id, None)  # the audio is inside another one
+            self._pictures.pop(job.youtube_id, None)  # the audio is inside another one
             return {VIDEO: choice.video}
-        video = {} if work.youtube_id in self._pictures else {VIDEO: choice.video}
+        video = {} if job.youtube_id in self._pictures else {VIDEO: choice.video}
         return video | {AUDIO: choice.audio}
 
-    def _tell_chosen(self, work: VideoJob, choice: Choice) -> None:
+    def _tell_chosen(self, job: VideoJob, choice: Choice) -> None:
         video, audio_id = choice.video, None if choice.audio is None else choice.audio.format_id
         with_audio = self._options.audio is not Audio.NONE
         track = (choice.track if with_audio else None) or tracks.UNKNOWN
         self._events.emit(
             FormatChosen(
-                work.stem, video.format_id, video.height, video.fps, video.size, choice.refused, audio_id,
+                job.stem, video.format_id, video.height, video.fps, video.size, choice.refused, audio_id,
                 track.language, track.original, track.guessed,
             )
         )  # fmt: skip
 
     async def _fetch(self, attempt: Attempt, name: str, fmt: Format) -> Path:
         """Download one format, or the missing part of it."""
-        work, directory = attempt.work, attempt.directory
-        promise = ResumeToken.of(name, work.youtube_id, fmt)
+        job, directory = attempt.job, attempt.directory
+        promise = ResumeToken.of(name, job.youtube_id, fmt)
         with os_errors_as_failures(directory):
             resumed = await run_sync(partials.resume, directory, promise)
         if resumed and resumed == promise.size and await anyio.Path(directory / promise.file).exists():
             return directory / promise.file
-        least = work.least_bytes if name == VIDEO else 0
+        least = job.least_bytes if name == VIDEO else 0
         target = directory / promise.file
         try:
             await self._fetching.run(attempt, fmt, target, Amount(fmt.size or least, fmt.size, resumed))
@@ -242,8 +242,8 @@ class Downloader:
 
     async def _fetch_sections(self, attempt: Attempt, selected: Mapping[str, Format]) -> tuple[Fetched, ...]:
         """Download only what the clips need; nothing if the whole files are to be downloaded."""
-        work, place = attempt.work, attempt.directory / partial_ranges.DIRECTORY
-        if VIDEO not in selected or not self._sections.are_wanted(work, formats.duration(attempt.info)):
+        job, place = attempt.job, attempt.directory / partial_ranges.DIRECTORY
+        if VIDEO not in selected or not self._sections.are_wanted(job, formats.duration(attempt.info)):
             await run_sync(partial_ranges.forget, place)
             return ()
 
@@ -252,26 +252,26 @@ class Downloader:
             await self._fetching.run(attempt, fmt, target, Amount(size, size, ranges=ranges))
 
         try:
-            found = await self._sections.fetch(work, attempt.info, selected, attempt.directory, fetch)
-            await self._sections.judge(work, found)
+            found = await self._sections.fetch(job, attempt.info, selected, attempt.directory, fetch)
+            await self._sections.judge(job, found)
         except SectionsRefusedError as refused:
-            await self._store.log(work.videos[0], f"the whole file is downloaded: {refused}\n")
+            await self._store.log(job.videos[0], f"the whole file is downloaded: {refused}\n")
             await run_sync(partial_ranges.forget, place)
             return ()
         await run_sync(partial_ranges.finish, place)
         segments = "; ".join(each.summary for each in found)
-        await self._store.log(work.videos[0], f"only sections are used: {segments}\n")
+        await self._store.log(job.videos[0], f"only sections are used: {segments}\n")
         return found
 
-    def _of_several(self, work: VideoJob, failure: Failure) -> Failure:
+    def _of_several(self, job: VideoJob, failure: Failure) -> Failure:
         """Return the failure; if media of several videos in a row are rejected, the videos are not the cause.
 
         A video is not judged by the others before its own URL was issued again.
         """
         if failure.reason is not Reason.FORBIDDEN or failure.advanced:
             return failure
-        self._forbidden.add(work.youtube_id)
-        if len(self._forbidden) < FORBIDDEN_IN_A_ROW or work.attempt < failure.reason.advice.tries:
+        self._forbidden.add(job.youtube_id)
+        if len(self._forbidden) < FORBIDDEN_IN_A_ROW or job.attempt < failure.reason.advice.tries:
             return failure
         clients = sorted({name for source in self._forbidding for name in CLIENTS.get(source.client, ())})
         exclude = "".join(f",-{name}" for name in clients)
@@ -295,25 +295,25 @@ class Downloader:
         others = (youtube_id for youtube_id in downloaded if youtube_id not in excluding)
         return await self._tool.any_is_available(islice(others, ytdlp.SAMPLE), directory)
 
-    def was_unavailable(self, work: VideoJob) -> bool:
+    def was_unavailable(self, job: VideoJob) -> bool:
         """Whether YouTube reported the video as unavailable, without a reason, at least 12 hours ago."""
-        return self._store.known.was_unavailable(work.youtube_id, datetime.now(UTC))
+        return self._store.known.was_unavailable(job.youtube_id, datetime.now(UTC))
 
-    async def accept(self, work: VideoJob, arrived: Download) -> SourceVideo:
+    async def accept(self, job: VideoJob, arrived: Download) -> SourceVideo:
         """Check a download against the announced values, rename and record it.
 
         Raises `Failure`: ``raw_truncated``, ``raw_unreadable``, ``disk_full``, ``not_writable``.
         """
         if arrived.parts:
-            return await self._accept_sections(work, arrived)
+            return await self._accept_sections(job, arrived)
         try:
             if arrived.path is None:
-                raw = self._pictures[work.youtube_id]
+                raw = self._pictures[job.youtube_id]
             else:
-                raw = await self._accept_video(work, arrived, arrived.path)
+                raw = await self._accept_video(job, arrived, arrived.path)
             audio = arrived.audio
             if audio is not None and arrived.choice.audio is not None:
-                raw = await self._accept_audio(raw, work, arrived, audio, arrived.choice.audio)
+                raw = await self._accept_audio(raw, job, arrived, audio, arrived.choice.audio)
             elif self._options.audio is not Audio.NONE:
                 raw = raw.with_own_audio()
         except Failure:
@@ -321,51 +321,51 @@ class Downloader:
                 if path is not None:  # it is complete and invalid: it cannot be resumed
                     await run_sync(partials.forget, path.parent)
             raise
-        self._pictures.pop(work.youtube_id, None)
-        await self._sections.remove(work)
-        self._in_use.add(work.stem)
+        self._pictures.pop(job.youtube_id, None)
+        await self._sections.remove(job)
+        self._in_use.add(job.stem)
         files = {raw.path, raw.audio or raw.path}
-        size = sum([await self._store.size(path) for path in files]) + self._sections.received(work)
-        self._events.emit(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
+        size = sum([await self._store.size(path) for path in files]) + self._sections.received(job)
+        self._events.emit(RawReady(job.stem, "youtube", size, anyio.current_time() - arrived.since))
         return raw
 
-    async def _accept_sections(self, work: VideoJob, arrived: Download) -> SourceVideo:
+    async def _accept_sections(self, job: VideoJob, arrived: Download) -> SourceVideo:
         common = {
             "promised": {"height": arrived.choice.video.height, "seconds": arrived.duration},
             "yt_dlp": arrived.yt_dlp,
             "took": round(anyio.current_time() - arrived.since, 3),
         }
-        raw = await self._sections.accept(work, arrived.parts, arrived.choice, common)
-        size = self._sections.received(work)
-        self._in_use.add(work.stem)
-        self._events.emit(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
+        raw = await self._sections.accept(job, arrived.parts, arrived.choice, common)
+        size = self._sections.received(job)
+        self._in_use.add(job.stem)
+        self._events.emit(RawReady(job.stem, "youtube", size, anyio.current_time() - arrived.since))
         return raw
 
-    async def _accept_video(self, work: VideoJob, arrived: Download, path: Path) -> SourceVideo:
+    async def _accept_video(self, job: VideoJob, arrived: Download, path: Path) -> SourceVideo:
         fmt = arrived.choice.video
-        facts = await self._source_videos.facts(path, fmt.ext, work)
+        facts = await self._source_videos.facts(path, fmt.ext, job)
         _require_whole("video", facts, fmt, arrived.duration)
         if self._options.audio is not Audio.NONE and arrived.choice.audio is None and facts.sound is None:
             raise Failure(Reason.NO_SOUND, "the chosen format has no audio")
-        final = self._store.source_video_path(work.videos[0], fmt.ext)
+        final = self._store.source_video_path(job.videos[0], fmt.ext)
         record = {
             "type": "raw",
             "resolution": str(self._options.resolution),
             "facts": asdict(facts) | {"shown": None},
             "stretched_ratio": fmt.stretched_ratio,
-        } | await self._common_record(work, arrived, path, final, fmt)
-        await self._source_videos.keep(work, path, final, record)
-        return self._source_videos.raw(final, facts, work, record)
+        } | await self._common_record(job, arrived, path, final, fmt)
+        await self._source_videos.keep(job, path, final, record)
+        return self._source_videos.raw(final, facts, job, record)
 
     async def _accept_audio(
-        self, raw: SourceVideo, work: VideoJob, arrived: Download, path: Path, fmt: Format
+        self, raw: SourceVideo, job: VideoJob, arrived: Download, path: Path, fmt: Format
     ) -> SourceVideo:
         ending = _AUDIO_ENDINGS[fmt.ext]
         audio = await self._prober.sound(path, container=ending)
         _require_whole("sound", audio, fmt, arrived.duration)
-        final = self._store.source_video_path(work.videos[0], ending)
-        common = await self._common_record(work, arrived, path, final, fmt)
-        await self._source_videos.keep(work, path, final, {"type": "sound", "facts": asdict(audio)} | common)
+        final = self._store.source_video_path(job.videos[0], ending)
+        common = await self._common_record(job, arrived, path, final, fmt)
+        await self._source_videos.keep(job, path, final, {"type": "sound", "facts": asdict(audio)} | common)
         return replace(
             raw,
             audio=final,
@@ -375,11 +375,11 @@ class Downloader:
         )
 
     async def _common_record(
-        self, work: VideoJob, arrived: Download, path: Path, final: Path, fmt: Format
+        self, job: VideoJob, arrived: Download, path: Path, final: Path, fmt: Format
     ) -> Record:
         """Return the common part of the records of video and audio."""
         return {
-            "youtube_id": work.youtube_id,
+            "youtube_id": job.youtube_id,
             "file": final.name,
             "bytes": await self._store.size(path),
             "format_id": fmt.format_id,
@@ -388,20 +388,20 @@ class Downloader:
             "took": round(anyio.current_time() - arrived.since, 3),
         } | ({} if fmt.track is None else {"audio": fmt.track.to_json()})
 
-    async def discard(self, work: VideoJob, raw: SourceVideo) -> None:
+    async def discard(self, job: VideoJob, raw: SourceVideo) -> None:
         """Stop using an invalid source video; after a partial one, the whole file is downloaded."""
         if raw.partial:
-            self._sections.never(work.youtube_id)
-            await self._store.log(work.videos[0], "partial files cannot be used; the whole file is next\n")
-            await self._sections.remove(work)
+            self._sections.never(job.youtube_id)
+            await self._store.log(job.videos[0], "partial files cannot be used; the whole file is next\n")
+            await self._sections.remove(job)
         else:
-            await self._source_videos.discard(work, raw)
+            await self._source_videos.discard(job, raw)
 
-    async def release(self, work: VideoJob, *, keep: bool) -> None:
+    async def release(self, job: VideoJob, *, keep: bool) -> None:
         """Register that a video's clips are finished; delete its source video if it was downloaded."""
-        self._in_use.discard(work.stem)
-        for record in self._store.known.source_videos.get(work.youtube_id, ()) if not keep else ():
-            await self._source_videos.remove(work, record["file"])
+        self._in_use.discard(job.stem)
+        for record in self._store.known.source_videos.get(job.youtube_id, ()) if not keep else ():
+            await self._source_videos.remove(job, record["file"])
 
 
 def _advanced(failure: Failure, promise: ResumeToken, directory: Path, resumed: int) -> bool:

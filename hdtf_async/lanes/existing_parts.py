@@ -45,33 +45,33 @@ def covering(records: Sequence[Record], interval: Interval) -> Record | None:
     return None
 
 
-def uncovered(index: JournalIndex, work: VideoJob, options: Options) -> list[Interval]:
+def uncovered(index: JournalIndex, job: VideoJob, options: Options) -> list[Interval]:
     """Return the intervals of a video's clips for which a partial file, of video or audio, is missing."""
     kinds = (VIDEO,) if options.audio is Audio.NONE else (VIDEO, AUDIO)
-    by_kind = [of_video(index, work.youtube_id, kind, options.resolution) for kind in kinds]
+    by_kind = [of_video(index, job.youtube_id, kind, options.resolution) for kind in kinds]
     return [
         clip.interval
-        for clip in work.clips
+        for clip in job.clips
         if not all(covering(records, clip.interval) for records in by_kind)
     ]
 
 
-def cover_all(index: JournalIndex, work: VideoJob, options: Options) -> bool:
+def cover_all(index: JournalIndex, job: VideoJob, options: Options) -> bool:
     """Whether partial files exist for all clips of a video, and may be used."""
-    return work.fetch is not Fetch.WHOLE and not uncovered(index, work, options)
+    return job.fetch is not Fetch.WHOLE and not uncovered(index, job, options)
 
 
-def least_bytes(index: JournalIndex, work: VideoJob, options: Options) -> int:
+def least_bytes(index: JournalIndex, job: VideoJob, options: Options) -> int:
     """Return a lower bound of the bytes to download for a video, besides its existing partial files."""
-    return work.least_bytes_of(work.fetch, seconds_there(index, work, options))
+    return job.least_bytes_of(job.fetch, seconds_there(index, job, options))
 
 
-def seconds_there(index: JournalIndex, work: VideoJob, options: Options) -> list[tuple[float, float]]:
+def seconds_there(index: JournalIndex, job: VideoJob, options: Options) -> list[tuple[float, float]]:
     """Return which seconds of a video are in partial files."""
     there = []
-    for record in of_video(index, work.youtube_id, VIDEO, options.resolution):
+    for record in of_video(index, job.youtube_id, VIDEO, options.resolution):
         start, end = record["covers"]
-        behind = work.last_second if end is None else end + AFTER
+        behind = job.last_second if end is None else end + AFTER
         there.append((max(0.0, start - BEFORE), max(0.0, behind)))
     return there
 

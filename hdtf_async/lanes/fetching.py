@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Attempt:
     """One attempt to download a video, after its extraction."""
 
-    work: VideoJob
+    job: VideoJob
     info: Mapping[str, Any]
     directory: Path
     """Private to the video."""
@@ -65,10 +65,10 @@ class Fetching:
 
     async def run(self, attempt: Attempt, fmt: Format, target: Path, amount: Amount) -> None:
         """Let yt-dlp download a format, or ranges of it. Raises `Failure`."""
-        work, info = attempt.work, attempt.info
+        job, info = attempt.job, attempt.info
         if amount.ranges is not None:
             info, fmt = in_ranges(info, fmt, amount.ranges)
-        await self._reserve(work, max(0, amount.least - amount.resumed))
+        await self._reserve(job, max(0, amount.least - amount.resumed))
         reported = amount.resumed
 
         def on_progress(progress: Progress) -> None:
@@ -80,17 +80,17 @@ class Fetching:
             left = None if total is None else total - progress.bytes
             attempt.permit.received(progress.bytes - reported, left)
             reported = progress.bytes
-            self._still_to_come[work.stem] = max(0, (total or amount.least) - progress.bytes)
-            self._events.emit(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
+            self._still_to_come[job.stem] = max(0, (total or amount.least) - progress.bytes)
+            self._events.emit(DownloadProgress(job.stem, progress.bytes, total, progress.speed))
 
         try:
             async with self._rate.part() as part:
                 await self._tool.fetch(info, fmt, target, on_progress, rate=part)
         finally:
             # Before the next file of this video reserves space: it must not wait for this one.
-            self._still_to_come.pop(work.stem, None)
+            self._still_to_come.pop(job.stem, None)
 
-    async def _reserve(self, work: VideoJob, size: int) -> None:
+    async def _reserve(self, job: VideoJob, size: int) -> None:
         """Reserve `size` bytes for a download, or refuse to start it.
 
         It waits while other downloads run that may turn out smaller, or a source video may be deleted soon.
@@ -108,4 +108,4 @@ class Fetching:
                 f"{free / 1e9:.1f} GB free; with the remaining download less than"
                 f" --min-free {self._options.min_free / 1e9:g}G would be left",
             )
-        self._still_to_come[work.stem] = size
+        self._still_to_come[job.stem] = size

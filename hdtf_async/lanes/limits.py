@@ -156,8 +156,8 @@ class RetryQueue:
     Iteration ends when none waits and none that was taken can come back.
     """
 
-    def __init__(self, works: Iterable[VideoJob], *, expected: int = 0) -> None:
-        self._planned = deque(works)
+    def __init__(self, jobs: Iterable[VideoJob], *, expected: int = 0) -> None:
+        self._planned = deque(jobs)
         self._put_back: list[tuple[float, int, VideoJob]] = []
         self._numbers = count()
         self._out = expected
@@ -165,16 +165,16 @@ class RetryQueue:
         self._closed = False
         self._news = anyio.Event()
 
-    def put_back(self, work: VideoJob, after: float) -> None:
+    def put_back(self, job: VideoJob, after: float) -> None:
         """Make a video wait for `after` seconds and then for a slot; it is dropped if the queue is closed."""
         if not self._closed:
-            heapq.heappush(self._put_back, (anyio.current_time() + after, next(self._numbers), work))
+            heapq.heappush(self._put_back, (anyio.current_time() + after, next(self._numbers), job))
             self._tell()
 
-    def put_behind(self, work: VideoJob) -> None:
+    def put_behind(self, job: VideoJob) -> None:
         """Make a video wait until all planned ones are taken; it is dropped if the queue is closed."""
         if not self._closed:
-            self._planned.append(work)
+            self._planned.append(job)
             self._tell()
 
     def finished(self) -> None:
@@ -200,9 +200,9 @@ class RetryQueue:
         while True:
             ready_at = self._put_back[0][0] if self._put_back else math.inf
             if ready_at <= anyio.current_time():
-                work = heapq.heappop(self._put_back)[2]
+                job = heapq.heappop(self._put_back)[2]
             elif self._planned:
-                work = self._planned.popleft()
+                job = self._planned.popleft()
             elif (self._out or self._put_back) and not self._closed:
                 with anyio.CancelScope(deadline=ready_at):
                     await self._news.wait()
@@ -210,7 +210,7 @@ class RetryQueue:
             else:
                 raise StopAsyncIteration
             self._out += 1
-            return work
+            return job
 
 
 def backoff(attempt: int, first: float) -> float:

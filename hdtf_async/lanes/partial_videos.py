@@ -45,7 +45,7 @@ class Piece:
 
 async def joined_video(
     prober: Prober,
-    work: VideoJob,
+    job: VideoJob,
     video: Iterable[tuple[Piece, tuple[Clip, ...]]] | None,
     audio: Iterable[tuple[Piece, tuple[Clip, ...]]] | None,
 ) -> SourceVideo:
@@ -72,7 +72,7 @@ async def joined_video(
                 audio_format_id=record.get("format_id"),
                 track=Track.from_json(record.get("audio")),
             )
-    return replace(of_clip[work.clips[0].stem], pieces=of_clip)
+    return replace(of_clip[job.clips[0].stem], pieces=of_clip)
 
 
 async def _video_of(prober: Prober, piece: Piece, clips: Sequence[Clip]) -> dict[str, SourceVideo]:

@@ -74,7 +74,7 @@ class _Offered:
 class _Source:
     """A video that is being downloaded."""
 
-    work: VideoJob
+    job: VideoJob
     place: Path
     """Directory for everything that is downloaded of it."""
     fetch: Fetcher
@@ -120,45 +120,45 @@ class Sections:
         """Fetch only the whole file of a video from now on."""
         self._whole_only.add(youtube_id)
 
-    def are_wanted(self, work: VideoJob, duration: float | None) -> bool:
+    def are_wanted(self, job: VideoJob, duration: float | None) -> bool:
         """Whether it is worth looking at the index of a video, by its duration in seconds."""
-        if not self._are_allowed(work):
+        if not self._are_allowed(job):
             return False
-        if work.fetch is Fetch.SECTIONS or duration is None:
+        if job.fetch is Fetch.SECTIONS or duration is None:
             return True
-        lacking = existing_parts.uncovered(self._store.known, work, self._options)
+        lacking = existing_parts.uncovered(self._store.known, job, self._options)
         return sections.is_worth_it(sections.seconds_needed(lacking, duration), duration)
 
-    def _are_allowed(self, work: VideoJob) -> bool:
-        return work.fetch is not Fetch.WHOLE and work.youtube_id not in self._whole_only
+    def _are_allowed(self, job: VideoJob) -> bool:
+        return job.fetch is not Fetch.WHOLE and job.youtube_id not in self._whole_only
 
-    def received(self, work: VideoJob) -> int:
+    def received(self, job: VideoJob) -> int:
         """Return how many bytes of parts this run has downloaded since it was last asked."""
-        return self._received.pop(work.youtube_id, 0)
+        return self._received.pop(job.youtube_id, 0)
 
     # What exists
 
-    def seem_to_exist(self, work: VideoJob) -> bool:
+    def seem_to_exist(self, job: VideoJob) -> bool:
         """Whether partial files for all clips of a video seem to exist, by the journal alone."""
-        return self._are_allowed(work) and existing_parts.cover_all(self._store.known, work, self._options)
+        return self._are_allowed(job) and existing_parts.cover_all(self._store.known, job, self._options)
 
-    async def existing(self, work: VideoJob) -> SourceVideo | None:
+    async def existing(self, job: VideoJob) -> SourceVideo | None:
         """Return a source video of existing partial files, if all clips can be cut from them."""
-        if not self.seem_to_exist(work):
+        if not self.seem_to_exist(job):
             return None
         try:
-            video = await self._existing_pieces(work, VIDEO)
-            audio = None if self._options.audio is Audio.NONE else await self._existing_pieces(work, AUDIO)
-            return await joined_video(self._prober, work, video, audio)
+            video = await self._existing_pieces(job, VIDEO)
+            audio = None if self._options.audio is Audio.NONE else await self._existing_pieces(job, AUDIO)
+            return await joined_video(self._prober, job, video, audio)
         except SectionsRefusedError as refused:
-            await self._store.log(work.videos[0], f"existing partial files are not used: {refused}\n")
+            await self._store.log(job.videos[0], f"existing partial files are not used: {refused}\n")
         return None
 
-    async def _existing_pieces(self, work: VideoJob, kind: str) -> list[tuple[Piece, tuple[Clip, ...]]]:
+    async def _existing_pieces(self, job: VideoJob, kind: str) -> list[tuple[Piece, tuple[Clip, ...]]]:
         clips_of: dict[str, list[Clip]] = {}
         records: dict[str, Record] = {}
-        found = self._records(work, kind)
-        for clip in work.clips:
+        found = self._records(job, kind)
+        for clip in job.clips:
             record = existing_parts.covering(found, clip.interval)
             if record is None:
                 raise SectionsRefusedError("a file is missing")
@@ -172,14 +172,14 @@ class Sections:
             for name, record in records.items()
         ]
 
-    def _records(self, work: VideoJob, kind: str) -> list[Record]:
-        return existing_parts.of_video(self._store.known, work.youtube_id, kind, self._options.resolution)
+    def _records(self, job: VideoJob, kind: str) -> list[Record]:
+        return existing_parts.of_video(self._store.known, job.youtube_id, kind, self._options.resolution)
 
     # What is fetched
 
     async def fetch(
         self,
-        work: VideoJob,
+        job: VideoJob,
         info: Mapping[str, Any],
         selected: Mapping[str, Format],
         directory: Path,
@@ -195,14 +195,14 @@ class Sections:
                 raise SectionsRefusedError(f"format {fmt.format_id} is not one file of a known size")
             if fmt.acodec is not None and fmt.vcodec is not None:
                 raise SectionsRefusedError(f"format {fmt.format_id} has video and audio in one file")
-        if len(self._rejecting) >= REJECTED_IN_A_ROW and work.youtube_id not in self._rejecting:
+        if len(self._rejecting) >= REJECTED_IN_A_ROW and job.youtube_id not in self._rejecting:
             raise SectionsRefusedError(f"byte ranges were rejected for {REJECTED_IN_A_ROW} videos in a row")
-        source = _Source(work, directory / partial_ranges.DIRECTORY, fetch)
+        source = _Source(job, directory / partial_ranges.DIRECTORY, fetch)
         with os_errors_as_failures(directory):
             await run_sync(partial_ranges.prepare, source.place)
         try:
             indexes = {kind: await self._index(kind, fmt, source) for kind, fmt in selected.items()}
-            self._require_saving(work, indexes)
+            self._require_saving(job, indexes)
             found = [
                 await self._pieces(_Offered(kind, selected[kind], index), source)
                 for kind, index in indexes.items()
@@ -211,30 +211,30 @@ class Sections:
             raise SectionsRefusedError(str(why)) from None
         except Failure as failure:
             if _is_unexpected(failure):
-                self._rejecting.add(work.youtube_id)
+                self._rejecting.add(job.youtube_id)
                 message = failure.words.partition("\n")[0]
                 raise SectionsRefusedError(f"a byte range was not answered as expected: {message}") from None
             if failure.reason in {Reason.FORBIDDEN, Reason.UNKNOWN} and not failure.advanced:
-                self._rejecting.add(work.youtube_id)
-                self.never(work.youtube_id)  # the next attempt does not depend on ranges
+                self._rejecting.add(job.youtube_id)
+                self.never(job.youtube_id)  # the next attempt does not depend on ranges
             raise
         self._rejecting.clear()
         return tuple(found)
 
-    def _require_saving(self, work: VideoJob, indexes: Mapping[str, SegmentIndex]) -> None:
-        intervals = [clip.interval for clip in work.clips]
+    def _require_saving(self, job: VideoJob, indexes: Mapping[str, SegmentIndex]) -> None:
+        intervals = [clip.interval for clip in job.clips]
         needed = sum(
             sections.bytes_of(
                 index,
                 sections.without(
                     sections.runs_of(index, intervals),
-                    [piece.run for piece in self._there(work, kind, index)],
+                    [piece.run for piece in self._there(job, kind, index)],
                 ),
             )
             for kind, index in indexes.items()
         )
         whole = sum(index.size for index in indexes.values())
-        if work.fetch is Fetch.AUTO and not sections.is_worth_it(needed, whole):
+        if job.fetch is Fetch.AUTO and not sections.is_worth_it(needed, whole):
             raise SectionsRefusedError(f"the clips need {needed / 1e6:.1f} of {whole / 1e6:.1f} MB")
 
     async def _index(self, kind: str, fmt: Format, source: _Source) -> SegmentIndex:
@@ -246,7 +246,7 @@ class Sections:
             await source.fetch(fmt, path, [(len(beginning), wanted)])
             with os_errors_as_failures(source.place):
                 arrived = await anyio.Path(path).read_bytes()
-            self._received[source.work.youtube_id] += len(arrived)
+            self._received[source.job.youtube_id] += len(arrived)
             beginning += arrived
             try:
                 # In a thread: a long index takes some milliseconds.
@@ -255,18 +255,18 @@ class Sections:
                 wanted = min(size, more.size + FIRST_REQUEST)
         raise UnusableIndexError("the index is in too many parts")
 
-    def _there(self, work: VideoJob, kind: str, index: SegmentIndex) -> list[Piece]:
+    def _there(self, job: VideoJob, kind: str, index: SegmentIndex) -> list[Piece]:
         """Return the existing partial files of the same file on YouTube."""
         return [
             Piece(SegmentRange(*record["segments"]), self._store.source_videos_path / record["file"], record)
-            for record in self._records(work, kind)
+            for record in self._records(job, kind)
             if record["of"]["index"] == digest(index)
         ]
 
     async def _pieces(self, offered: _Offered, source: _Source) -> Fetched:
-        work, place, kind, fmt, index = source.work, source.place, offered.kind, offered.fmt, offered.index
-        there = self._there(work, kind, index)
-        needed = [sections.run_of(index, clip.interval) for clip in work.clips]
+        job, place, kind, fmt, index = source.job, source.place, offered.kind, offered.fmt, offered.index
+        there = self._there(job, kind, index)
+        needed = [sections.run_of(index, clip.interval) for clip in job.clips]
         lacking = [
             sections.widened(index, run)
             for run in needed
@@ -296,7 +296,7 @@ class Sections:
     ) -> section_files.Places:
         """Download segments, except for those that interrupted attempts have left; return where they are."""
         index = offered.index
-        of = f"{source.work.youtube_id} {offered.fmt.format_id} {digest(index)}"
+        of = f"{source.job.youtube_id} {offered.fmt.format_id} {digest(index)}"
         left = _MOST_CONTINUED
         while True:
             with os_errors_as_failures(source.place):
@@ -305,16 +305,16 @@ class Sections:
             runs = sections.without(missing, [SegmentRange(number, number + 1) for number in places])
             if reused := sections.count(missing) - sections.count(runs):
                 message = f"{reused} segments of an interrupted download are used again\n"
-                await self._store.log(source.work.videos[0], message)
+                await self._store.log(source.job.videos[0], message)
             if not runs:
                 return places
-            before = self._received[source.work.youtube_id]
+            before = self._received[source.job.youtube_id]
             try:
                 return places | await self._requested(offered, source, of, runs)
             except Failure as failure:
                 left -= 1
                 # From a server that does not know ranges yt-dlp accepts nothing.
-                arrived = self._received[source.work.youtube_id] > before
+                arrived = self._received[source.job.youtube_id] > before
                 if not (left and arrived and _is_unexpected(failure)):
                     raise
 
@@ -322,7 +322,7 @@ class Sections:
         self, offered: _Offered, source: _Source, of: str, runs: Sequence[SegmentRange]
     ) -> section_files.Places:
         """Download segments, and return where they are. Raises `Failure`."""
-        fmt, index, youtube_id = offered.fmt, offered.index, source.work.youtube_id
+        fmt, index, youtube_id = offered.fmt, offered.index, source.job.youtube_id
         ranges, size = sections.requests(index, runs), sections.bytes_of(index, runs)
         with os_errors_as_failures(source.place):
             begin = partial(partial_ranges.begin, source.place, f"{offered.kind}.{fmt.ext}", of, ranges)
@@ -341,12 +341,12 @@ class Sections:
         self._received[youtube_id] += size
         return section_files.in_download(index, target, runs)
 
-    async def judge(self, work: VideoJob, found: Sequence[Fetched]) -> None:
+    async def judge(self, job: VideoJob, found: Sequence[Fetched]) -> None:
         """Raise `SectionsRefusedError` unless all clips can be cut from what was fetched."""
-        await joined_video(self._prober, work, *self._by_kind(work, found))
+        await joined_video(self._prober, job, *self._by_kind(job, found))
 
     async def accept(
-        self, work: VideoJob, found: Sequence[Fetched], choice: Choice, common: Record
+        self, job: VideoJob, found: Sequence[Fetched], choice: Choice, common: Record
     ) -> SourceVideo:
         """Rename and record what was fetched; return the source video.
 
@@ -359,7 +359,7 @@ class Sections:
                 if piece.record is not None:
                     pieces.append(piece)
                     continue
-                record = await self._record(work, each, piece, choice, common)
+                record = await self._record(job, each, piece, choice, common)
                 final = self._store.source_videos_path / record["file"]
                 await self._store.append(record)
                 await self._store.publish(piece.path, final)
@@ -368,20 +368,20 @@ class Sections:
                 await self._store.remove(self._store.source_videos_path / name)
             kept.append(replace(each, pieces=tuple(pieces)))
         try:
-            return await joined_video(self._prober, work, *self._by_kind(work, kept))
+            return await joined_video(self._prober, job, *self._by_kind(job, kept))
         except SectionsRefusedError as refused:
-            self.never(work.youtube_id)
+            self.never(job.youtube_id)
             raise Failure(Reason.RAW_UNREADABLE, str(refused)) from None
 
     async def _record(
-        self, work: VideoJob, each: Fetched, piece: Piece, choice: Choice, common: Record
+        self, job: VideoJob, each: Fetched, piece: Piece, choice: Choice, common: Record
     ) -> Record:
         index, run, fmt = each.index, piece.run, each.fmt
         return {
             "type": "section",
             "kind": each.kind,
-            "youtube_id": work.youtube_id,
-            "file": f"{work.stem}.{run.first}-{run.behind}.{_ending(each)}.part",
+            "youtube_id": job.youtube_id,
+            "file": f"{job.stem}.{run.first}-{run.behind}.{_ending(each)}.part",
             "bytes": await self._store.size(piece.path),
             "downloaded": each.new[piece],
             "format_id": fmt.format_id,
@@ -394,21 +394,21 @@ class Sections:
             **common,
         } | ({} if fmt.track is None else {"audio": fmt.track.to_json()})
 
-    async def remove(self, work: VideoJob) -> None:
+    async def remove(self, job: VideoJob) -> None:
         """Remove the partial files of a video. Raises `Failure` with ``not_writable``."""
-        for record in self._store.known.source_videos.get(work.youtube_id, ()):
+        for record in self._store.known.source_videos.get(job.youtube_id, ()):
             if record["type"] == "section":
                 await self._store.remove(self._store.source_videos_path / record["file"])
 
     @staticmethod
     def _by_kind(
-        work: VideoJob, found: Sequence[Fetched]
+        job: VideoJob, found: Sequence[Fetched]
     ) -> list[list[tuple[Piece, tuple[Clip, ...]]] | None]:
         """Return the partial files of video and of audio, each with its clips."""
         by_kind: dict[str, list[tuple[Piece, tuple[Clip, ...]]]] = {}
         for each in found:
             clips_of: dict[Piece, list[Clip]] = {}
-            for clip in work.clips:
+            for clip in job.clips:
                 run = sections.run_of(each.index, clip.interval)
                 piece = next(piece for piece in each.pieces if piece.run.contains(run))
                 clips_of.setdefault(piece, []).append(clip)

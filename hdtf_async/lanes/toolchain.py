@@ -86,12 +86,12 @@ class Toolchain:
         )
         return Pipeline(parts)
 
-    async def get_ready(self, works: Iterable[VideoJob]) -> None:
+    async def get_ready(self, jobs: Iterable[VideoJob]) -> None:
         """Raise `Failure` if something would fail for every one of these videos.
 
         JavaScript is tested only if a video must be downloaded, and while the prober starts.
         """
-        downloads = await run_sync(self._require_ready, works)
+        downloads = await run_sync(self._require_ready, jobs)
         with unwrap_exception_group():
             async with anyio.create_task_group() as group:
                 if downloads:
@@ -99,27 +99,27 @@ class Toolchain:
                 await self.prober.ready()
 
     async def one_video(
-        self, work: VideoJob, ledger: BufferedLedger, finish: anyio.Event | None = None
+        self, job: VideoJob, ledger: BufferedLedger, finish: anyio.Event | None = None
     ) -> tuple[list[Record], Failure | None]:
         """Process one video completely, for a driver that writes the journal.
 
         `ledger` is that of the toolchain's directory. Returns the records to write, including failures, and
         why nothing more should be sent here, if so: a local error, or YouTube is blocking this IP address.
         """
-        if not await run_sync(self.downloader.expects_existing, work):
+        if not await run_sync(self.downloader.expects_existing, job):
             try:
                 await self.javascript.require(self.run.directory.out)
             except Failure as failure:
                 return [], failure
         with ledger.buffering() as records:
             pipeline = self.pipeline()
-            await pipeline.run((work,), finish)
+            await pipeline.run((job,), finish)
         return records, pipeline.stopped or pipeline.closed
 
-    async def _record_failure(self, work: VideoJob, failure: Failure) -> None:
-        await self.run.directory.append(*(failure_record(clip, failure) for clip in work.clips))
+    async def _record_failure(self, job: VideoJob, failure: Failure) -> None:
+        await self.run.directory.append(*(failure_record(clip, failure) for clip in job.clips))
 
-    def _require_ready(self, works: Iterable[VideoJob]) -> bool:
+    def _require_ready(self, jobs: Iterable[VideoJob]) -> bool:
         """Raise `Failure` if something would fail for every video; `doctor` checks more.
 
         It takes a few milliseconds, and starts no additional process. Returns whether a video must be
@@ -133,9 +133,9 @@ class Toolchain:
         ]
         known = self.run.directory.known
         least = [
-            existing_parts.least_bytes(known, work, options)
-            for work in steps(works)
-            if not self.downloader.expects_existing(work)
+            existing_parts.least_bytes(known, job, options)
+            for job in steps(jobs)
+            if not self.downloader.expects_existing(job)
         ]
         if least:
             free = self.run.directory.free_bytes()

@@ -86,29 +86,29 @@ class OwnFiles:
     paths: set[Path] = field(default_factory=set)
     """All of them: none is ever changed or deleted."""
 
-    def of(self, work: VideoJob) -> list[OwnFile]:
+    def of(self, job: VideoJob) -> list[OwnFile]:
         """Return the files that belong to a video, the most likely source first."""
-        names = (work.youtube_id, *(video.stem for video in work.videos))
+        names = (job.youtube_id, *(video.stem for video in job.videos))
         found = {each.path: each for name in names for each in self.by_name.get(name, ())}
         # Merged files come before the parts that yt-dlp merged.
         return sorted(found.values(), key=lambda each: (each.kind is not Kind.VIDEO, _is_part(each.path)))
 
-    def videos(self, work: VideoJob) -> list[OwnFile]:
+    def videos(self, job: VideoJob) -> list[OwnFile]:
         """Return those of them that may be the video."""
-        return [each for each in self.of(work) if each.kind is Kind.VIDEO]
+        return [each for each in self.of(job) if each.kind is Kind.VIDEO]
 
-    def listed(self, works: Iterable[VideoJob]) -> list[dict[str, str]]:
+    def listed(self, jobs: Iterable[VideoJob]) -> list[dict[str, str]]:
         """Return the use of each file, as far as names show: one JSON object for each file."""
         found = []
-        for work in works:
-            first = next(iter(self.videos(work)), None)
-            for each in self.of(work):
+        for job in jobs:
+            first = next(iter(self.videos(job)), None)
+            for each in self.of(job):
                 why = each.why
                 if each.kind is Kind.VIDEO and first is not None and each is not first:
                     why = f"{first.path.name} is used first"
                 elif each.kind is Kind.AUDIO and first is None:
                     why = NO_VIDEO
-                found.append({"video": work.stem, "file": each.path.name, "kind": each.kind, "unused": why})
+                found.append({"video": job.stem, "file": each.path.name, "kind": each.kind, "unused": why})
         return found
 
     def get(self, name: str, default: Path | None = None) -> Path | None:
@@ -153,32 +153,32 @@ def names_of(file_name: str) -> Iterator[str]:
 
 
 def to_fetch(
-    works: Iterable[VideoJob], own: OwnFiles, index: JournalIndex, options: Options
+    jobs: Iterable[VideoJob], own: OwnFiles, index: JournalIndex, options: Options
 ) -> list[VideoJob]:
     """Return the videos of which something must be downloaded, video or audio."""
-    return [work for work in works if not _is_complete(work, own, index, options)]
+    return [job for job in jobs if not _is_complete(job, own, index, options)]
 
 
-def _is_complete(work: VideoJob, own: OwnFiles, index: JournalIndex, options: Options) -> bool:
+def _is_complete(job: VideoJob, own: OwnFiles, index: JournalIndex, options: Options) -> bool:
     """Whether nothing of a video must be downloaded, according to names, `looked_into` and the journal."""
-    videos = own.videos(work)
+    videos = own.videos(job)
     if not videos:
-        whole = index.existing_source_video(work.youtube_id) is not None
-        return whole or existing_parts.cover_all(index, work, options)
+        whole = index.existing_source_video(job.youtube_id) is not None
+        return whole or existing_parts.cover_all(index, job, options)
     if options.audio is Audio.NONE or not videos[0].silent:
         return True
-    beside = any(each.kind is Kind.AUDIO for each in own.of(work))
-    return beside or index.existing_source_video(work.youtube_id, "sound") is not None
+    beside = any(each.kind is Kind.AUDIO for each in own.of(job))
+    return beside or index.existing_source_video(job.youtube_id, "sound") is not None
 
 
-async def looked_into(own: OwnFiles, works: Iterable[VideoJob]) -> OwnFiles:
+async def looked_into(own: OwnFiles, jobs: Iterable[VideoJob]) -> OwnFiles:
     """Return the user's own files; those of the given videos are classified by content instead of extension.
 
     A file that cannot be read keeps its classification.
     """
     from hdtf_async.media.probe import Prober  # noqa: PLC0415 - few runs have such files
 
-    found = {each.path: each for work in works for each in own.videos(work)}
+    found = {each.path: each for job in jobs for each in own.videos(job)}
     async with Prober() as prober:
         for path, each in found.items():
             try:
@@ -194,13 +194,13 @@ async def looked_into(own: OwnFiles, works: Iterable[VideoJob]) -> OwnFiles:
 
 
 async def for_plan(
-    options: Options, works: Sequence[VideoJob], index: JournalIndex
+    options: Options, jobs: Sequence[VideoJob], index: JournalIndex
 ) -> tuple[list[dict[str, str]], list[VideoJob]]:
     """Return the use of each of the user's own files, and which videos must be downloaded."""
     own = await run_sync(find_user_videos, options.raw_dirs)
     if own.paths:
-        own = await looked_into(own, works)
-    return own.listed(works), to_fetch(works, own, index, options)
+        own = await looked_into(own, jobs)
+    return own.listed(jobs), to_fetch(jobs, own, index, options)
 
 
 def _judged(path: Path) -> OwnFile | None:

@@ -129,8 +129,8 @@ async def test_a_wrong_tool_output_affects_only_its_own_clip(tmp_path: Path, whi
         yt_dlp=fakes.yt_dlp, ffmpeg=fakes.ffmpeg, pace=0, retry_wait=0, min_free=0, stall_timeout=2,
         downloads=len(LIES), encodes=len(LIES), limit=len(LIES), subsets=("WDA",),
     )  # fmt: skip
-    works = plan.make(read, options, there={}, failed={}).work
-    due = {work.clips[0].stem: lie for work, lie in zip(works, LIES.values(), strict=True)}
+    jobs = plan.make(read, options, there={}, failed={}).jobs
+    due = {job.clips[0].stem: lie for job, lie in zip(jobs, LIES.values(), strict=True)}
     # By the download's private directory, whose name ends in that word, and by the name of a clip.
     by_directory = {f"{stem[:-4]}.download+--load-info-json": script for stem, (script, *_) in due.items()}
     by_name = {f"{stem}.mp4": script for stem, (script, *_) in due.items()}
@@ -146,7 +146,7 @@ async def test_a_wrong_tool_output_affects_only_its_own_clip(tmp_path: Path, whi
     assert sorted(children()) == before
     assert not [name for name in listed(out) if is_temporary(name) and name.endswith(".mp4")]
     place = 1 if which == "yt_dlp" else 2
-    hit = {clip.stem: due[work.clips[0].stem][place] for work in works for clip in work.clips}
+    hit = {clip.stem: due[job.clips[0].stem][place] for job in jobs for clip in job.clips}
     if which == "ffmpeg":
         hit |= dict.fromkeys(hit.keys() - due.keys())
     assert report.failed == {stem: reason for stem, reason in hit.items() if reason}

@@ -164,14 +164,14 @@ class Run:
         sizes = [*sizes[::4], *reversed([size for place, size in enumerate(sizes) if place % 4])]
         middle = sum(setting.megabytes) / 2
         videos = [Video("RD", f"V{number}", f"{number:011d}", 720) for number in range(len(sizes))]
-        self.works = [
+        self.jobs = [
             VideoJob((video,), (Clip(video, 0, Interval(0, 30), Box(0, 0, 512, 512)),)) for video in videos
         ]
         self._megabytes = dict(zip((video.stem for video in videos), sizes, strict=True))
         self._asks = {video.stem: ASK * chance.uniform(0.8, 1.2) for video in videos}
         self._cpu = {
-            work.clips[0].stem: setting.cpu_seconds * size / middle * chance.uniform(0.9, 1.1)
-            for work, size in zip(self.works, sizes, strict=True)
+            job.clips[0].stem: setting.cpu_seconds * size / middle * chance.uniform(0.9, 1.1)
+            for job, size in zip(self.jobs, sizes, strict=True)
         }
         self._setting, self._downloads, self._adaptive = setting, downloads, adaptive
         self.line = Line(setting, seed)
@@ -194,12 +194,12 @@ class Run:
             record_failure=_recorded, events=events, keep_raw=True, backoff=float,
         )  # fmt: skip
         pipeline: Pipeline[bool, None] = Pipeline(parts)
-        await pipeline.run(self.works)
+        await pipeline.run(self.jobs)
         return anyio.current_time()
 
-    async def download(self, work: VideoJob, _directory: Path, permit: Permit) -> bool:
+    async def download(self, job: VideoJob, _directory: Path, permit: Permit) -> bool:
         """Wait for the answer, for room on the line, and for the bytes."""
-        await anyio.sleep(self._asks[work.stem])
+        await anyio.sleep(self._asks[job.stem])
         permit.available()
         async with permit.transfer():
             await anyio.sleep(START)
@@ -208,8 +208,8 @@ class Run:
                 permit.succeeded()
                 permit.received(round(came * 1e6), round(left * 1e6))
 
-            await self.line.carry(work.stem, self._megabytes[work.stem], on_received)
-        self.arrived[work.stem] = anyio.current_time()
+            await self.line.carry(job.stem, self._megabytes[job.stem], on_received)
+        self.arrived[job.stem] = anyio.current_time()
         return True
 
     def estimate(self, clip: Clip, _raw: None) -> Callable[[], float]:
@@ -220,15 +220,15 @@ class Run:
         """Use a CPU for as long as it takes."""
         await anyio.sleep(self._cpu[clip.stem])
 
-    def expects_existing(self, _work: VideoJob) -> bool:
+    def expects_existing(self, _job: VideoJob) -> bool:
         """No source video exists."""
         return False
 
-    async def existing(self, _work: VideoJob) -> None:
+    async def existing(self, _job: VideoJob) -> None:
         """Return none."""
         return
 
-    async def accept(self, _work: VideoJob, _arrived: bool) -> None:
+    async def accept(self, _job: VideoJob, _arrived: bool) -> None:
         """Take it as it is."""
         return
 
@@ -236,14 +236,14 @@ class Run:
         """Return False."""
         return False
 
-    def was_unavailable(self, _work: VideoJob) -> bool:
+    def was_unavailable(self, _job: VideoJob) -> bool:
         """Return False."""
         return False
 
-    async def discard(self, work: VideoJob, raw: None) -> None:
+    async def discard(self, job: VideoJob, raw: None) -> None:
         """Is never called."""
 
-    async def release(self, work: VideoJob, *, keep: bool) -> None:
+    async def release(self, job: VideoJob, *, keep: bool) -> None:
         """Do nothing."""
 
 
@@ -252,7 +252,7 @@ async def _nowhere(_video: Video) -> AsyncIterator[Path]:
     yield Path()
 
 
-async def _recorded(_work: VideoJob, failure: Failure) -> None:
+async def _recorded(_job: VideoJob, failure: Failure) -> None:
     raise failure
 
 

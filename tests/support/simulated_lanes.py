@@ -97,7 +97,7 @@ class World:
     ) -> None:
         videos = [Video("RD", f"V{number}", f"{number:011d}", 720) for number in range(len(plots))]
         self.plots = {video.stem: plot for video, plot in zip(videos, plots, strict=True)}
-        self.works = [
+        self.jobs = [
             VideoJob(
                 (video,),
                 tuple(
@@ -149,7 +149,7 @@ class World:
         events = EventBus()
         events.subscribe(self.emitted.append)
         self.pipeline = Pipeline(self._parts(throttle=self._throttle(events), events=events))
-        await self.pipeline.run(self.works, finish)
+        await self.pipeline.run(self.jobs, finish)
         return anyio.current_time() - begun
 
     def run(self) -> float:
@@ -199,23 +199,23 @@ class World:
 
     # The network lane.
 
-    def expects_existing(self, work: VideoJob) -> bool:
+    def expects_existing(self, job: VideoJob) -> bool:
         """Return whether the plot has a source video from an earlier run."""
-        return self.plots[work.stem].existing is not None
+        return self.plots[job.stem].existing is not None
 
-    async def existing(self, work: VideoJob) -> SourceVideo | None:
+    async def existing(self, job: VideoJob) -> SourceVideo | None:
         """Return that source video if it is valid; the check takes a second."""
-        self.note("look", work.stem)
+        self.note("look", job.stem)
         await anyio.sleep(1)
-        return self.raw(work) if self.plots[work.stem].existing else None
+        return self.raw(job) if self.plots[job.stem].existing else None
 
-    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> Download:
+    async def download(self, job: VideoJob, directory: Path, permit: Permit) -> Download:
         """Take the time of the plot, and fail as in the plot."""
-        assert directory.name == work.stem
-        self.note("fetch", work.stem)
-        plot = self.plots[work.stem]
+        assert directory.name == job.stem
+        self.note("fetch", job.stem)
+        plot = self.plots[job.stem]
         begun = anyio.current_time()
-        self.asked[work.stem] = asked = self.asked.get(work.stem, 0) + 1
+        self.asked[job.stem] = asked = self.asked.get(job.stem, 0) + 1
         fails = asked <= len(plot.fetch_failures)
         if not fails and self.refuses_from <= begun < self.refuses_until:
             await self.child(plot.fetch / 10, self.downloads)
@@ -227,7 +227,7 @@ class World:
             await self.child(plot.fetch - plot.fetch / 10, self.downloads)
         else:
             await self.child(plot.fetch, self.downloads)
-        self.note("fetched", work.stem)
+        self.note("fetched", job.stem)
         if fails:
             failure = Failure(plot.fetch_failures[asked - 1], plot.message)
             failure.advanced = plot.advances
@@ -242,36 +242,36 @@ class World:
         await anyio.sleep(1)
         return self.other_is_available
 
-    def was_unavailable(self, work: VideoJob) -> bool:
+    def was_unavailable(self, job: VideoJob) -> bool:
         """Return whether an earlier run found the video unavailable."""
-        return work.stem in self.unavailable_before
+        return job.stem in self.unavailable_before
 
-    async def accept(self, work: VideoJob, arrived: Download) -> SourceVideo:
+    async def accept(self, job: VideoJob, arrived: Download) -> SourceVideo:
         """Check the download: take the time of the plot, and fail as in the plot."""
         assert self.directories.now, "the private directory is still needed"
-        self.note("accept", work.stem)
-        plot = self.plots[work.stem]
+        self.note("accept", job.stem)
+        plot = self.plots[job.stem]
         await anyio.sleep(plot.accept)
-        if work.attempt <= len(plot.accept_failures):
-            raise Failure(plot.accept_failures[work.attempt - 1], str(arrived.path))
-        return self.raw(work)
+        if job.attempt <= len(plot.accept_failures):
+            raise Failure(plot.accept_failures[job.attempt - 1], str(arrived.path))
+        return self.raw(job)
 
-    async def discard(self, work: VideoJob, raw: SourceVideo) -> None:
+    async def discard(self, job: VideoJob, raw: SourceVideo) -> None:
         """Log that the source video is discarded."""
-        assert raw.path.name == work.stem
-        self.note("discard", work.stem)
+        assert raw.path.name == job.stem
+        self.note("discard", job.stem)
 
-    async def release(self, work: VideoJob, *, keep: bool) -> None:
+    async def release(self, job: VideoJob, *, keep: bool) -> None:
         """Log that the source video is deleted, unless it is kept."""
         if keep:
             return
-        self.note("let_go", work.stem)
+        self.note("let_go", job.stem)
         if self.let_go_trouble is not None:
             raise Failure(self.let_go_trouble)
 
-    def raw(self, work: VideoJob) -> SourceVideo:
+    def raw(self, job: VideoJob) -> SourceVideo:
         """Return the source video of a video."""
-        return SourceVideo(Path(work.stem), "mp4", FACTS, {}, None, None)
+        return SourceVideo(Path(job.stem), "mp4", FACTS, {}, None, None)
 
     # The encode lane.
 
@@ -309,11 +309,11 @@ class World:
                 with anyio.CancelScope(shield=True):
                     await anyio.sleep(self.removal)
 
-    async def record_failure(self, work: VideoJob, failure: Failure) -> None:
+    async def record_failure(self, job: VideoJob, failure: Failure) -> None:
         """Log the reason for each clip."""
         if self.record_trouble is not None:
             raise Failure(self.record_trouble)
         await checkpoint()
-        for clip in work.clips:
+        for clip in job.clips:
             self.recorded.append((clip.stem, failure.reason))
             self.note("record", clip.stem)

@@ -17,12 +17,12 @@ from hdtf_async.dataset.plan import Difference, Plan, VideoJob
 
 VIDEOS = [Video("RD" if number < 3 else "WDA", f"V{number}", f"{number:011d}", 720) for number in range(5)]
 CLIPS = [Clip(video, 0, Interval(100, 1900), Box(0, 0, 64, 64)) for video in VIDEOS]
-WORK = tuple(VideoJob((clip.video,), (clip,)) for clip in CLIPS[:3])
+JOBS = tuple(VideoJob((clip.video,), (clip,)) for clip in CLIPS[:3])
 ANOTHER = Clip(VIDEOS[0], 1, Interval(0, 3600), Box(0, 0, 64, 64))
 FINDING = Finding("RD_annotion_time.txt", 15, Severity.WARNING, "no_box", "Interval 0 of V1 has no crop box.")
 READ = Tables(tuple(VIDEOS), tuple(CLIPS), (FINDING,))
 DECIDED = Plan(
-    work=WORK,
+    jobs=JOBS,
     there=(ANOTHER,),
     given_up=((CLIPS[3], Reason.PRIVATE),),
     impossible=((CLIPS[4], Failure(Reason.BOX_DOES_NOT_FIT, "too wide")),),
@@ -30,8 +30,8 @@ DECIDED = Plan(
     outside=(Difference("RD_V0_003", {}, {}), Difference("RD_V0_004", {}, {})),
     stale={},
 )
-NOTHING = Plan(work=(), there=(), given_up=(), impossible=(), different=(), outside=(), stale={})
-BYTES = WORK[0].least_bytes
+NOTHING = Plan(jobs=(), there=(), given_up=(), impossible=(), different=(), outside=(), stale={})
+BYTES = JOBS[0].least_bytes
 
 
 def told(decided: Plan = DECIDED, **more: Any) -> dict[str, Any]:
@@ -76,22 +76,22 @@ def test_hours_of_short_clips_have_decimals() -> None:
     """A video may have several clips."""
     short = replace(CLIPS[0], interval=Interval(0, 1))
     second = replace(short, index=1)
-    seen = told(replace(NOTHING, work=(VideoJob((VIDEOS[0],), (short, second)),) * 1))
+    seen = told(replace(NOTHING, jobs=(VideoJob((VIDEOS[0],), (short, second)),) * 1))
     assert (seen["videos"], seen["clips"], seen["hours"]) == (1, 2, 0.0006)
     assert (seen["downloads"], seen["least_hours_at_pace"]) == (1, 1.0)
     assert seen["subsets"] == {"RD": {"videos": 1, "clips": 2}}
-    assert told(to_fetch=WORK * 100)["least_hours_at_pace"] == 300.0
+    assert told(to_fetch=JOBS * 100)["least_hours_at_pace"] == 300.0
     assert plan.plan_to_json(READ, DECIDED, Options(pace=85))["least_hours_at_pace"] == 0.07
 
 
 def test_only_missing_videos_count_as_downloads() -> None:
     """Of a user's video at most the audio, which takes almost no space."""
     own = [{"video": "RD_V0", "kind": "video", "file": "a.mp4", "unused": ""}]
-    assert told(to_fetch=WORK[:2])["at_hand"] == 1
-    seen = told(own=own, to_fetch=WORK[:2])
+    assert told(to_fetch=JOBS[:2])["at_hand"] == 1
+    seen = told(own=own, to_fetch=JOBS[:2])
     assert (seen["downloads"], seen["least_bytes"], seen["raw_dir"]) == (2, BYTES, own)
     audio = [own[0] | {"kind": "audio"}]
-    assert told(own=audio, to_fetch=WORK[:2])["least_bytes"] == 2 * BYTES
+    assert told(own=audio, to_fetch=JOBS[:2])["least_bytes"] == 2 * BYTES
 
 
 def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
@@ -100,7 +100,7 @@ def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
         {"video": "RD_V0", "kind": "video", "file": "a.mp4", "unused": ""},
         {"video": "RD_V1", "kind": "video", "file": "b.mp4", "unused": "is empty"},
     ]
-    seen = told(own=own, to_fetch=WORK[:2]) | {"settings": {"pace": "HDTF_ASYNC_PACE"}}
+    seen = told(own=own, to_fetch=JOBS[:2]) | {"settings": {"pace": "HDTF_ASYNC_PACE"}}
     assert plan.plan_summary(seen).splitlines() == [
         "warning  RD_annotion_time.txt:15  Interval 0 of V1 has no crop box.",
         "    set  pace is set by HDTF_ASYNC_PACE",
@@ -193,5 +193,5 @@ def test_what_partial_files_have_is_not_counted() -> None:
 @pytest.mark.parametrize("part", ["present", "unavailable", "settings:", "need no download"])
 def test_empty_parts_are_omitted(part: str) -> None:
     """A plan for an empty directory is short."""
-    nothing = replace(NOTHING, work=WORK)
+    nothing = replace(NOTHING, jobs=JOBS)
     assert part not in plan.plan_summary(told(nothing) | {"settings": {}})

@@ -409,11 +409,11 @@ def _plan_has_every_clip_once(read: Tables, options: Options, index: JournalInde
     places += [clip for clip, _ in decided.given_up]
     chosen = plan.select(read, options)
     assert sorted(clip.stem for clip in places) == sorted(clip.stem for clip in chosen)
-    ids = [work.youtube_id for work in decided.work]
+    ids = [job.youtube_id for job in decided.jobs]
     assert len(ids) == len(set(ids))
-    for work in decided.work:
-        assert work.least_bytes >= 0
-        assert work.estimate > 0
+    for job in decided.jobs:
+        assert job.least_bytes >= 0
+        assert job.estimate > 0
     for _, failure in decided.impossible:
         _is_fit_to_be_shown(failure.words)
     for difference in (*decided.different, *decided.outside):

@@ -94,22 +94,22 @@ def test_a_sample_of_all_durations_comes_first_and_then_the_longest() -> None:
     """Every fourth from short to long, the others from long to short; table order among equals."""
     videos = [_video(f"V{seconds}") for seconds in (300, 100, 800, 500, 200, 700, 400, 600)]
     decided = _make([_clip(video, end=int(video.name[1:])) for video in videos])
-    assert [work.last_second for work in decided.work] == [100, 500, 800, 700, 600, 400, 300, 200]
+    assert [job.last_second for job in decided.jobs] == [100, 500, 800, 700, 600, 400, 300, 200]
 
 
 def test_a_higher_video_counts_as_a_longer_one() -> None:
     """Rows times seconds."""
     short, long, high = _video("Short"), _video("Long"), _video("High", height=1080)
     decided = _make([_clip(short, end=100), _clip(long, end=500), _clip(high, end=499)])
-    assert [work.stem for work in decided.work] == ["RD_Short", "RD_High", "RD_Long"]
+    assert [job.stem for job in decided.jobs] == ["RD_Short", "RD_High", "RD_Long"]
 
 
 def test_the_last_interval_determines_the_duration() -> None:
     """A video counts up to the end of its last clip, in whichever order the clips are listed."""
     one, two = _video("One"), _video("Two")
     decided = _make([_clip(one, 0, end=400), _clip(one, 1, end=50), _clip(two, 0, end=300)])
-    assert [work.stem for work in decided.work] == ["RD_Two", "RD_One"]
-    assert decided.work[1].last_second == 400
+    assert [job.stem for job in decided.jobs] == ["RD_Two", "RD_One"]
+    assert decided.jobs[1].last_second == 400
 
 
 def test_an_unknown_height_counts_as_the_usual_one() -> None:
@@ -117,8 +117,8 @@ def test_an_unknown_height_counts_as_the_usual_one() -> None:
     unknown, small = _video("Unknown", height=0), _video("Small", height=360)
     options = Options(crop=Crop.NONE)
     decided = _make([_clip(small, end=100), _clip(unknown, end=100)], options)
-    assert [work.stem for work in decided.work] == ["RD_Small", "RD_Unknown"]
-    assert decided.work[0].least_bytes == decided.work[1].least_bytes == 100 * 360 * plan.BITS_PER_LINE / 8
+    assert [job.stem for job in decided.jobs] == ["RD_Small", "RD_Unknown"]
+    assert decided.jobs[0].least_bytes == decided.jobs[1].least_bytes == 100 * 360 * plan.BITS_PER_LINE / 8
 
 
 def test_sections_count_the_seconds_around_the_clips() -> None:
@@ -129,8 +129,8 @@ def test_sections_count_the_seconds_around_the_clips() -> None:
         for number, start in enumerate((2, 100, 108, 500))
     ]
     for fetch, seconds in (("whole", 510), ("sections", 12 + 23 + 15), ("auto", 12 + 23 + 15)):
-        (work,) = _make(clips, Options(fetch=fetch)).work
-        assert work.least_bytes == int(seconds * 720 * plan.BITS_PER_LINE / 8)
+        (job,) = _make(clips, Options(fetch=fetch)).jobs
+        assert job.least_bytes == int(seconds * 720 * plan.BITS_PER_LINE / 8)
 
 
 def test_sections_are_the_default_for_every_list_but_hdtf() -> None:
@@ -144,8 +144,8 @@ def test_sections_are_the_default_for_every_list_but_hdtf() -> None:
         assert plan.fetch_of(tables, Options(keep_raw=True)) is Fetch.WHOLE
         assert plan.fetch_of(tables, Options(keep_raw=True, fetch="auto")) is Fetch.AUTO
         assert plan.fetch_of(tables, Options(keep_raw=False)) is fetch
-    (work,) = plan.make(rows, DEFAULT, there={}, failed={}).work
-    assert work.fetch is Fetch.AUTO
+    (job,) = plan.make(rows, DEFAULT, there={}, failed={}).jobs
+    assert job.fetch is Fetch.AUTO
 
 
 def test_a_youtube_video_is_downloaded_once() -> None:
@@ -155,11 +155,11 @@ def test_a_youtube_video_is_downloaded_once() -> None:
     second = _video("JamesClyburn1", "gh3YqnvNdio", subset="WRA", height=1080)
     clips = [_clip(first, 0, end=40), _clip(other), _clip(second, 0, end=80), _clip(first, 1, end=70)]
     decided = _make(clips)
-    work = next(work for work in decided.work if work.youtube_id == "gh3YqnvNdio")
-    assert len(decided.work) == 2
-    assert work.videos == (first, second)
-    assert work.clips == (clips[0], clips[2], clips[3])
-    assert (work.stem, work.reference_height, work.attempt) == ("WRA_WhipJimClyburn", 1080, 1)
+    job = next(job for job in decided.jobs if job.youtube_id == "gh3YqnvNdio")
+    assert len(decided.jobs) == 2
+    assert job.videos == (first, second)
+    assert job.clips == (clips[0], clips[2], clips[3])
+    assert (job.stem, job.reference_height, job.attempt) == ("WRA_WhipJimClyburn", 1080, 1)
 
 
 def test_a_source_video_has_the_same_name_for_any_selection() -> None:
@@ -167,7 +167,7 @@ def test_a_source_video_has_the_same_name_for_any_selection() -> None:
     first, second = _video("A", "gh3YqnvNdio"), _video("B", "gh3YqnvNdio")
     decided = _make([_clip(first), _clip(second)], Options(videos=("B",)))
     assert [clip.stem for clip in decided.clips] == ["RD_B_000"]
-    assert decided.work[0].stem == "RD_A"
+    assert decided.jobs[0].stem == "RD_A"
 
 
 # Selection.
@@ -486,10 +486,10 @@ def test_every_selected_clip_is_in_exactly_one_category(
     ]
     chosen = select(_tables(clips), options)
     assert sorted(clip.stem for clip in places) == sorted(clip.stem for clip in chosen)
-    ids = [work.youtube_id for work in decided.work]
+    ids = [job.youtube_id for job in decided.jobs]
     assert len(ids) == len(set(ids))
-    assert all(clip.video in work.videos for work in decided.work for clip in work.clips)
-    estimates = [work.estimate for work in decided.work]
+    assert all(clip.video in job.videos for job in decided.jobs for clip in job.clips)
+    estimates = [job.estimate for job in decided.jobs]
     first = -(-len(estimates) // 4)
     assert estimates[:first] == sorted(estimates[:first])
     assert estimates[first:] == sorted(estimates[first:], reverse=True)
@@ -533,7 +533,7 @@ def test_a_hundred_thousand_rows_can_be_planned() -> None:
     """More than any known tables."""
     clips = [_clip(_video(f"V{index}"), end=31 + index % 400) for index in range(100_000)]
     decided = _make(clips, Options(limit=99_999))
-    assert len(decided.work) == 99_999
+    assert len(decided.jobs) == 99_999
 
 
 @pytest.mark.parametrize("part", ["first", "middle"])

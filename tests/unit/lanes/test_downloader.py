@@ -178,10 +178,10 @@ async def fetching(
 
         async def attempt(number: int = 1, tries: int = 1) -> tuple[VideoJob, Download]:
             video = Video("RD", f"V{number}", f"{number:011d}", load_runs.LINES)
-            work = VideoJob((video,), (Clip(video, 0, Interval(0, 1), Box(0, 0, 32, 32)),), tries)
+            job = VideoJob((video,), (Clip(video, 0, Interval(0, 1), Box(0, 0, 32, 32)),), tries)
             async with store.private_directory(video) as directory, throttle.permit() as permit:
                 assert permit is not None
-                return work, await downloader.download(work, directory, permit)
+                return job, await downloader.download(job, directory, permit)
             raise AssertionError
 
         yield downloader, tool, attempt
@@ -190,13 +190,13 @@ async def fetching(
 async def made(downloader: Downloader) -> tuple[VideoJob, Download, SourceVideo]:
     """Download and accept the video with the number 2."""
     video = Video("RD", "V2", "00000000002", load_runs.LINES)
-    work = VideoJob((video,), (Clip(video, 0, Interval(0, 1), Box(0, 0, 32, 32)),))
+    job = VideoJob((video,), (Clip(video, 0, Interval(0, 1), Box(0, 0, 32, 32)),))
     limiter = anyio.CapacityLimiter(1)
     throttle = Throttle(limiter, limiter, Pacing(pace=0, cool_down=0), EventBus())
     async with downloader._store.private_directory(video) as directory, throttle.permit() as permit:
         assert permit is not None
-        arrived = await downloader.download(work, directory, permit)
-        return work, arrived, await downloader.accept(work, arrived)
+        arrived = await downloader.download(job, directory, permit)
+        return job, arrived, await downloader.accept(job, arrived)
     raise AssertionError
 
 
@@ -469,15 +469,15 @@ class _Existing:
         self.video, self.raw = video, raw
         self.removed: list[str] = []
 
-    async def existing_video(self, _work: VideoJob) -> object:
+    async def existing_video(self, _job: VideoJob) -> object:
         """Return the video."""
         return self.video
 
-    async def with_existing_audio(self, _work: VideoJob, _video: object) -> object:
+    async def with_existing_audio(self, _job: VideoJob, _video: object) -> object:
         """Return it with its audio."""
         return self.raw
 
-    async def remove(self, _work: VideoJob, file: str) -> None:
+    async def remove(self, _job: VideoJob, file: str) -> None:
         """Register a removal."""
         self.removed.append(file)
 
@@ -551,7 +551,7 @@ async def test_a_complete_download_is_renamed_and_recorded(tmp_path: Path) -> No
     async with fetching(tmp_path, {}, audio=Audio.AAC, prober=reader) as (downloader, _, _):
         events: list[Event] = []
         downloader._events.subscribe(events.append)
-        work, arrived, raw = await made(downloader)
+        job, arrived, raw = await made(downloader)
         assert reader.read == [("raw.mp4", "mp4"), ("sound.m4a", "m4a")]
         names = [path.name for path in (raw.path, raw.audio or raw.path)]
         assert names == ["RD_V2.mp4", "RD_V2.m4a"]
@@ -578,7 +578,7 @@ async def test_a_complete_download_is_renamed_and_recorded(tmp_path: Path) -> No
         assert ready.seconds >= 0
         assert downloader._in_use == {"RD_V2"}
         assert downloader._pictures == {}
-        again = await downloader.existing(work)
+        again = await downloader.existing(job)
         assert again is not None
         assert (again.path, again.audio) == (raw.path, raw.audio)
 
@@ -587,11 +587,11 @@ async def test_audio_for_an_existing_video_is_added_to_it(tmp_path: Path) -> Non
     """The video is neither downloaded again nor checked again."""
     reader = Readable()
     async with fetching(tmp_path, {}, audio=Audio.AAC, prober=reader) as (downloader, tool, _):
-        work, _, raw = await made(downloader)
+        job, _, raw = await made(downloader)
         assert raw.audio is not None
         raw.audio.unlink()
-        assert await downloader.existing(work) is None
-        assert list(downloader._pictures) == [work.youtube_id]
+        assert await downloader.existing(job) is None
+        assert list(downloader._pictures) == [job.youtube_id]
         reader.read.clear()
         tool.fetched.clear()
         _, arrived, again = await made(downloader)
@@ -744,31 +744,31 @@ class Parts:
         self.whole_only: list[str] = []
         self.accepted: list[dict[str, Any]] = []
 
-    def seem_to_exist(self, _work: VideoJob) -> bool:
+    def seem_to_exist(self, _job: VideoJob) -> bool:
         """Return whether there are files."""
         return self.raw is not None
 
-    async def existing(self, _work: VideoJob) -> object:
+    async def existing(self, _job: VideoJob) -> object:
         """Return the existing source video."""
         return self.raw
 
-    def are_wanted(self, _work: VideoJob, duration: float | None) -> bool:
+    def are_wanted(self, _job: VideoJob, duration: float | None) -> bool:
         """Return True if the duration is that of the video."""
         return duration == load_runs.SECONDS
 
     async def fetch(
-        self, _work: VideoJob, _info: object, selected: Mapping[str, Format], directory: Path, fetch: Attempt
+        self, _job: VideoJob, _info: object, selected: Mapping[str, Format], directory: Path, fetch: Attempt
     ) -> tuple[object, ...]:
         """Fetch fifteen bytes of each format."""
         for name, fmt in selected.items():
             await fetch(fmt, directory / f"{name}.section", [(0, 10), (20, 25)])
         return tuple(SimpleNamespace(summary=f"{name} 1 to 2") for name in selected)
 
-    def received(self, _work: VideoJob) -> int:
+    def received(self, _job: VideoJob) -> int:
         """Return the bytes that were fetched."""
         return 30
 
-    async def judge(self, _work: VideoJob, _found: object) -> None:
+    async def judge(self, _job: VideoJob, _found: object) -> None:
         """Refuse them, if configured."""
         if self.refuses:
             raise SectionsRefusedError(self.refuses)
@@ -778,9 +778,9 @@ class Parts:
         self.accepted.append(arguments[-1])
         return self.raw
 
-    async def remove(self, work: VideoJob) -> None:
+    async def remove(self, job: VideoJob) -> None:
         """Register a removal."""
-        self.removed.append(work.stem)
+        self.removed.append(job.stem)
 
     def never(self, youtube_id: str) -> None:
         """Register a video of which the whole file is needed."""
@@ -806,7 +806,7 @@ async def test_only_sections_are_downloaded_if_they_are_of_use(tmp_path: Path) -
         parts.raw = SimpleNamespace(path=tmp_path / "part.mp4")
         downloader._sections, downloader._fetching = cast("Any", parts), cast("Any", ranges)
         downloader._events.subscribe(events.append)
-        work, arrived, raw = await made(downloader)
+        job, arrived, raw = await made(downloader)
         assert raw is cast("Any", parts.raw)
         assert [(each.least, each.size, each.ranges) for each in ranges.amounts] == [
             (15, 15, [(0, 10), (20, 25)])
@@ -820,19 +820,19 @@ async def test_only_sections_are_downloaded_if_they_are_of_use(tmp_path: Path) -
         (ready,) = [event for event in events if isinstance(event, RawReady)]
         assert (ready.video, ready.origin, ready.bytes) == ("RD_V2", "youtube", 30)
         assert downloader._in_use == {"RD_V2"}
-        log = downloader._store.log_path(work.videos[0]).read_text("utf-8")
+        log = downloader._store.log_path(job.videos[0]).read_text("utf-8")
         assert "only sections are used: raw 1 to 2\n" in log
-        assert downloader.expects_existing(work)
+        assert downloader.expects_existing(job)
 
 
 def timed(downloader: Downloader, seconds: float) -> None:
     """Make each download take so many seconds until it is accepted."""
     accept = downloader.accept
 
-    async def late(work: VideoJob, arrived: Download) -> SourceVideo:
+    async def late(job: VideoJob, arrived: Download) -> SourceVideo:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(anyio, "current_time", lambda: arrived.since + seconds)
-            return await accept(work, arrived)
+            return await accept(job, arrived)
 
     downloader.accept = late  # type: ignore[method-assign]
 
@@ -869,11 +869,11 @@ async def test_the_whole_file_is_downloaded_if_sections_are_of_no_use(tmp_path: 
             await (ranges if amount.ranges else whole).run(attempt, fmt, target, amount)
 
         downloader._fetching = cast("Any", SimpleNamespace(run=run))
-        work, arrived, raw = await made(downloader)
+        job, arrived, raw = await made(downloader)
         assert (arrived.parts, raw.path.name) == ((), "RD_V2.mp4")
         assert [name for name, _ in tool.fetched] == ["raw.mp4"]
         assert parts.removed == ["RD_V2"]
-        log = downloader._store.log_path(work.videos[0]).read_text("utf-8")
+        log = downloader._store.log_path(job.videos[0]).read_text("utf-8")
         assert "the whole file is downloaded: it has open GOPs\n" in log
 
 
@@ -882,7 +882,7 @@ async def test_a_partial_source_video_that_cannot_be_cut_is_replaced_by_the_whol
     async with fetching(tmp_path, {}) as (downloader, *_):
         parts, discarded = Parts(), list[object]()
 
-        async def discard(_work: VideoJob, raw: object) -> None:
+        async def discard(_job: VideoJob, raw: object) -> None:
             discarded.append(raw)
 
         downloader._sections = cast("Any", parts)

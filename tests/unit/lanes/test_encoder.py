@@ -113,8 +113,8 @@ async def test_a_clip_is_created_verified_published_and_recorded(
     """The file matches its record, which contains its source and how it was created."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     settings = OutputSettings(crf=0, preset="ultrafast")
-    work, emitted = cutter(directory, prober, settings=settings)
-    await work.cut(CLIP, raw)
+    job, emitted = cutter(directory, prober, settings=settings)
+    await job.cut(CLIP, raw)
 
     assert files(directory) == ["RD_Radio1_000.mp4", "_journal.jsonl"]
     clip = directory.out / "RD_Radio1_000.mp4"
@@ -169,9 +169,9 @@ async def test_size_and_rate_are_in_the_clip_and_in_its_record(
 ) -> None:
     """From a source video with 29.97 fps."""
     raw = await raw_of(prober, sources / "b_frames.mp4", CLIP, yt_dlp=None)
-    work, _ = cutter(directory, prober, settings=OutputSettings(size=128, fps=Fraction(25)))
+    job, _ = cutter(directory, prober, settings=OutputSettings(size=128, fps=Fraction(25)))
     corrected = replace(CLIP, correction="verified")
-    await work.cut(corrected, raw)
+    await job.cut(corrected, raw)
     (record,) = records(directory)
     metadata = record["metadata"]
     assert isinstance(metadata, dict)
@@ -191,10 +191,10 @@ async def test_the_duration_of_an_encode_is_recorded_in_milliseconds(
 ) -> None:
     """The event and the estimates have the exact one."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
-    work, emitted = cutter(directory, prober, settings=OutputSettings(preset="ultrafast"))
+    job, emitted = cutter(directory, prober, settings=OutputSettings(preset="ultrafast"))
     clock = iter([100.0, 112.34567])
     monkeypatch.setattr(encoder, "anyio", SimpleNamespace(current_time=lambda: next(clock)))
-    await work.cut(CLIP, raw)
+    await job.cut(CLIP, raw)
     (record,) = records(directory)
     assert record["took"] == 12.346
     assert isinstance(emitted[-1], ClipDone)
@@ -205,8 +205,8 @@ async def test_the_duration_of_an_encode_is_recorded_in_milliseconds(
 async def test_the_whole_frame_can_be_used(directory: OutputDirectory, prober: Prober, sources: Path) -> None:
     """The published box is ignored."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
-    work, _ = cutter(directory, prober, settings=OutputSettings(crop=Crop.NONE))
-    await work.cut(CLIP, raw)
+    job, _ = cutter(directory, prober, settings=OutputSettings(crop=Crop.NONE))
+    await job.cut(CLIP, raw)
     (record,) = records(directory)
     metadata = record["metadata"]
     assert isinstance(metadata, dict)
@@ -220,8 +220,8 @@ async def test_an_interval_beyond_the_end_is_shortened(
     clip = replace(CLIP, interval=Interval(1, 6))
     raw = await raw_of(prober, sources / "open_gop.mp4", clip)
     for settings in (OutputSettings(), OutputSettings(fps=Fraction(30000, 1001))):
-        work, emitted = cutter(directory, prober, settings=settings)
-        await work.cut(clip, raw)
+        job, emitted = cutter(directory, prober, settings=settings)
+        await job.cut(clip, raw)
         assert isinstance(emitted[-1], ClipDone)
         assert emitted[-1].ends_early == 2.0
         metadata = records(directory)[-1]["metadata"]
@@ -275,9 +275,9 @@ async def test_an_invalid_clip_leaves_nothing(  # noqa: PLR0913, PLR0917 - fixtu
     (tmp_path / "other.mp4").symlink_to(sources / "open_gop.mp4")
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     directory.clip_path(CLIP).write_bytes(b"from before")
-    work, emitted = cutter(directory, prober, tool=tool(tmp_path, script))
+    job, emitted = cutter(directory, prober, tool=tool(tmp_path, script))
     with pytest.raises(Failure) as failure:
-        await work.cut(CLIP, raw)
+        await job.cut(CLIP, raw)
     assert failure.value.reason is reason
     assert files(directory) == ["RD_Radio1_000.mp4", "_journal.jsonl"]
     assert directory.clip_path(CLIP).read_bytes() == b"from before"
@@ -321,9 +321,9 @@ async def test_a_clip_with_an_invalid_wav_file_leaves_nothing(
     else:
         write_wav(tmp_path / "made.wav", *wrong)
     script = 'cp "$(dirname "$0")/made.wav" "$target"'
-    work, _ = cutter(directory, prober, settings=OutputSettings(audio=Audio.WAV), tool=tool(tmp_path, script))
+    job, _ = cutter(directory, prober, settings=OutputSettings(audio=Audio.WAV), tool=tool(tmp_path, script))
     with pytest.raises(Failure, match="WAV") as failure:
-        await work.cut(CLIP, raw)
+        await job.cut(CLIP, raw)
     assert failure.value.reason is Reason.CLIP_WRONG
     assert files(directory) == ["_journal.jsonl"]
     assert records(directory) == []
@@ -335,9 +335,9 @@ async def test_a_cancelled_encode_leaves_nothing(
     """No file and no process, at any stage."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     script = 'echo half > "$target"; echo out_time_us=1; exec sleep 100'
-    work, emitted = cutter(directory, prober, tool=tool(tmp_path, script))
+    job, emitted = cutter(directory, prober, tool=tool(tmp_path, script))
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(work.cut, CLIP, raw)
+        tasks.start_soon(job.cut, CLIP, raw)
         with anyio.fail_after(60):
             while not any(isinstance(event, EncodeProgress) for event in emitted):
                 await anyio.sleep(0.005)
@@ -354,9 +354,9 @@ async def test_a_broken_prober_is_not_a_failure_of_the_clip(
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     monkeypatch.setattr("hdtf_async.process.supervisor.sys.executable", "/no/python")
     async with Prober() as broken:
-        work, _ = cutter(directory, broken)
+        job, _ = cutter(directory, broken)
         with pytest.raises(Failure) as failure:
-            await work.cut(CLIP, raw)
+            await job.cut(CLIP, raw)
     assert failure.value.reason is Reason.TOOL_MISSING
     assert files(directory) == ["_journal.jsonl"]
 
@@ -524,8 +524,8 @@ async def test_combing_is_searched_for_only_automatically(  # noqa: PLR0913, PLR
 
     monkeypatch.setattr("hdtf_async.lanes.encoder.interlace.look", look)
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
-    work, _ = cutter(directory, prober, settings=OutputSettings(deinterlace=deinterlace, preset="ultrafast"))
-    await work.cut(CLIP, raw)
+    job, _ = cutter(directory, prober, settings=OutputSettings(deinterlace=deinterlace, preset="ultrafast"))
+    await job.cut(CLIP, raw)
     (record,) = records(directory)
     metadata = record["metadata"]
     assert isinstance(metadata, dict)
@@ -649,8 +649,8 @@ async def test_a_wav_file_as_planned_is_published_with_the_clip(
     script = (
         'case "$*" in *pcm_s16le*) exec cp "$(dirname "$0")/made.wav" "$target";; esac; exec "$REAL" "$@"'
     )
-    work, _ = cutter(directory, prober, settings=OutputSettings(audio=Audio.WAV), tool=tool(tmp_path, script))
-    await work.cut(CLIP, raw)
+    job, _ = cutter(directory, prober, settings=OutputSettings(audio=Audio.WAV), tool=tool(tmp_path, script))
+    await job.cut(CLIP, raw)
     assert files(directory) == ["RD_Radio1_000.mp4", "RD_Radio1_000.wav", "_journal.jsonl"]
     (record,) = records(directory)
     metadata = record["metadata"]
@@ -670,8 +670,8 @@ async def test_a_clip_with_audio_inside_has_no_wav_file(
     media.ffmpeg(tmp_path, "-v error -f lavfi -i sine=duration=5 -c:a aac sound.m4a")
     raw = replace(await raw_of(prober, sources / "open_gop.mp4", CLIP), audio=tmp_path / "sound.m4a")
     settings = OutputSettings(audio=Audio.AAC, preset="ultrafast")
-    work, _ = cutter(directory, prober, settings=settings)
-    await work.cut(CLIP, raw)
+    job, _ = cutter(directory, prober, settings=settings)
+    await job.cut(CLIP, raw)
     assert files(directory) == ["RD_Radio1_000.mp4", "_journal.jsonl"]
     (record,) = records(directory)
     metadata = record["metadata"]

@@ -89,8 +89,8 @@ def test_bounds_do_not_count_seconds_in_partial_files(
     plan = planned(capsys, "--clips", clips, "--out", out)
     assert plan["least_bytes"] == plan["least_bytes_by_fetch"]["sections"] == 14 * SECOND
     assert plan["least_bytes_by_fetch"]["whole"] == 310 * SECOND
-    (work,), index = doctor._remaining(Options(clips=clips), out)
-    assert existing_parts.least_bytes(index, work, Options()) == 14 * SECOND
+    (job,), index = doctor._remaining(Options(clips=clips), out)
+    assert existing_parts.least_bytes(index, job, Options()) == 14 * SECOND
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def anyio_backend() -> Backend:
     return VIRTUAL_TIME
 
 
-def _work(name: str) -> VideoJob:
+def _job(name: str) -> VideoJob:
     video = Video("RD", name, name, 720)
     return VideoJob((video,), (Clip(video, 0, Interval(0, 10), Box(0, 0, 512, 512)),))
 
@@ -340,8 +340,8 @@ async def test_a_token_passed_on_while_ending_is_released() -> None:
 
 
 async def _drain(queue: RetryQueue, seen: list[tuple[float, str, int]], took: float = 0) -> None:
-    async for work in queue:
-        seen.append((anyio.current_time(), work.videos[0].name, work.attempt))
+    async for job in queue:
+        seen.append((anyio.current_time(), job.videos[0].name, job.attempt))
         await anyio.sleep(took)
         queue.finished()
 
@@ -349,25 +349,25 @@ async def _drain(queue: RetryQueue, seen: list[tuple[float, str, int]], took: fl
 async def test_the_queue_is_in_order_and_ends() -> None:
     """The planned ones in order; then the iteration ends."""
     seen: list[tuple[float, str, int]] = []
-    await _drain(RetryQueue([_work("a"), _work("b")]), seen)
+    await _drain(RetryQueue([_job("a"), _job("b")]), seen)
     assert [name for _, name, _ in seen] == ["a", "b"]
 
 
 async def test_an_empty_queue_ends_at_once() -> None:
     """Nothing to return, nothing to wait for."""
-    assert [work async for work in RetryQueue([])] == []
+    assert [job async for job in RetryQueue([])] == []
 
 
 async def test_the_queue_waits_for_videos_that_were_put_back() -> None:
     """One that is put back is returned when due, after others that are available before that."""
-    queue = RetryQueue([_work("a"), _work("b"), _work("c")])
+    queue = RetryQueue([_job("a"), _job("b"), _job("c")])
     seen: list[tuple[float, str]] = []
-    async for work in queue:
-        seen.append((anyio.current_time(), work.videos[0].name))
+    async for job in queue:
+        seen.append((anyio.current_time(), job.videos[0].name))
         if len(seen) == 1:
-            queue.put_back(work, 15)
+            queue.put_back(job, 15)
         if len(seen) == 2:
-            queue.put_back(work, 100)
+            queue.put_back(job, 100)
         await anyio.sleep(10)
         queue.finished()
     assert seen == [(0, "a"), (10, "b"), (20, "a"), (30, "c"), (110, "b")]
@@ -375,7 +375,7 @@ async def test_the_queue_waits_for_videos_that_were_put_back() -> None:
 
 async def test_the_queue_waits_for_videos_in_progress() -> None:
     """While one that was returned may still be put back, the iteration does not end."""
-    queue = RetryQueue([_work("a")])
+    queue = RetryQueue([_job("a")])
     seen: list[tuple[float, str, int]] = []
     received = await anext(queue)
     async with anyio.create_task_group() as group:
@@ -393,7 +393,7 @@ async def test_the_queue_waits_for_expected_videos() -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(_drain, queue, seen)
         await anyio.sleep(3)
-        queue.put_back(_work("a"), 0)
+        queue.put_back(_job("a"), 0)
         queue.finished()
         await anyio.sleep(4)
         queue.finished()
@@ -405,7 +405,7 @@ async def test_the_queue_returns_the_one_that_is_due_first() -> None:
     """In the order in which they are due; at the same time, in the order in which they were put back."""
     queue = RetryQueue([])
     for name, after in (("late", 20), ("soon", 10), ("also", 10)):
-        queue.put_back(_work(name), after)
+        queue.put_back(_job(name), after)
     seen: list[tuple[float, str, int]] = []
     await _drain(queue, seen)
     assert [(at, name) for at, name, _ in seen] == [(10, "soon"), (10, "also"), (20, "late")]
@@ -413,34 +413,34 @@ async def test_the_queue_returns_the_one_that_is_due_first() -> None:
 
 async def test_videos_put_behind_come_after_all_planned_ones() -> None:
     """And once: a queue that is closed meanwhile drops them."""
-    queue, seen = RetryQueue(map(_work, "abc")), list[str]()
-    async for work in queue:
-        seen.append(work.stem)
+    queue, seen = RetryQueue(map(_job, "abc")), list[str]()
+    async for job in queue:
+        seen.append(job.stem)
         if seen == ["RD_a"]:
-            queue.put_behind(work)
+            queue.put_behind(job)
         queue.finished()
     assert seen == ["RD_a", "RD_b", "RD_c", "RD_a"]
     queue.close()
-    queue.put_behind(_work("d"))
-    assert [work.stem async for work in queue] == []
+    queue.put_behind(_job("d"))
+    assert [job.stem async for job in queue] == []
 
 
 async def test_a_newly_put_back_one_that_is_due_sooner_wakes_the_queue() -> None:
     """Waiting for one does not delay another."""
     queue = RetryQueue([], expected=1)
-    queue.put_back(_work("late"), 1000)
+    queue.put_back(_job("late"), 1000)
     seen: list[tuple[float, str, int]] = []
     async with anyio.create_task_group() as group:
         group.start_soon(_drain, queue, seen)
         await anyio.sleep(1)
-        queue.put_back(_work("soon"), 1)
+        queue.put_back(_job("soon"), 1)
         queue.finished()
     assert [(at, name) for at, name, _ in seen] == [(2, "soon"), (1000, "late")]
 
 
 async def test_a_closed_queue_drops_waiting_and_later_videos() -> None:
     """The iteration ends as soon as no video is in progress, without returning another."""
-    queue = RetryQueue([_work("a"), _work("b")])
+    queue = RetryQueue([_job("a"), _job("b")])
     received = await anext(queue)
     queue.put_back(received, 5)
     queue.close()

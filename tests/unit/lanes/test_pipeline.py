@@ -124,9 +124,9 @@ def test_other_tasks_run_while_existing_source_videos_are_looked_for() -> None:
     world = World([Plot(existing=True)] * 50)
     turns, seen, look = 0, list[int](), world.expects_existing
 
-    def expects_existing(work: VideoJob) -> bool:
+    def expects_existing(job: VideoJob) -> bool:
         seen.append(turns)
-        return look(work)
+        return look(job)
 
     async def beside() -> None:
         nonlocal turns
@@ -825,7 +825,7 @@ def test_each_clip_has_exactly_one_outcome(
     done, failed = world.who("done"), [stem for stem, _ in world.recorded]
     ends = done + failed
     assert len(ends) == len(set(ends))
-    everything = {clip.stem for work in world.works for clip in work.clips}
+    everything = {clip.stem for job in world.jobs for clip in job.clips}
     assert set(ends) <= everything
     if world.pipeline.closed is None:
         assert set(ends) == everything
@@ -834,7 +834,7 @@ def test_each_clip_has_exactly_one_outcome(
     assert world.encodes.most <= encodes
     # 16.9 - 13.9 is less than 3 in floating point.
     assert all(later - earlier >= pace - 1e-9 for earlier, later in pairwise(world.times("fetch")))
-    assert all(world.who("fetch").count(work.stem) <= 3 + 2 for work in world.works)
+    assert all(world.who("fetch").count(job.stem) <= 3 + 2 for job in world.jobs)
     assert [event.clip for event in world.of(ClipFailed)] == failed
 
 

@@ -125,8 +125,8 @@ def test_a_file_belongs_to_a_video_by_its_name(
     """Its own, or the id's, as yt-dlp and youtube-dl write it; also before two files were merged."""
     (options.raw_dirs[0] / name).touch()
     read = tables.read(options.source, corrections=options.corrections)
-    (work,) = plan.works(read, [clip for clip in read.clips if clip.video.subset == "RD"])
-    found = find_user_videos(options.raw_dirs).of(work)
+    (job,) = plan.video_jobs(read, [clip for clip in read.clips if clip.video.subset == "RD"])
+    found = find_user_videos(options.raw_dirs).of(job)
     assert [each.kind for each in found] == ([] if kind is None else [kind])
     assert (tmp_path / "mine" / name).exists()
 
@@ -137,8 +137,8 @@ def test_a_directory_or_broken_link_is_named(options: Options) -> None:
     (options.raw_dirs[0] / f"{ID}.mkv").symlink_to("nowhere.mkv")
     (options.raw_dirs[0] / ID).mkdir()
     read = tables.read(options.source, corrections=options.corrections)
-    (work,) = plan.works(read, [clip for clip in read.clips if clip.video.subset == "RD"])
-    found = find_user_videos(options.raw_dirs).of(work)
+    (job,) = plan.video_jobs(read, [clip for clip in read.clips if clip.video.subset == "RD"])
+    found = find_user_videos(options.raw_dirs).of(job)
     assert {(each.path.name, each.kind, each.why) for each in found} == {
         ("RD_Shape.mp4", Kind.NEITHER, "not a regular file"),
         (f"{ID}.mkv", Kind.NEITHER, "not a regular file"),

@@ -85,7 +85,7 @@ async def driver(out: Path, source: Path, **more: Any) -> AsyncIterator[tuple[Dr
     """Give a driver at work on a directory, and all videos."""
     usual = {"pace": 0, "retry_wait": 0, "min_free": 0, "keep_raw": False, "encodes": 4}
     options = Options(source=source, **(usual | more))
-    works = [*plan.make(tables.read(source), options, there={}, failed={}).work]
+    jobs = [*plan.make(tables.read(source), options, there={}, failed={}).jobs]
     async with open_directory(out) as directory, anyio.create_task_group() as tasks:
         run = RunContext(options, directory, Lanes.of(options), EventBus())
 
@@ -95,7 +95,7 @@ async def driver(out: Path, source: Path, **more: Any) -> AsyncIterator[tuple[Dr
         made = Driver(run, Collector(run, tasks, answer))
         run.events.subscribe(made.emitted.append)
         with childless():
-            yield made, works
+            yield made, jobs
         await made.collector.close()
 
 
@@ -103,14 +103,14 @@ async def test_several_processes_make_what_one_makes(tmp_path: Path) -> None:
     """The same files, records and ends; nothing of them is left in the directory of the workers."""
     write_tables(tmp_path / "tables", ROWS)
     await load(tmp_path / "one", tmp_path / "tables", Most())
-    async with driver(tmp_path / "several", tmp_path / "tables") as (made, works), AsyncExitStack() as stack:
+    async with driver(tmp_path / "several", tmp_path / "tables") as (made, jobs), AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(made.server(f"server {number}")) for number in range(3)]
         async with anyio.create_task_group() as group:
-            for number, video in enumerate(works):
+            for number, video in enumerate(jobs):
                 group.start_soon(made.process, servers[number % 3], video)
         assert made.emitted[:3] == [WorkersChanged(n, 8 * n, 4 * n, 0.0) for n in (1, 2, 3)]
         ends = [event.clip for event in made.emitted if isinstance(event, ClipDone | ClipFailed)]
-        assert sorted(ends) == sorted(clip.stem for video in works for clip in video.clips)
+        assert sorted(ends) == sorted(clip.stem for video in jobs for clip in video.clips)
         assert made.withdrawn == []
     assert media(tmp_path / "several") == media(tmp_path / "one")
     assert _made(tmp_path / "several") == _made(tmp_path / "one")
@@ -130,8 +130,8 @@ def _made(out: Path) -> list[str]:
 async def test_what_a_process_did_before_it_died_is_not_done_again(tmp_path: Path) -> None:
     """Its clip is recorded once, and its end is emitted, although its last message was lost."""
     write_tables(tmp_path / "tables", 2, first=1)
-    async with driver(tmp_path / "out", tmp_path / "tables") as (made, works):
-        video = works[0]
+    async with driver(tmp_path / "out", tmp_path / "tables") as (made, jobs):
+        video = jobs[0]
         async with made.server("first") as server:
             made.held = []
             known = await made.collector.begin(video)
@@ -148,31 +148,31 @@ async def test_what_a_process_did_before_it_died_is_not_done_again(tmp_path: Pat
 async def test_a_video_that_is_cancelled_leaves_the_others_alone(tmp_path: Path) -> None:
     """It returns nothing, and its clip is not recorded."""
     write_tables(tmp_path / "tables", 3, first=1)
-    async with driver(tmp_path / "out", tmp_path / "tables") as (made, works), made.server("one") as server:
+    async with driver(tmp_path / "out", tmp_path / "tables") as (made, jobs), made.server("one") as server:
         left: dict[str, int] = {}
 
         async def process(video: VideoJob) -> None:
             left[video.stem] = len((await made.process(server, video)).clips)
 
         def cancel(event: Event) -> None:
-            if isinstance(event, RawReady) and event.video == works[0].stem:
+            if isinstance(event, RawReady) and event.video == jobs[0].stem:
                 assert server.seconds_of(event.video).keys() == {f"task {event.video}"}
                 server.cancel(f"task {event.video}")
 
         server.events.subscribe(cancel)
         async with anyio.create_task_group() as group:
-            for video in works:
+            for video in jobs:
                 group.start_soon(process, video)
-        assert left == {works[0].stem: 1} | {video.stem: 0 for video in works[1:]}
-        assert server.seconds_of(works[0].stem) == {}
+        assert left == {jobs[0].stem: 1} | {video.stem: 0 for video in jobs[1:]}
+        assert server.seconds_of(jobs[0].stem) == {}
 
 
 async def test_a_run_that_ends_starts_nothing(tmp_path: Path) -> None:
     """What is left of a video is not recorded as anything."""
     write_tables(tmp_path / "tables", 2, first=1)
-    async with driver(tmp_path / "out", tmp_path / "tables") as (made, works), made.server("one") as server:
+    async with driver(tmp_path / "out", tmp_path / "tables") as (made, jobs), made.server("one") as server:
         server.hear(FINISH)
-        assert (await made.process(server, works[0])).clips == works[0].clips
+        assert (await made.process(server, jobs[0])).clips == jobs[0].clips
         server.hear("something else")
 
 
@@ -181,7 +181,7 @@ async def test_local_trouble_makes_a_process_withdraw(
 ) -> None:
     """The driver hears why, once, before it has the records; the video is for others."""
     write_tables(tmp_path / "tables", 3, first=1)
-    async with driver(tmp_path / "out", tmp_path / "tables") as (made, works), made.server("one") as server:
+    async with driver(tmp_path / "out", tmp_path / "tables") as (made, jobs), made.server("one") as server:
 
         async def fail(*_: object, **__: object) -> None:
             raise Failure(Reason.DISK_FULL, "full")
@@ -190,7 +190,7 @@ async def test_local_trouble_makes_a_process_withdraw(
         with monkeypatch.context() as patch:
             patch.setattr("hdtf_async.media.ffmpeg.encode", fail)
             async with anyio.create_task_group() as group:
-                for video in works:
+                for video in jobs:
                     group.start_soon(made.process, server, video)
         ((name, why),) = made.withdrawn
         assert (name, why.reason, why.words) == ("one", Reason.DISK_FULL, "full")
@@ -243,9 +243,9 @@ async def test_a_malformed_message_is_logged_and_dropped(
 async def test_a_video_that_killed_its_workers_is_given_up(tmp_path: Path) -> None:
     """Each of its clips fails with it."""
     write_tables(tmp_path / "tables", 2, first=1)
-    async with driver(tmp_path / "out", tmp_path / "tables") as (made, works):
-        await made.collector.begin(works[0])
-        made.collector.lost(works[0], "died")
-        await made.collector.give_up(works[0], Failure(Reason.WORKER_LOST, "died"))
+    async with driver(tmp_path / "out", tmp_path / "tables") as (made, jobs):
+        await made.collector.begin(jobs[0])
+        made.collector.lost(jobs[0], "died")
+        await made.collector.give_up(jobs[0], Failure(Reason.WORKER_LOST, "died"))
         assert [event.type for event in made.emitted] == ["retrying", "video_failed", "clip_failed"]
-        assert made.run.directory.known.failures[works[0].clips[0].stem]["reason"] == "worker_lost"
+        assert made.run.directory.known.failures[jobs[0].clips[0].stem]["reason"] == "worker_lost"

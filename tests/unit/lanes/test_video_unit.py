@@ -48,14 +48,14 @@ async def _shop(
     """Provide a toolchain in a directory to whose journal it does not write, and all jobs."""
     usual = {"pace": 0, "retry_wait": 0, "min_free": 0, "keep_raw": False, "encodes": 4}
     options = Options(source=source, **(usual | more))
-    work = list(plan.make(tables.read(source), options, there={}, failed={}).work)
+    job = list(plan.make(tables.read(source), options, there={}, failed={}).jobs)
     async with open_directory(out) as held:
         ledger = BufferedLedger(JournalIndex(out))
         directory = OutputDirectory(out, held.locks, ledger)
         with childless():
             run = RunContext(options, directory, Lanes.of(options), EventBus())
             async with open_toolchain(run) as toolchain:
-                yield toolchain, ledger, work
+                yield toolchain, ledger, job
 
 
 async def test_verifying_a_clip_does_not_wait_for_a_source_video(finished: Finished, tmp_path: Path) -> None:
@@ -89,16 +89,16 @@ async def test_each_video_returns_the_records_that_a_run_would_have_written(tmp_
             name = record.get("youtube_id") or record["metadata"]["youtube_id"]
             due.setdefault(name, []).append(_timeless(record))
     passed: dict[str, list[str]] = {}
-    async with _shop(tmp_path / "unit", tmp_path / "tables") as (toolchain, ledger, works):
+    async with _shop(tmp_path / "unit", tmp_path / "tables") as (toolchain, ledger, jobs):
 
-        async def one(work: VideoJob) -> None:
-            records, stopped = await toolchain.one_video(work, ledger)
+        async def one(job: VideoJob) -> None:
+            records, stopped = await toolchain.one_video(job, ledger)
             assert stopped is None
-            passed[work.youtube_id] = list(map(_timeless, records))
+            passed[job.youtube_id] = list(map(_timeless, records))
 
         async with anyio.create_task_group() as units:
-            for work in works:
-                units.start_soon(one, work)
+            for job in jobs:
+                units.start_soon(one, job)
         assert (tmp_path / "unit" / JOURNAL).read_bytes() == b""
     assert passed == due
     assert len(passed) == ROWS
@@ -117,12 +117,12 @@ async def test_units_of_one_process_share_the_pace(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr("hdtf_async.lanes.throttle.anyio.sleep_until", sleep_until)
     async with (
-        _shop(tmp_path / "unit", tmp_path / "tables", pace=3600) as (toolchain, ledger, works),
+        _shop(tmp_path / "unit", tmp_path / "tables", pace=3600) as (toolchain, ledger, jobs),
         anyio.create_task_group() as units,
     ):
-        for work in works:
-            units.start_soon(partial(toolchain.one_video, work, ledger))
-    assert sum(seconds > 3000 for seconds in slept) == len(works) - 1
+        for job in jobs:
+            units.start_soon(partial(toolchain.one_video, job, ledger))
+    assert sum(seconds > 3000 for seconds in slept) == len(jobs) - 1
 
 
 async def test_a_video_that_must_be_downloaded_is_returned_without_javascript(
@@ -132,10 +132,10 @@ async def test_a_video_that_must_be_downloaded_is_returned_without_javascript(
     write_tables(tmp_path / "tables", 2)
     broken = {"enabled": ["deno"], "runtimes": ["deno-2.9.8"], "failed": [["deno-2.9.8", "boom"]]}
     monkeypatch.setattr("load_runs.SOLVED", broken)
-    async with _shop(tmp_path / "unit", tmp_path / "tables") as (toolchain, ledger, works):
+    async with _shop(tmp_path / "unit", tmp_path / "tables") as (toolchain, ledger, jobs):
         monkeypatch.setattr(toolchain.downloader, "download", None)
-        for work in works:
-            records, stopped = await toolchain.one_video(work, ledger)
+        for job in jobs:
+            records, stopped = await toolchain.one_video(job, ledger)
             assert records == []
             assert stopped is not None
             assert stopped.reason is Reason.JAVASCRIPT
@@ -144,9 +144,9 @@ async def test_a_video_that_must_be_downloaded_is_returned_without_javascript(
 async def test_local_errors_are_returned_to_the_driver(tmp_path: Path) -> None:
     """No video fails because of them: it is not recorded, and can be sent elsewhere."""
     write_tables(tmp_path / "tables", 2)
-    async with _shop(tmp_path / "unit", tmp_path / "tables", min_free=10**17) as (toolchain, ledger, works):
-        (work,) = (work for work in works if work.youtube_id.endswith("1"))
-        records, stopped = await toolchain.one_video(work, ledger)
+    async with _shop(tmp_path / "unit", tmp_path / "tables", min_free=10**17) as (toolchain, ledger, jobs):
+        (job,) = (job for job in jobs if job.youtube_id.endswith("1"))
+        records, stopped = await toolchain.one_video(job, ledger)
     assert records == []
     assert stopped is not None
     assert stopped.reason is Reason.DISK_FULL

@@ -272,11 +272,11 @@ class Telling(scale.Fake):
         super().__init__(world, regime)
         self._events = events
 
-    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> bool:
+    async def download(self, job: VideoJob, directory: Path, permit: Permit) -> bool:
         """Wait as the benchmark's lane does."""
-        self._events.emit(DownloadStarted(work.stem, work.youtube_id, 1, work.least_bytes))
-        await super().download(work, directory, permit)
-        self._events.emit(RawReady(work.stem, "youtube", 1, 1.0))
+        self._events.emit(DownloadStarted(job.stem, job.youtube_id, 1, job.least_bytes))
+        await super().download(job, directory, permit)
+        self._events.emit(RawReady(job.stem, "youtube", 1, 1.0))
         return True
 
     async def cut(self, clip: Clip, raw: None) -> None:
@@ -292,8 +292,8 @@ class Telling(scale.Fake):
 @pytest.mark.parametrize("regime", [scale.REGIMES[0], scale.REGIMES[4]], ids=lambda regime: str(regime.name))
 def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: float) -> None:
     """After a tenth of the videos it is within a third, whichever lane is slower, in virtual time."""
-    works = scale.whole_dataset()
-    world = scale.World(works, 1)
+    jobs = scale.whole_dataset()
+    world = scale.World(jobs, 1)
     progress = RunProgress()
     said: list[tuple[float, int, float | None]] = []
 
@@ -301,11 +301,11 @@ def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: f
         events = EventBus()
         events.subscribe(lambda event: progress.add(event, anyio.current_time()))
         lanes = Lanes(anyio.CapacityLimiter(regime.downloads), anyio.CapacityLimiter(regime.cpus))
-        clips = [clip for work in works for clip in work.clips]
+        clips = [clip for job in jobs for clip in job.clips]
         events.emit(
             RunStarted(
-                len(works), len(clips), sum(clip.interval.seconds for clip in clips), 0,
-                regime.downloads, regime.cpus, sum(work.least_bytes for work in works), pace,
+                len(jobs), len(clips), sum(clip.interval.seconds for clip in clips), 0,
+                regime.downloads, regime.cpus, sum(job.least_bytes for job in jobs), pace,
             )
         )  # fmt: skip
         fake = Telling(world, regime, events)
@@ -325,17 +325,17 @@ def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: f
 
         async with anyio.create_task_group() as beside:
             beside.start_soon(watch)
-            await pipeline.run(plan.in_order(works))
+            await pipeline.run(plan.in_order(jobs))
             beside.cancel_scope.cancel()
         said.append((anyio.current_time(), progress.tally.videos_over, progress.left(anyio.current_time())))
 
     virtual_time.run(go)
     end, over, left = said[-1]
-    assert (over, left) == (len(works), 0.0)
+    assert (over, left) == (len(jobs), 0.0)
     ratios = [
         (now + left) / end
         for now, over, left in said
-        if left is not None and over >= len(works) / 10 and now < end
+        if left is not None and over >= len(jobs) / 10 and now < end
     ]
     assert len(ratios) >= 10
     assert min(ratios) > 2 / 3, ratios
