@@ -27,7 +27,7 @@ from power_cuts import (
     program,
 )
 from recorded_disk import recorded
-from shared import slow_unless
+from shared import long_unless
 
 from hdtf_async.core.failures import Failure
 from hdtf_async.output.directory import open_directory, run_record
@@ -119,7 +119,7 @@ def _next_sync_fails() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "torn_by", slow_unless(("a kill", "a full disk", "a full disk that cannot be synced"), {"a full disk"})
+    "torn_by", long_unless(("a kill", "a full disk", "a full disk that cannot be synced"), {"a full disk"})
 )
 async def test_a_truncated_record_is_not_mixed_with_the_next(place: Path, torn_by: str) -> None:
     """A record of the same length follows one without its line end; the power cut happens at any moment."""

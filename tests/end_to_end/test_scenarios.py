@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import scenarios
 from scenarios import SCENARIOS, Scenario, play
-from shared import slow_unless
+from shared import long_unless
 
 from hdtf_async import Reason
 from hdtf_async.demo import Answer
@@ -41,7 +41,7 @@ async def unexpected(chosen: Sequence[Scenario], footage: Path, directory: Path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", slow_unless(range(PARTS), [0]))
+@pytest.mark.parametrize("part", long_unless(range(PARTS), [0, 1]))
 async def test_common_scenarios_have_their_expected_outcome(part: int, footage: Path, tmp_path: Path) -> None:
     """The basic ones: removed, not available here, other formats, broken on the way."""
     ordinary = [one for one in SCENARIOS if one.ordinary]

@@ -19,7 +19,7 @@ import anyio
 import pytest
 from command_line import job, slow_ffmpeg, until
 from screen import Screen
-from shared import QUICK_WORDS, children, copy_raws, lines, slow_unless
+from shared import QUICK_WORDS, children, copy_raws, lines, long_unless
 
 from hdtf_async import Options, demo
 from hdtf_async.cli import main
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"),
-    slow_unless([(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], [(signal.SIGINT, 130)]),
+    long_unless([(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], [(signal.SIGINT, 130)]),
 )
 async def test_a_signal_ends_the_run_and_no_process_or_file_is_left(
     number: signal.Signals, code: int, finished: Finished, site: demo.LightMock, tmp_path: Path

@@ -120,7 +120,7 @@ def liar(path: Path, real: Path, key: str, scripts: Mapping[str, str]) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("which", ["yt_dlp", pytest.param("ffmpeg", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("which", ["yt_dlp", "ffmpeg"])
 async def test_a_wrong_tool_output_affects_only_its_own_clip(tmp_path: Path, which: str) -> None:
     """No output is trusted, no run hangs, no process or file is left, and the next run makes the clips."""
     read = tables.read(None)

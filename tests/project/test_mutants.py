@@ -92,7 +92,7 @@ def mutated(root: Path, *options: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout + ended.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_surviving_mutants_are_listed_until_a_test_kills_them(tmp_path: Path) -> None:
     """Equivalent mutants do not count, and recorded results are not computed again."""
     write_repository(tmp_path, TESTS)
@@ -123,7 +123,7 @@ def test_surviving_mutants_are_listed_until_a_test_kills_them(tmp_path: Path) ->
     assert all(json.loads(line)["key"] for line in (tmp_path / "results").read_text("utf-8").splitlines())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_fixture_that_tests_share_counts_once(tmp_path: Path) -> None:
     """Both tests and their fixture fit into a budget that is less than twice the fixture."""
     write_repository(tmp_path, SHARING)

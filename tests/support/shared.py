@@ -71,11 +71,19 @@ test with the newest one waits for its installation."""
 
 def slow_unless(values: Iterable[object], usual: Container[object]) -> list[ParameterSet]:
     """Return the values of a parameter of a test; those that are not usual ones only run with ``-m slow``."""
+    return _marked_unless(values, usual, pytest.mark.slow)
+
+
+def long_unless(values: Iterable[object], usual: Container[object]) -> list[ParameterSet]:
+    """Return the values of a parameter of a slow test; those that are not usual ones are marked ``long``."""
+    return _marked_unless(values, usual, pytest.mark.long)
+
+
+def _marked_unless(
+    values: Iterable[object], usual: Container[object], mark: pytest.MarkDecorator
+) -> list[ParameterSet]:
     return [
-        pytest.param(
-            *(value if isinstance(value, tuple) else (value,)),
-            marks=() if value in usual else pytest.mark.slow,
-        )
+        pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=() if value in usual else mark)
         for value in values
     ]
 

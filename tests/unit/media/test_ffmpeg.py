@@ -499,10 +499,8 @@ async def test_a_source_that_ends_within_the_interval_is_an_error(
     "more",
     [
         {},
-        pytest.param({"fps": Fraction(25)}, marks=pytest.mark.slow),
-        pytest.param(
-            {"fps": Fraction(60), "deinterlace": Deinterlace.ON, "size": 32}, marks=pytest.mark.slow
-        ),
+        {"fps": Fraction(25)},
+        {"fps": Fraction(60), "deinterlace": Deinterlace.ON, "size": 32},
     ],
     ids=["unchanged", "25 fps", "60 fps, deinterlaced, smaller"],
 )
