@@ -32,7 +32,6 @@ from kill_runs import (
     real_tools,
     undisturbed,
 )
-from shared import slow_unless
 
 from hdtf_async import demo
 from hdtf_async.core.failures import ExitCode
@@ -43,7 +42,10 @@ if TYPE_CHECKING:
 
     from shared import Finished
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
+]
 
 SMALL, SMALLER = ("--size", "96"), ("--size", "64", "--recut")
 """Options for one set of clip settings, and for another that replaces it."""
@@ -168,7 +170,7 @@ def test_a_truncated_last_line_and_missing_clips_are_no_defects(whole: Undisturb
     ]
 
 
-@pytest.mark.parametrize("target", slow_unless(TARGETS, ("asked",)))
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_killed_run_is_completed_by_the_next(target: Target, whole: Undisturbed, tmp_path: Path) -> None:
     """With or without its children, at a random moment or right before a step; or it is asked to stop."""
     killing = Killing(with_fakes(), whole, CHANCE(), targets=(target,))
@@ -187,7 +189,6 @@ def slow_site(footage: Path) -> Iterator[demo.LightMock]:
         yield site
 
 
-@pytest.mark.slow
 def test_a_run_continues_when_real_tools_outlive_the_killed_supervisor(
     slow_site: demo.LightMock, demo_tables: Path, finished: Finished, tmp_path: Path
 ) -> None:
@@ -222,7 +223,6 @@ def _outlives(command: Command, out: Path) -> bool:
     return True
 
 
-@pytest.mark.slow
 def test_a_second_run_names_the_first_and_waits_for_orphaned_tools_only(
     whole: Undisturbed, tmp_path: Path
 ) -> None:

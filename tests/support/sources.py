@@ -617,11 +617,8 @@ the clip."""
 
 USUAL_SHAPES = {
     "H.264 with B-frames in MP4",
-    "H.264 in fragments, from the beginning",
     "H.264 with B-frames in AVI",
     "intra refresh",
-    "frames at varying distances",
-    "a gap of 1.6 s inside",
     "a gap at the end, in Matroska",
     "slides, between two",
     "a time line from 7.3 s on",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared import slow_unless
 
 import hdtf_async
 from hdtf_async.cli import main
@@ -94,7 +95,7 @@ def test_everything_is_printed_by_one_function() -> None:
     assert "cli/terminal.py" in found
 
 
-@pytest.fixture(params=HOSTILE)
+@pytest.fixture(params=slow_unless(HOSTILE, {"clipboard", "bidi", "line", "surrogate"}))
 def hostile(request: pytest.FixtureRequest) -> str:
     """One of them."""
     return HOSTILE[request.param]

@@ -35,7 +35,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
     ("kind", "fps"),
     slow_unless(
         product(SOURCES, (None, Fraction(25))),
-        {("plain", None), ("ntsc", 25), ("late", 25), ("webm", None)},
+        {("ntsc", 25), ("late", 25)},
     ),
 )
 async def test_audio_stays_in_sync_with_the_video(

@@ -149,17 +149,18 @@ SIZES = (320, 240), (160, 120)
 """Sizes of the frames before and after the fourth second."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "message"),
     [
         ("mp4", H264),
-        pytest.param("mkv", H264, marks=pytest.mark.slow),
-        pytest.param("webm", VP9, marks=pytest.mark.slow),
-        pytest.param("mkv", AV1, marks=pytest.mark.slow),
-        pytest.param("mkv", "-c:v mpeg2video -q:v 3", marks=pytest.mark.slow),
-        pytest.param("ts", f"{H264} -bf 2", marks=pytest.mark.slow),
-        pytest.param("ts", f"{H264} -bf 2 -g 10", marks=pytest.mark.slow),
-        pytest.param("flv", f"{H264} -bf 0", marks=pytest.mark.slow),
+        ("mkv", H264),
+        ("webm", VP9),
+        ("mkv", AV1),
+        ("mkv", "-c:v mpeg2video -q:v 3"),
+        ("ts", f"{H264} -bf 2"),
+        ("ts", f"{H264} -bf 2 -g 10"),
+        ("flv", f"{H264} -bf 0"),
     ],
     ids=["H.264 in MP4", "H.264 in Matroska", "VP9", "AV1", "MPEG-2", "MPEG-TS", "MPEG-TS, short GOP", "FLV"],
 )
