@@ -61,7 +61,7 @@ def main() -> None:
                 width, _ = side_lengths(box, form.size)
                 cut = Cut(raw, "mp4", CLIP, box, width, width, 0, form, Fraction(1, 12800))
                 argv = [
-                    ffmpeg.clip_command(tool, cut, directory / "clip.mp4", measures=measures)
+                    ffmpeg.clip_command(tool, cut, directory / "clip.mp4", ffmpeg.Decoding(measures=measures))
                     for measures in (False, True)
                 ]
                 rounds = [[cost(each) for each in argv] for _ in range(args.rounds)]

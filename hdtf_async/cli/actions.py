@@ -91,7 +91,7 @@ async def run_plan(call: Call, _stopping: Stopping) -> int:
     """Print what a run would do."""
     from anyio.to_thread import run_sync
 
-    from hdtf_async.commands.plan import plan_summary, plan_to_json
+    from hdtf_async.commands.plan import Existing, plan_summary, plan_to_json
     from hdtf_async.dataset import name_checks, plan, reading, scene_cuts
     from hdtf_async.lanes import existing_parts, user_videos
     from hdtf_async.output.directory import read_known
@@ -107,7 +107,7 @@ async def run_plan(call: Call, _stopping: Stopping) -> int:
     )
     own, to_fetch = await user_videos.for_plan(options, decided.jobs, index)
     parts = {job.youtube_id: existing_parts.seconds_there(index, job, options) for job in to_fetch}
-    description = plan_to_json(read, decided, options, own=own, to_fetch=to_fetch, parts=parts)
+    description = plan_to_json(read, decided, options, Existing(own, to_fetch, parts))
     description["settings"] = origins(arguments)
     if arguments.json:
         say_json(description)

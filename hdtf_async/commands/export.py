@@ -304,7 +304,7 @@ class _Tree:
         with os_errors_as_failures(self.to / place), self._made(place, item.sha256) as new:
             await anyio.Path(new).mkdir()
             clip = out / item.source
-            await stills.write(tool, clip, new, frames=item.frames, only=item.only, guard=guard)
+            await stills.write(tool, clip, new, item, guard)
             for name, source in item.beside.items():
                 await run_sync(atomic.copy, out / source, new / name)
 

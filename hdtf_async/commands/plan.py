@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
-from types import MappingProxyType
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.core.fetch import Fetch
@@ -23,24 +22,24 @@ if TYPE_CHECKING:
     from hdtf_async.dataset.plan import Plan, VideoJob
 
 
-NO_PARTS: Mapping[str, Sequence[tuple[float, float]]] = MappingProxyType({})
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """What the plan says about existing files."""
+
+    own: Sequence[Mapping[str, str]] = ()
+    """The use of each of the user's own files."""
+    to_fetch: Sequence[VideoJob] | None = None
+    """The videos that must be downloaded; None for all."""
+    parts: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    """The seconds of each video that partial files have, by YouTube id."""
 
 
-def plan_to_json(  # noqa: PLR0913 - everything that is known before a run
-    read: Tables,
-    decided: Plan,
-    options: Options,
-    *,
-    own: Sequence[Mapping[str, str]] = (),
-    to_fetch: Sequence[VideoJob] | None = None,
-    parts: Mapping[str, Sequence[tuple[float, float]]] = NO_PARTS,
+def plan_to_json(
+    read: Tables, decided: Plan, options: Options, existing: Existing = Existing()
 ) -> dict[str, Any]:
-    """Return the plan as one JSON object.
-
-    `own` lists the use of each of the user's own files, `to_fetch` the videos that must be downloaded
-    (default: all), and `parts` has the seconds of each video that partial files have, by YouTube id.
-    """
-    downloads = decided.jobs if to_fetch is None else to_fetch
+    """Return the plan as one JSON object."""
+    own, parts = existing.own, existing.parts
+    downloads = decided.jobs if existing.to_fetch is None else existing.to_fetch
     # For these only the audio is downloaded.
     own_videos = {each["video"] for each in own if each["kind"] == "video"}
     fetched = [job for job in downloads if job.stem not in own_videos]

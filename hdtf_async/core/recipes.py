@@ -61,10 +61,11 @@ class Item:
     sha256: str
     """Identifies its content: the hash of its source."""
     frames: int = 0
+    """Number of frames of the clip."""
     beside: Mapping[str, str] = field(default_factory=dict)
     """Files that are copied into the directory of frames: name there to name in the output directory."""
     only: tuple[int, ...] = ()
-    """Numbers of the frames that become PNGs; empty for all frames as JPEGs."""
+    """Numbers of the frames that become PNGs, ascending; empty for all frames as JPEGs."""
     write: Callable[[Path, Path], None] | None = None
     """Writes the file, from the output directory to a path; None for links, copies and frames."""
 

@@ -81,34 +81,34 @@ def distinct_prerolls(cut: Cut) -> list[float]:
     return [*positions.values()]
 
 
-def clip_command(  # noqa: PLR0913 - two flags, which callers name
-    ffmpeg: Path,
-    cut: Cut,
-    target: Path,
-    preroll: float = 0.0,
-    *,
-    strict: bool = True,
-    measures: bool = False,
-) -> list[str]:
-    """Return the command line that writes the clip to `target`, as MP4.
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How one attempt to write a clip decodes the source video."""
 
-    Decoding starts `preroll` seconds earlier than usually needed. If `strict`, it ends at the first error. If
-    it `measures`, it prints facts about the frames (see `measurements`), and writes the same clip.
-    """
+    preroll: float = 0.0
+    """Seconds by which it starts earlier than usually needed."""
+    strict: bool = True
+    """Whether it ends at the first error."""
+    measures: bool = False
+    """Whether it prints facts about the frames (see `measurements`). The clip is the same."""
+
+
+def clip_command(ffmpeg: Path, cut: Cut, target: Path, decoding: Decoding = Decoding()) -> list[str]:
+    """Return the command line that writes the clip to `target`, as MP4."""
     time_base = cut.time_base if cut.settings.fps is None else 1 / cut.settings.fps
     quality = ["-qp", "0"] if cut.settings.codec is Codec.LOSSLESS else ["-crf", str(cut.settings.crf)]
     # x264's two fastest presets omit the step that saves most bytes for its time.
     ahead = ["-mbtree", "1", "-rc-lookahead", "20"] if cut.settings.preset in PRESETS_WITHOUT_MBTREE else []
     audio = cut.audio if cut.settings.has_audio_stream else None
     return [
-        *_begin(ffmpeg, strict=strict),
+        *_begin(ffmpeg, strict=decoding.strict),
         *(["-copyts"] if cut.copies_time else []),
         *(["-reinit_filter", "0"] if cut.recoloured else []),
-        *input_args(cut.raw, cut.container, cut.sought_from(preroll)),
+        *input_args(cut.raw, cut.container, cut.sought_from(decoding.preroll)),
         *([] if audio is None else _audio_input_args(audio)),
         "-map", f"0:v:{cut.track}", *([] if audio is None else ["-map", f"1:a:{audio.track}"]),
         "-map_metadata", "-1", "-map_chapters", "-1", *(["-an"] if audio is None else []), "-sn", "-dn",
-        "-filter_threads", "1", "-vf", video_filters(cut, preroll, measures=measures),
+        "-filter_threads", "1", "-vf", video_filters(cut, decoding.preroll, measures=decoding.measures),
         "-c:v", "libx264", "-preset", cut.settings.preset, *quality, *ahead,
         "-threads", str(cut.settings.threads), "-pix_fmt", "yuv420p", *last_frame_args(cut),
         "-fps_mode", "passthrough", "-enc_time_base:v", f"{time_base.numerator}:{time_base.denominator}",
@@ -268,9 +268,8 @@ class _EncodeAttempts:
         measured = self.measured
         if measured is not None:
             measured.clear()
-        argv = clip_command(
-            self.ffmpeg, self.cut, self.target, preroll, strict=strict, measures=measured is not None
-        )
+        decoding = Decoding(preroll, strict, measures=measured is not None)
+        argv = clip_command(self.ffmpeg, self.cut, self.target, decoding)
         progress = Progress(self.cut.seconds, self.on_seconds, Printed(frames, measured).line)
         stderr = await _run(argv, progress, self.guard, self.cut.begin - self.cut.sought_from(preroll))
         return progress.frames, stderr

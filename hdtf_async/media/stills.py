@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from hdtf_async.core.recipes import Item
     from hdtf_async.process.guard import Guard
 
 # About OpenCV's quality 95, which the code bases use themselves.
@@ -40,14 +41,13 @@ def stills_command(ffmpeg: Path, clip: Path, only: Sequence[int] = ()) -> list[s
     ]  # fmt: skip
 
 
-async def write(  # noqa: PLR0913 - tool, files, frames
-    ffmpeg: Path, clip: Path, folder: Path, *, frames: int, only: Sequence[int] = (), guard: Guard
-) -> None:
-    """Write frames of a clip, given by its absolute path, into an existing empty directory.
+async def write(ffmpeg: Path, clip: Path, folder: Path, item: Item, guard: Guard) -> None:
+    """Write the frames of an item from a clip, given by its absolute path, into an existing empty directory.
 
-    These are all of its frames, or those with the numbers `only`, ascending; a file has the number of its
-    frame. Raises what `run_decoder` raises, and ``clip_wrong`` if the clip has another number of frames.
+    A file has the number of its frame. Raises what `run_decoder` raises, and ``clip_wrong`` if the clip has
+    another number of frames.
     """
+    only, frames = item.only, item.frames
     expected = len(only) or frames
     command = stills_command(ffmpeg, clip, only)
     # More than ten seconds per frame is never needed; a process without progress is terminated earlier.

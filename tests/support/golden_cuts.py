@@ -175,7 +175,10 @@ def _decided(clip: Clip, raw: SourceVideo, form: OutputSettings) -> dict[str, An
         cut = plan_cut(clip, raw, form)
     except Failure as failure:
         return {"reason": failure.reason.value}
-    commands = [ffmpeg.clip_command(Path("ffmpeg"), cut, Path("clip.mp4"), preroll) for preroll in (0.0, 4.0)]
+    commands = [
+        ffmpeg.clip_command(Path("ffmpeg"), cut, Path("clip.mp4"), ffmpeg.Decoding(preroll))
+        for preroll in (0.0, 4.0)
+    ]
     if cut.audio is not None and form.has_wav_file:
         commands.append(ffmpeg.wav_command(Path("ffmpeg"), cut.audio, Path("clip.wav")))
     return {

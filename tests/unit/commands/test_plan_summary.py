@@ -36,7 +36,7 @@ BYTES = JOBS[0].least_bytes
 
 def told(decided: Plan = DECIDED, **more: Any) -> dict[str, Any]:
     """Return the plan at a pace of one hour."""
-    return plan.plan_to_json(READ, decided, Options(pace=3600), **more)
+    return plan.plan_to_json(READ, decided, Options(pace=3600), plan.Existing(**more))
 
 
 def test_a_plan_counts_all_selected_clips_that_do_not_exist() -> None:
@@ -165,7 +165,7 @@ def _lines_of_auto(*intervals: Interval, **more: Any) -> list[str]:
     clips = [replace(clip, interval=each) for clip, each in zip(CLIPS, intervals, strict=False)]
     read = replace(READ, clips=tuple(clips), source=Source("mine.csv"))
     decided = plan_of.make(read, Options(), there={}, failed={})
-    seen = plan.plan_to_json(read, decided, Options(), **more) | {"settings": {}}
+    seen = plan.plan_to_json(read, decided, Options(), plan.Existing(**more)) | {"settings": {}}
     return plan.plan_summary(seen).splitlines()[-3:]
 
 
