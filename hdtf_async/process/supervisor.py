@@ -225,8 +225,10 @@ class Companion:
                     break
             pipes.cancel_scope.cancel()
         line, newline, more = bytes(answer).partition(b"\n")
-        if len(line) > self._limit or more:
+        if len(line) > self._limit:
             raise Failure(Reason.TOOL_FAILED, f"printed a line longer than {self._limit} bytes")
+        if more:
+            raise Failure(Reason.TOOL_FAILED, "printed more than one line")
         if not newline:
             raise Failure(Reason.TOOL_FAILED, "\n".join([*stderr, "ended without an answer"]))
         return line

@@ -629,13 +629,23 @@ async def test_requests_and_answers_may_be_larger_than_a_pipe(companion: Compani
     assert await ask(companion, "much 100000") == "x" * 100_000
 
 
-@pytest.mark.parametrize("question", ["die", "half", "much 100001", "much 1000000", "twice"])
-async def test_a_companion_that_fails_is_replaced(companion: Companion, question: str) -> None:
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ("die", "ended without an answer"),
+        ("half", "ended without an answer"),
+        ("much 100001", "a line longer than 100000 bytes"),
+        ("much 1000000", "a line longer than 100000 bytes"),
+        ("twice", "more than one line"),
+    ],
+)
+async def test_a_companion_that_fails_is_replaced(companion: Companion, question: str, message: str) -> None:
     """One request fails, and the next is sent to a new process."""
     first = await ask(companion, "number")
     with pytest.raises(Failure) as failure:
         await ask(companion, question)
     assert failure.value.reason is Reason.TOOL_FAILED
+    assert message in failure.value.words
     assert await gone(int(first))
     assert await ask(companion, "say well") == "well"
     assert await ask(companion, "number") != first
