@@ -15,7 +15,7 @@ import anyio
 
 import hdtf_async
 from hdtf_async import Lanes, Options
-from hdtf_async.core.events import ClipDone
+from hdtf_async.events import ClipDone
 
 
 async def main(out: Path, options: Options, *, cpus: int = 2, seconds: float = 3600) -> list[str]:

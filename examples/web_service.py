@@ -25,7 +25,7 @@ from starlette.routing import Route
 
 import hdtf_async
 from hdtf_async import Options, Report, Running
-from hdtf_async.core.events import Event, RunStarted
+from hdtf_async.events import Event, RunStarted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hdtf_async.core.exceptions import TableError
+from hdtf_async import ClipRow, Dataset, TableError
 from hdtf_async.core.model import Finding, Severity
-from hdtf_async.dataset.clip_row import ClipRow
-from hdtf_async.dataset.datasets import Dataset
 from hdtf_async.dataset.text_files import lines
 
 if TYPE_CHECKING:

@@ -183,8 +183,8 @@ COMMANDS = (
         example="check --out DIR",
         line="verify clips (checksums, frame counts)",
         description="Verify every clip against its recorded checksum and list corrupt, missing and untracked"
-        " files; exit code 1 if there are any. Changes nothing without --repair. Download and encode options"
-        " only matter with --repair.",
+        " files; exit code 1 if there are any. Changes nothing without --repair, which the download options"
+        " are for.",
         options=_check_options,
         run=actions.run_check,
     ),
@@ -201,7 +201,7 @@ COMMANDS = (
     Command(
         name="report",
         example="report --out DIR",
-        line="report.html, methods.md, lock file",
+        line="report.html, methods.md, clips.lock.json",
         description="Write report.html, methods.md and clips.lock.json; also during a run or after a crash.",
         options=_report_options,
         run=actions.run_report,
@@ -222,7 +222,7 @@ COMMANDS = (
         name="faces",
         example="faces --out DIR",
         line="compare face crops with published boxes",
-        description="Compare the crop windows of clips made with --crop face with the published boxes"
+        description="Compare the crop windows of --crop face with the published boxes"
         f" (intersection over union); DIR/{constants.SHEET} shows both on a frame of each clip.",
         options=_faces_options,
         run=actions.run_faces,
@@ -266,6 +266,7 @@ MAIN = Command(
             *(f"  hdtf-async {command.example:<20} {command.line}" for command in COMMANDS),
             "",
             "hdtf-async is short for python -m hdtf_async. Each command has its own --help.",
+            "Defaults are in parentheses.",
         ]
     ),
     epilog=_EPILOG,

@@ -105,7 +105,8 @@ def census_summary(census: Census, out: object) -> str:
     exact = census.videos[Availability.REFERENCE]
     lines = [
         f"{exact + census.videos[Availability.OTHER]} of {census.videos.total()} videos are available,"
-        f" {exact} of them at the reference height; {census.videos[Availability.GONE]} removed,"
+        f" {exact} of them at the reference height;"
+        f" {census.videos[Availability.GONE]} are permanently unavailable,"
         f" {census.videos[Availability.NEEDS_YOU]} need cookies or other action.",
         *(
             f"{number:>5} {reason}: {reason.advice.meaning}"

@@ -9,7 +9,7 @@ from hdtf_async.core.model import OutputSettings
 
 FRESH = timedelta(days=7)
 """Age of an answer from which on a census queries a video again."""
-IDLE_IN_CENSUS = frozenset({"limit_rate", "stall_timeout", "least_speed", "raw_dirs", "face_model"})
+IDLE_IN_CENSUS = frozenset({"limit_rate", "stall_timeout", "least_speed", "fetch", "raw_dirs", "face_model"})
 """Options that a census, which downloads nothing, does not use."""
 OUTPUT_SETTINGS = frozenset(option.name for option in fields(OutputSettings))
 """Options that a repair takes from the journal, and that cannot be set."""

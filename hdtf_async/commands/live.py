@@ -201,7 +201,7 @@ async def _extract(probe: Probe, youtube_id: str, name: str) -> tuple[CheckResul
             return sign, None, False
         return replace(_wrong(subject, failure), details=details), None, True
     summary, cost = extraction.summary, extraction.cost
-    runtimes = "" if cost.runtimes is None else f"; {' and '.join(cost.runtimes) or 'no deno'} started"
+    runtimes = "" if cost.runtimes is None else f"; {' and '.join(cost.runtimes) or 'deno not'} started"
     message = (
         f"{cost}{runtimes}; {summary.formats} formats, from {', '.join(summary.clients) or 'unknown clients'}"
     )
@@ -256,7 +256,7 @@ def of_ends(video: Format, first: Fetched, last: Fetched, subject: str) -> Check
     what = f"format {video.format_id} ({video.height}p, {(video.size or 0) / 1e6:.1f} MB)"
     size = observed.END >> 10
     wrong = [
-        f"the {name} {size} KiB returned status {end.traffic.status}, of {end.traffic.total_bytes} bytes"
+        f"{name} {size} KiB: status {end.traffic.status}, file size {end.traffic.total_bytes} bytes"
         for name, end in (("first", first), ("last", last))
         # If no response was logged, the bytes still show that the range was respected.
         if end.traffic.statuses and (end.traffic.status, end.traffic.total_bytes) != (206, video.size)

@@ -39,7 +39,7 @@ class RunStarted(Event):
     clips: int
     """Clips still to create, including those known to be impossible: each will be done, fail or be split."""
     clip_seconds: float
-    """Total duration of the clips still to create."""
+    """Their total duration, without that of impossible ones."""
     there: int
     """Clips that already exist."""
     downloads: int

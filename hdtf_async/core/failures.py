@@ -3,7 +3,7 @@
 Every failure of one video or clip is a `Failure`, which has a `Reason`. Every reason has one row of advice
 (`Reason.advice`): its meaning, the remedy for the user, the program's reaction (`Action`) and the exit code
 (`ExitCode`) of a run that ends with it. Pipeline, report, ``failures.jsonl`` and docs all use that table.
-``unknown`` stands for messages that are not classified yet, with the patterns of `messages` by `stderr`.
+``unknown`` stands for messages that match no pattern of `messages` (`stderr` compares them).
 """
 
 from __future__ import annotations
@@ -374,11 +374,11 @@ ADVICE: dict[Reason, Advice] = {
         "Use --audio none with another --out to create the clip without audio.",
     ),
     Reason.NO_FACE: _yours(
-        "No person's face is in at least half of the clip's frames.",
+        "Nobody's face was found in at least half of the searched frames.",
         "Use --crop table or --face-fallback table, which use the published box.",
     ),
     Reason.SCENE_CUT: _yours(
-        "The clip contains a scene cut; with --scene-cuts split, no part between cuts is a second long.",
+        "The clip contains a scene cut; with --scene-cuts split, every part is shorter than a second.",
         "Use --scene-cuts report to keep such clips; their metadata lists the cuts.",
     ),
     Reason.CLIP_WRONG: _yours(

@@ -367,7 +367,7 @@ class Severity(StrEnum):
     NOTE = "note"
     """Suspicious, but harmless."""
     WARNING = "warning"
-    """A clip or video that cannot be created from the table as it is."""
+    """Something that needs attention; the row is not skipped."""
     ERROR = "error"
     """An invalid row, which was skipped."""
 

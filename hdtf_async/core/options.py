@@ -103,7 +103,7 @@ class Options:
     source: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--source", "-s", "--source_dir", default=None, group=WHICH, metavar="PATH",
         kind=validators.path("a path, such as HDTF_dataset"),
-        help="its list, as downloaded from the authors", unset="HDTF: bundled",
+        help="list of the dataset, from its authors", unset="HDTF: bundled",
     )  # fmt: skip
     clips: Accepts[str | PathLike[str] | None, Path | None] = option(
         "--clips", default=None, group=WHICH, metavar="FILE",
@@ -162,7 +162,7 @@ class Options:
     least_speed: Accepts[float | str, int] = option(
         "--least-speed", default=30_000, group=NETWORK, metavar="BYTES",
         kind=validators.size("a rate in bytes per second from 1 to 1T, such as 30k", 1, 10**12),
-        help="time limit: 10 min plus size at this rate",
+        help="time limit: 10 min + file size / this rate",
     )  # fmt: skip
     retry_wait: Accepts[float | str, float] = option(
         "--retry-wait", default=10.0, group=NETWORK, metavar="SECONDS",
@@ -177,7 +177,7 @@ class Options:
     )  # fmt: skip
     fetch: Accepts[Fetch | str | None, Fetch | None] = option(
         "--fetch", default=None, group=NETWORK, kind=validators.choice(Fetch),
-        help="auto: only sections around clips, to save half",
+        help="auto: sections around clips, if that saves half",
         unset="whole for HDTF, else auto",
     )  # fmt: skip
     raw_dirs: Accepts[str | PathLike[str] | Iterable[str | PathLike[str]], tuple[Path, ...]] = option(
@@ -252,7 +252,7 @@ class Options:
     )  # fmt: skip
     audio: Accepts[Audio | str, Audio] = option(
         "--audio", default=Audio.NONE, group=ENCODE, kind=validators.choice(Audio),
-        help="aac: in the clip; wav: separate 16 kHz mono file; both",
+        help="aac in the clip, 16 kHz wav file, or both",
     )  # fmt: skip
     deinterlace: Accepts[Deinterlace | str, Deinterlace] = option(
         "--deinterlace", default=Deinterlace.AUTO, group=ENCODE, kind=validators.choice(Deinterlace),
@@ -322,8 +322,8 @@ class Options:
         str | bool | PathLike[str] | Sequence[int] | NameList | None, tuple[int, int, int] | NameList | None
     ] = option(
         "--split", default=None, group=DISK, metavar="90/5/5", kind=validators.SPLIT, bare=SHARES,
-        unset="off",
-        help="train/val/test lists: speaker-disjoint ratios, or given ones: directory, test file, musetalk",
+        unset="off; export: 90/5/5",
+        help="train/val/test lists: speaker-disjoint ratios, directory, file or musetalk",
     )  # fmt: skip
     split_seed: Accepts[int | str, int] = option(
         "--split-seed", default=SEED, group=DISK, metavar="N",

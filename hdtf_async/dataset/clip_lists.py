@@ -165,7 +165,7 @@ def _check_header(file: str, line: int, header: Sequence[str], findings: Finding
     for column in REQUIRED:
         if column not in header:
             near = get_close_matches(column, header, n=1)
-            hint = f"; did you mean {column} by {quoted(near[0])}?" if near else ""
+            hint = f"; rename {quoted(near[0])} to {column}?" if near else ""
             message = f"the header has no column {column}; required are {', '.join(REQUIRED)}{hint}"
             raise TableError(file, line, message)
     _note_similar(file, line, header, findings)

@@ -201,7 +201,7 @@ class Encoder:
         cuts = scene_cuts.bounds(seconds, begin, step, self.settings.fps)
         parts = scene_cuts.parts(clip, cuts)
         if not parts:
-            message = f"{_cuts_message(seconds)}, and no part has {scene_cuts.SHORTEST:g} s"
+            message = f"{_cuts_message(seconds)}, and every part is shorter than {scene_cuts.SHORTEST:g} s"
             raise Failure(Reason.SCENE_CUT, message)
         if clip.stem in self.store.known.clips:  # with other settings
             await self.store.append({"type": "replacing", "clip": clip.stem})

@@ -1,4 +1,4 @@
-"""Clips' source video made of partial files: what a probe finds in each, and whether it can be trusted."""
+"""Source videos made of partial files: probe each file, and decide whether it can be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run records about its request, before the first video: the split, the list, clips without a video.
+"""What a run records about its request, before the first video: split, list, clips that cannot be created.
 
 Each is recorded only if it differs from the newest record, so that a run with nothing to do adds nothing.
 """
@@ -55,7 +55,7 @@ async def _record_list(options: Options, directory: OutputDirectory) -> None:
 
 
 async def _record_impossible(decided: plan.Plan, directory: OutputDirectory) -> None:
-    """Record the failures that need no video."""
+    """Record the clips that fail before any download."""
     known = directory.known.failures
     for clip, failure in decided.impossible:
         if known.get(clip.stem, {}).get("reason") != failure.reason:

@@ -1,9 +1,9 @@
-"""Partial source videos: only the segments that clips need, each run of segments as a file of its own.
+"""Partial source videos: only the segments that clips need; consecutive segments are one file.
 
 Such a file is named ``{video}.{first}-{behind}.{ext}.part`` after its segments, so that no version of this
 program, and no user, takes it for a whole video, and its journal record (``section``) has the intervals that
 it covers. A clip is cut from the one file that contains all of its segments. What a later run needs in
-addition is fetched alone; runs of segments that then touch are joined.
+addition is fetched alone; files that are then adjacent are joined.
 
 Whenever a part might give another clip than the whole file, `SectionsRefusedError` says why, and the caller
 fetches the whole file.

@@ -1,7 +1,7 @@
 """How many videos of a run may be in progress in other processes. Pure.
 
-Those that they can download at a time, and those whose clips are encoded, up to their slots. So a video is
-assigned when a process can begin with it, and not before.
+As many as they can download at a time, plus those whose clips are being encoded, up to their slots. So a
+video is assigned when a process can begin with it, and not before.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ allows.
 
 Without a pace, no more videos are extracted at once than there are encode tokens: an extraction takes a
 second of CPU time to start, so that eight which start together would begin their transfers late and end them
-together, without anything to encode until then. But no video waits long for those before: a pace of
-`LONGEST_ASK` is as good.
+together, without anything to encode until then. The next one starts `LONGEST_ASK` seconds after the
+last one at the latest.
 
 After its extraction, a video starts its transfer when `transfers.TransferLimiter` has room for one more. No
 more videos are extracted while as many are waiting for that as there are encode tokens.

@@ -32,7 +32,7 @@ class AudioCut:
     track: int = 0
     """Index of the stream among the audio streams of the file, from 0."""
     zero: float | None = None
-    """Second of the file's clock at which its timeline begins, if that may be any; see `Cut.zero`."""
+    """Timestamp at which the file's timeline begins, in seconds; see `Cut.zero`."""
     suspect: bool = False
     """Whether its container is damaged somewhere."""
 
@@ -85,7 +85,7 @@ class Cut:
     source: SourceFrames | None = None
     """The source frames of the clip; None if unknown, and then not verified."""
     zero: float | None = None
-    """Second of the source's clock at which its timeline begins, if that may be any; None if it is 0.
+    """Timestamp at which the source's timeline begins, in seconds; None for containers that begin at 0.
 
     If set, ffmpeg keeps all timestamps unchanged (``-copyts``): any other way of counting from there depends
     on which streams are read.

@@ -97,8 +97,7 @@ class MediaInfo:
     track: int = 0
     """Index of the stream among the video streams of the file, from 0; cover art counts as one."""
     zero: float | None = None
-    """Second of the container's clock that counts as 0 here, if that clock may start anywhere; None if it
-    starts at 0."""
+    """Timestamp at which the file's timeline begins, in seconds; None for containers that begin at 0."""
     counted: str = ""
     """Seconds per frame, as a fraction, if the time of a frame only follows from its number: no timestamps
     are stored, and the decoder reorders frames. Empty otherwise."""

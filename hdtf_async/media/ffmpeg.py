@@ -22,7 +22,7 @@ The command lines rest on measurements (see docs/architecture.md):
   base is given as a number: ffmpeg 5.1 does not support the word ``demux`` for it, 9.0 does not support -1.
 
 Tested with ffmpeg 5.1.9 and 9.0.2. In 7.0.2 ``setpts`` removes the duration of the last frame, and players
-drop that frame: such a clip fails verification and is never published.
+drop that frame: without ``--fps`` a run refuses it at the start.
 """
 
 from __future__ import annotations

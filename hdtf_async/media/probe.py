@@ -89,7 +89,7 @@ class Prober:
         return AudioInfo(**await self._ask(path, container, None))
 
     async def glance(self, path: Path, *, container: str) -> str:
-        """Return whether a file contains ``video`` or ``audio``, reading only its beginning.
+        """Return ``video``, ``silent`` (without audio) or ``audio``, reading only the beginning of a file.
 
         Raises `Failure` as `facts` does. A truncated file is accepted.
         """

@@ -36,7 +36,7 @@ _RATE_ROUNDED = 0.6
 
 @dataclass(frozen=True, slots=True, order=True)
 class SegmentRange:
-    """Consecutive segments of a file, called a run of segments."""
+    """Consecutive segments of a file."""
 
     first: int
     behind: int

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from hdtf_async.report.history import Run
 
 WIDTH = 1000
-"""Parts of a timeline that are told apart when neighbours are joined."""
+"""Number of parts of a timeline: bars that are closer than one part may be joined."""
 MOST_BARS = 2000
-"""Number of bars above which neighbours with one outcome are joined, if they are closer than such a part."""
+"""Number of bars above which neighbours with the same outcome are joined, if they are that close."""
 _LABEL, _GAP, _AXIS = 18, 6, 20
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 """Seconds between two ticks of a time axis."""

@@ -120,11 +120,11 @@ class Reproduced:
     def words(self) -> str:
         """A summary in one sentence, with the most frequent cause."""
         total = self.same + len(self.other) + len(self.missing)
-        text = f"{self.same} of {total} clips have the same bytes as in the lock file"
+        text = f"{self.same} of {total} clips have the same bytes as in clips.lock.json"
         if self.other:
             causes = Counter(cause for why in self.other.values() for cause in why)
             cause, number = causes.most_common(1)[0]
-            text += f"; {len(self.other)} have other bytes (such as {number}: {cause})"
+            text += f"; {len(self.other)} have other bytes ({number} of them: {cause})"
         if self.missing:
             text += f"; {len(self.missing)} are missing"
         return f"{text}."

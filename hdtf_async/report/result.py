@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Report:
-    """Returned by `download`: every requested clip is in exactly one of these."""
+    """Returned by `download`: each requested clip is in `there`, `done`, `failed` or `not_tried`."""
 
     asked: int = 0
     """Number of requested clips."""
@@ -37,7 +37,7 @@ class Report:
     refused: tuple[Finding, ...] = ()
     """Those about skipped rows of the selected subsets."""
     stopped: Failure | None = None
-    """Why the run ended early: a local error, or YouTube is blocking this IP address."""
+    """Why the run ended early; None if it did not."""
     seconds: float = 0.0
     """Duration of the run."""
     absent: tuple[Shard, ...] = ()

@@ -9,8 +9,8 @@ that cannot be used safely: an id that could have a meaning on a command line, a
 container that the probe does not support.
 
 The policy (`Resolution`) selects one height of the rest. At that height the first format by the following
-criteria is chosen. HDR is only considered if nothing else meets the policy, and so is a format that yt-dlp
-reports as possibly copy protected.
+criteria is chosen. HDR, and formats that yt-dlp reports as possibly copy protected, are only considered if
+nothing else meets the policy.
 
 1. Nearest to the reference height, if several are within `TOLERANCE` of it.
 

@@ -51,7 +51,7 @@ def test_a_reproduction_file_creates_the_same_bytes(
     out = tmp_path / "again"
     command = ["--out", str(out), "--pace", "0", f"--yt-dlp-args={site.yt_dlp_args}", "--no-report"]
     assert main([*command, "--reproduce", str(reproduction_file)]) == 0
-    assert "2 of 2 clips have the same bytes as in the lock file." in capsys.readouterr().out
+    assert "2 of 2 clips have the same bytes as in clips.lock.json." in capsys.readouterr().out
     for stem in FEW:
         assert (out / f"{stem}.mp4").read_bytes() == (small.out / f"{stem}.mp4").read_bytes()
     assert (out / COMPARISON).read_text() == ""

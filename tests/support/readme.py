@@ -225,7 +225,7 @@ def presets_table() -> str:
         repository = recipe.commit.partition("@")[0]
         preset = " ".join(f"--{key} {value}" for key, value in recipe.preset.items() if value is not None)
         rows.append(f"| `{name}` | [{repository}](https://github.com/{repository}) | `{preset}` |")
-    rows.append(f"| {', '.join(f'`{name}`' for name in FORMATS)} | any | any |")
+    rows.append(f"| {', '.join(f'`{name}`' for name in FORMATS)} (`export` only) | any | any |")
     return "\n".join(rows)
 
 

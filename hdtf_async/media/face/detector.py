@@ -7,7 +7,7 @@ printed: its timestamp, and of each face its region as fractions of the sides, a
 The detector scales an image to 128 pixels, and misses faces below a fourth of the height of a wide one. So a
 face of the previous image that is missing is searched in a square around its last region. If that fails, the
 whole image is searched in squares that overlap by half: first as high as the image, then half as high
-(`squares`). That suffices for faces of a thirteenth of the height. Landmarks take most of the time, for each
+(`squares`). That suffices for faces of a fifteenth of the height. Landmarks take most of the time, for each
 face of each square, so faces that were found are painted over first.
 """
 

@@ -69,7 +69,7 @@ def test_a_parquet_file_contains_the_same_clips(tmp_path: Path) -> None:
         (
             "a.csv",
             "video,strt,end\n",
-            "the header has no column start; required are video, start, end; did you",
+            "the header has no column start; required are video, start, end; rename",
         ),
         (
             "a.csv",

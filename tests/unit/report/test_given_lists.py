@@ -26,9 +26,9 @@ def test_each_list_has_its_missing_entries_with_reasons() -> None:
     """An entry is available if all of its clips exist: segments of a clip, or clips of a YouTube id."""
     given = {"RD_A_000": "val", "RD_B_000": "val", "video_c": "val", "video_d": "test", "RD_E_000": "test"}
     val, test = compared(Split(given=given), CLIPS, MISSING)
-    assert val == GivenList("val", 3, (("RD_B_000", "no face detected"),))
+    assert val == GivenList("val", 3, (("RD_B_000", "face in too few frames"),))
     assert test == GivenList("test", 2, (("RD_E_000", NOT_REQUESTED), ("video_d", "private video")))
-    assert (val.available, val.reasons) == (2, "1 no face detected")
+    assert (val.available, val.reasons) == (2, "1 face in too few frames")
     assert test.sentence == (
         "0 of the 2 entries of the given test list were available;"
         " missing: RD_E_000 (not requested), video_d (private video)."
@@ -61,7 +61,7 @@ def test_an_entry_is_a_clip_a_segment_or_a_video() -> None:
     more = [*MISSING, {"clip": "RD_D_000", "youtube_id": "video_d", "reason": "age"}]
     (val,) = compared(Split(given=given), CLIPS, more)
     assert dict(val.lost) == {
-        "RD_B_000": "no face detected", "video_b": "no face detected", "RD_B_000_s001": "no face detected",
+        "RD_B_000": "face in too few frames", "video_b": "face in too few frames", "RD_B_000_s001": "face in too few frames",
         "RD_D_000": "private video", "video_d": "private video",
     }  # fmt: skip
     assert Listed.from_json({"title": "val", "names": ["x"]}) is None, "the name of a split"

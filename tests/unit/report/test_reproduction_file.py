@@ -67,8 +67,8 @@ def test_missing_clips_have_their_reasons() -> None:
     found = compared(listed, clips, {"RD_B_000": {"reason": "private"}}, {})
     assert found.missing == {"RD_B_000": "private", "RD_C_000": "not attempted"}
     assert found.words == (
-        "0 of 3 clips have the same bytes as in the lock file;"
-        " 1 have other bytes (such as 1: format_id 136 -> None); 2 are missing."
+        "0 of 3 clips have the same bytes as in clips.lock.json;"
+        " 1 have other bytes (1 of them: format_id 136 -> None); 2 are missing."
     )
     assert [line["result"] for line in found.to_lines()] == ["other bytes", "missing", "missing"]
 
@@ -139,14 +139,14 @@ def test_all_causes_of_other_bytes_are_listed(
 @pytest.mark.parametrize(
     ("result", "words"),
     [
-        (Reproduced(3), "3 of 3 clips have the same bytes as in the lock file."),
+        (Reproduced(3), "3 of 3 clips have the same bytes as in clips.lock.json."),
         (
             Reproduced(1, {"a": ["x"], "b": ["y", "x"]}),
-            "1 of 3 clips have the same bytes as in the lock file; 2 have other bytes (such as 2: x).",
+            "1 of 3 clips have the same bytes as in clips.lock.json; 2 have other bytes (2 of them: x).",
         ),
         (
             Reproduced(0, {}, {"a": "private"}),
-            "0 of 1 clips have the same bytes as in the lock file; 1 are missing.",
+            "0 of 1 clips have the same bytes as in clips.lock.json; 1 are missing.",
         ),
     ],
 )
