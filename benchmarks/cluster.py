@@ -48,7 +48,7 @@ from hdtf_async.core.events import (
     WorkersChanged,
 )
 from hdtf_async.dataset.plan import fingerprint, row
-from hdtf_async.lanes.video_server import Ready, VideoServer
+from hdtf_async.lanes.video_worker import Ready, VideoWorker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Clip
     from hdtf_async.dataset.plan import VideoJob
-    from hdtf_async.lanes.video_server import Setup
+    from hdtf_async.lanes.video_worker import Setup
 
 READY = Ready(downloads=2, encodes=2, slots=6, versions={"hdtf_async": "0", "ffmpeg": "0"})
 BYTES = 500_000
@@ -64,7 +64,7 @@ BYTES = 500_000
 
 
 @asynccontextmanager
-async def opened(self: VideoServer) -> AsyncIterator[Ready]:
+async def opened(self: VideoWorker) -> AsyncIterator[Ready]:
     """Be ready at once."""
     async with self._tasks:
         self._tasks.start_soon(self._send_progress)
@@ -74,7 +74,7 @@ async def opened(self: VideoServer) -> AsyncIterator[Ready]:
             self._tasks.cancel_scope.cancel()
 
 
-async def process(seconds: float, self: VideoServer, video: VideoJob) -> list[Record]:
+async def process(seconds: float, self: VideoWorker, video: VideoJob) -> list[Record]:
     """Take some seconds to return the records of a video."""
     emit, stem, wait = self.events.emit, video.stem, seconds * random.uniform(0.5, 1.5) / 4  # noqa: S311 - guards nothing
     emit(DownloadStarted(stem, video.youtube_id, 1, video.least_bytes))
@@ -132,10 +132,10 @@ def arguments() -> argparse.Namespace:
 async def host(address: str, workers: int, seconds: float) -> None:
     """Be some workers until killed."""
 
-    async def fake(self: VideoServer, _task: str, video: VideoJob, _records: list[Record]) -> list[Record]:
+    async def fake(self: VideoWorker, _task: str, video: VideoJob, _records: list[Record]) -> list[Record]:
         return await process(seconds, self, video)
 
-    with patch.object(VideoServer, "opened", opened), patch.object(VideoServer, "process", fake):
+    with patch.object(VideoWorker, "opened", opened), patch.object(VideoWorker, "process", fake):
         made = [
             Worker(address, nthreads=1, memory_limit=0, dashboard=False, host="127.0.0.1")
             for _ in range(workers)

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from hdtf_async.cli.parser import made, origins, set_elsewhere
+from hdtf_async.cli.parser import options_from, origins, set_elsewhere
 from hdtf_async.cli.terminal import complain, say, say_json
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.failures import ExitCode, Failure
@@ -45,7 +45,7 @@ class Call:
     @classmethod
     def of(cls, arguments: Namespace) -> Call:
         """Read the options. Raises `OptionsError`."""
-        return cls(arguments, made(Options, arguments), made(Printing, arguments))
+        return cls(arguments, options_from(Options, arguments), options_from(Printing, arguments))
 
     @property
     def has_summary(self) -> bool:
@@ -235,7 +235,7 @@ async def run_faces(call: Call, _stopping: Stopping) -> int:
     """Print the table of face windows, and write their image."""
     from hdtf_async.commands import faces
 
-    say(await faces.made(call.arguments.out, call.options))
+    say(await faces.write_sheet(call.arguments.out, call.options))
     return ExitCode.DONE
 
 

@@ -230,7 +230,7 @@ def _parsed(flag: Flag, text: str) -> Any:  # noqa: ANN401 - of the field's type
         raise argparse.ArgumentTypeError(f"{flag.names[0]}: {error}") from None
 
 
-def made(what: type[T], arguments: argparse.Namespace) -> T:
+def options_from(what: type[T], arguments: argparse.Namespace) -> T:
     """Return the options of the command line, environment, files and recipe; raises `OptionsError`.
 
     Its message does not name the field of the class, which is for programs.

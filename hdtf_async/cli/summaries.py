@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import ExitCode, Reason
-from hdtf_async.core.text import count, in_bytes, in_hours, shown
+from hdtf_async.core.text import count, format_bytes, format_duration, shown
 from hdtf_async.progress.messages import sentence, shortened
 
 if TYPE_CHECKING:
@@ -40,14 +40,15 @@ def summary(report: Report, out: object) -> str:
         return not_started(report.stopped)
     lines = [
         f"{count(len(report.done), 'clip')} written"
-        f" ({in_hours(report.clip_seconds)}, {in_bytes(report.clip_bytes)});"
+        f" ({format_duration(report.clip_seconds)}, {format_bytes(report.clip_bytes)});"
         f" {report.there} already present, {sum(report.reasons.values())} missing."
-        f" Downloaded {in_bytes(report.raw_bytes)} in {in_hours(report.seconds)}."
+        f" Downloaded {format_bytes(report.raw_bytes)} in {format_duration(report.seconds)}."
     ]
     if report.overlap is not None:
         lines.append(
-            f"Download {in_hours(report.download_seconds)}, encode {in_hours(report.encode_seconds)},"
-            f" overlapping {in_hours(report.both_seconds)} ({report.overlap:.0%} of the shorter)."
+            f"Download {format_duration(report.download_seconds)},"
+            f" encode {format_duration(report.encode_seconds)},"
+            f" overlapping {format_duration(report.both_seconds)} ({report.overlap:.0%} of the shorter)."
             + (f" Retried: {_numbers(report.tally.retried)}." if report.tally.retried else "")
         )
     if report.stopped is not None:
@@ -138,7 +139,7 @@ def _counted(check: Check, kind: str) -> str:
 def check_summary(check: Check, out: object) -> str:
     """Return a summary of a check, in ten lines at most, without its findings."""
     kinds = ", ".join(_counted(check, kind) for kind in _KINDS)
-    lines = [f"Checked {count(check.clips, 'clip')} in {in_hours(check.seconds)}: {kinds}."]
+    lines = [f"Checked {count(check.clips, 'clip')} in {format_duration(check.seconds)}: {kinds}."]
     if check.at_work:
         lines.append("A run is active: its current clips and metadata.jsonl were not checked.")
     stopped = check.stopped or check.report.stopped

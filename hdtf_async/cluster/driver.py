@@ -27,7 +27,7 @@ from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.system import own_version
 from hdtf_async.lanes.collector import Collector
 from hdtf_async.lanes.pipeline import WIND_DOWN
-from hdtf_async.lanes.video_server import FINISH, Setup
+from hdtf_async.lanes.video_worker import FINISH, Setup
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.locks import make_worker_file
 from hdtf_async.output.object_store.directory import for_workers

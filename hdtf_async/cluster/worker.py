@@ -17,7 +17,7 @@ from distributed.worker_state_machine import SecedeEvent
 
 from hdtf_async.core.events import Downloaded, RawReady
 from hdtf_async.core.exceptions import unwrap_exception_group
-from hdtf_async.lanes.video_server import VideoServer, Withdrawn
+from hdtf_async.lanes.video_worker import VideoWorker, Withdrawn
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import Event
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.dataset.plan import VideoJob
-    from hdtf_async.lanes.video_server import Setup
+    from hdtf_async.lanes.video_worker import Setup
 
 STOP = "stop"
 """Message of the driver: end everything."""
@@ -46,7 +46,7 @@ async def serve(run: str, setup: Setup) -> None:
 
 
 async def process(run: str, task: str, video: VideoJob, records: list[Record]) -> list[Record] | None:
-    """Process a video on the worker that Dask has chosen (`VideoServer.process`)."""
+    """Process a video on the worker that Dask has chosen (`VideoWorker.process`)."""
     plugin: RunPlugin | None = get_worker().plugins.get(run)
     if plugin is None or plugin.withdrawn is not None:
         raise Reschedule
@@ -61,7 +61,7 @@ async def tell(run: str, message: object, dask_worker: Worker) -> bool:
     return plugin is not None
 
 
-class RunPlugin(VideoServer, WorkerPlugin):  # type: ignore[misc] # Dask's class is untyped
+class RunPlugin(VideoWorker, WorkerPlugin):  # type: ignore[misc] # Dask's class is untyped
     """Tools and lanes of one run on this worker."""
 
     def __init__(self, run: str, setup: Setup, worker: Worker) -> None:

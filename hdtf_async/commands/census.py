@@ -201,7 +201,7 @@ class _Asking:
 
     async def download(self, job: VideoJob, directory: Path, permit: Permit) -> tuple[Choice, Any]:
         self.events.emit(DownloadStarted(job.stem, job.youtube_id, job.attempt, 0))
-        info = await self.tool.ask(job.youtube_id, directory)
+        info = await self.tool.extract(job.youtube_id, directory)
         choice = formats.choose(info, formats.Requirements(self.policy, job.reference_height))
         permit.available()
         return choice, formats.duration(info)

@@ -166,7 +166,7 @@ def _placed(region: Region) -> str:
     return f"{width:.0f}x{height:.0f}+{region.left:.0f}+{region.top:.0f}"
 
 
-async def made(out: Path, options: Options) -> str:
+async def write_sheet(out: Path, options: Options) -> str:
     """Write the contact sheet of a directory, and return the table and messages.
 
     Raises `StoreError` if there is nothing to show, or it cannot be written.

@@ -104,9 +104,9 @@ class Probe:
     async def extract(
         self, youtube_id: str, *, every_address: bool = False, deadline: float = ASK_DEADLINE
     ) -> Extraction:
-        """Extract a video, within `deadline` seconds. Raises `Failure`, as `YtDlp.ask`."""
+        """Extract a video, within `deadline` seconds. Raises `Failure`, as `YtDlp.extract`."""
         with self._meter.cost() as cost:
-            info = await self._tool.ask(
+            info = await self._tool.extract(
                 youtube_id, self._directory, every_address=every_address, deadline=deadline
             )
         return Extraction(info, cost, observed.summary(info, time.time()))
@@ -158,7 +158,7 @@ async def examine(
                 if wait > 0:
                     announce(f"Waiting {wait:.0f} s before the next video, for YouTube's rate limits")
                     await anyio.sleep(wait)
-                announce(f"Asking YouTube for {name} ({youtube_id})")
+                announce(f"Querying YouTube for {name} ({youtube_id})")
                 begun = anyio.current_time()
                 found, extraction, stop = await _extract(probe, youtube_id, name)
                 signs.append(found)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hdtf_async.core.fetch import Fetch
 from hdtf_async.core.model import Severity
 from hdtf_async.core.steps import steps
-from hdtf_async.core.text import count, in_bytes, in_hours
+from hdtf_async.core.text import count, format_bytes, format_duration
 from hdtf_async.dataset.plan import fetch_of
 from hdtf_async.dataset.sizes import clip_bytes
 from hdtf_async.media.sections import is_worth_it, seconds_needed
@@ -114,7 +114,7 @@ def plan_summary(plan: dict[str, Any]) -> str:
     lines += [
         "",
         f"{plan['videos']} of {count(plan['videos_listed'], 'video')}, {count(plan['clips'], 'clip')},"
-        f" {in_hours(3600 * plan['hours'])}",
+        f" {format_duration(3600 * plan['hours'])}",
     ]
     if skipped := sum(each["number"] for each in plan["findings"] if each["severity"] == Severity.ERROR):
         lines.append(f"{count(skipped, 'row')} skipped: see the errors above")
@@ -130,21 +130,23 @@ def plan_summary(plan: dict[str, Any]) -> str:
     if plan["cannot_be_had"]:
         lines.append(f"{len(plan['cannot_be_had'])} of these clips are unavailable: see above")
     if plan["clip_bytes"]:
-        lines.append(f"the clips will take about {in_bytes(plan['clip_bytes'])}, by the rule in docs/disk.md")
+        lines.append(
+            f"the clips will take about {format_bytes(plan['clip_bytes'])}, by the rule in docs/disk.md"
+        )
     if plan["other_form"]:
         lines.append(
             f"{plan['other_form']} existing clips were made with different settings:"
             " without --recut a run exits with code 2"
         )
     lines.append(
-        f"{count(plan['downloads'], 'download')}, at least {in_bytes(plan['least_bytes'])} in total;"
-        f" starting them takes at least {in_hours(3600 * plan['least_hours_at_pace'])} (--pace)"
+        f"{count(plan['downloads'], 'download')}, at least {format_bytes(plan['least_bytes'])} in total;"
+        f" starting them takes at least {format_duration(3600 * plan['least_hours_at_pace'])} (--pace)"
     )
     if plan["fetch"] == Fetch.AUTO and plan["downloads"]:
         lines.append(f"--fetch auto: {_in_words(plan['by_sections'], plan['downloads'])}")
     by_fetch = plan["least_bytes_by_fetch"]
     if by_fetch["sections"] < by_fetch["whole"]:
-        sizes = ", ".join(f"--fetch {fetch} {in_bytes(size)}" for fetch, size in by_fetch.items())
+        sizes = ", ".join(f"--fetch {fetch} {format_bytes(size)}" for fetch, size in by_fetch.items())
         lines.append(f"download at least: {sizes}")
     return "\n".join(lines)
 

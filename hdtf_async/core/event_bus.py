@@ -34,7 +34,7 @@ class Reader:
         # Any event supersedes unread progress about the same subject, so that no more progress events are
         # kept than videos and clips are in progress, however long the reader does not read.
         self._unread.pop(about, None)
-        self._unread[about if event.passing else next(self._numbers)] = event
+        self._unread[about if event.superseded else next(self._numbers)] = event
         self._news.set()
 
     def unread(self) -> list[Event]:

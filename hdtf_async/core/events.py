@@ -21,7 +21,7 @@ class Event:
     """Something that happened in a run. `type` is its name, also in JSON."""
 
     type: ClassVar[str]
-    passing: ClassVar[bool] = False
+    superseded: ClassVar[bool] = False
     """Whether the next event about the same video or clip supersedes this one: it may be dropped."""
 
     def to_json(self) -> dict[str, object]:
@@ -107,7 +107,7 @@ class DownloadProgress(Event):
     """Progress of a download."""
 
     type: ClassVar[str] = "download_progress"
-    passing: ClassVar[bool] = True
+    superseded: ClassVar[bool] = True
     video: str
     bytes: int
     total: int | None
@@ -260,7 +260,7 @@ class EncodeProgress(Event):
     """Progress of an encode: seconds of the clip encoded so far."""
 
     type: ClassVar[str] = "encode_progress"
-    passing: ClassVar[bool] = True
+    superseded: ClassVar[bool] = True
     clip: str
     seconds: float
 

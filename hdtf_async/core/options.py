@@ -66,7 +66,7 @@ def _takes_recipe(options: type[T]) -> type[T]:
     return options
 
 
-WHICH, NETWORK, ENCODE, DISK, COPIES, TOOLS, PRINT = (
+WHICH, NETWORK, ENCODE, DISK, DISTRIBUTED, TOOLS, PRINT = (
     "Selection",
     "Download",
     "Encoding",
@@ -307,15 +307,15 @@ class Options:
         help="re-encode existing clips whose settings differ",
     )  # fmt: skip
     shard: Accepts[Shard | str | tuple[int, int] | None, Shard | None] = option(
-        "--shard", default=None, group=COPIES, metavar="I/N", kind=validators.SHARD,
+        "--shard", default=None, group=DISTRIBUTED, metavar="I/N", kind=validators.SHARD,
         help="process shard I of N, counted from 0", unset="all",
     )  # fmt: skip
     dask: Accepts[str | None, str | None] = option(
-        "--dask", default=None, group=COPIES, metavar="ADDRESS", kind=validators.SCHEDULER,
+        "--dask", default=None, group=DISTRIBUTED, metavar="ADDRESS", kind=validators.SCHEDULER,
         help="run on the Dask cluster of this scheduler",
     )  # fmt: skip
     pace_scope: Accepts[PaceScope | str, PaceScope] = option(
-        "--pace-scope", default=PaceScope.WORKER, group=COPIES, kind=validators.choice(PaceScope),
+        "--pace-scope", default=PaceScope.WORKER, group=DISTRIBUTED, kind=validators.choice(PaceScope),
         help="worker: each worker has its own public IP; cluster: all share one",
     )  # fmt: skip
     split: Accepts[

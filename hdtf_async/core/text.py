@@ -45,7 +45,7 @@ def shown(value: object) -> str:
     return text if plain and text.strip() == text != "" else quoted(text)
 
 
-def in_bytes(number: float) -> str:
+def format_bytes(number: float) -> str:
     """Return a number of bytes as text, such as ``41.2 GB``."""
     unit = "B"
     for unit in ("B", "kB", "MB", "GB", "TB"):
@@ -60,7 +60,7 @@ def count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def in_hours(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration as text, such as ``12.0 min``."""
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""The driver's side of `VideoServer`: collects what other processes do for a run, and emits their events.
+"""The driver's side of `VideoWorker`: collects what other processes do for a run, and emits their events.
 
 It decides how many videos are assigned (`Window`), and who enters the network lane if all processes share one
 address (`Admissions`).
@@ -29,7 +29,7 @@ from hdtf_async.core.model import PaceScope
 from hdtf_async.lanes.remote_throttle import Admissions, LaneUse
 from hdtf_async.lanes.sliding_window import Window
 from hdtf_async.lanes.throttle import Pacing
-from hdtf_async.lanes.video_server import DECODER, Ready, Withdrawn
+from hdtf_async.lanes.video_worker import DECODER, Ready, Withdrawn
 from hdtf_async.output import atomic, partials, video_journal
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.locks import WORKERS, busy_workers
@@ -128,7 +128,7 @@ class Collector:
         self.window.end(job.stem)
 
     def receive(self, message: object, processes: Container[str]) -> Iterator[tuple[str, Failure]]:
-        """Take events that one of these processes has sent (`VideoServer`); drop what is malformed.
+        """Take events that one of these processes has sent (`VideoWorker`); drop what is malformed.
 
         Yield the process and the reason if it takes no more videos.
         """

@@ -126,7 +126,7 @@ class Downloader:
         selected: dict[str, Format] = {}
         try:
             avoid = self._avoided(job)
-            info = await self._tool.ask(job.youtube_id, directory, every_address=bool(avoid))
+            info = await self._tool.extract(job.youtube_id, directory, every_address=bool(avoid))
             choice = self._choose(job, info, avoid)
             permit.available()
             selected = self._formats_to_download(job, choice)

@@ -150,7 +150,7 @@ class BandwidthLimiter:
             self._given_back = anyio.Event()
 
 
-class RetryQueue:
+class VideoQueue:
     """Videos that wait for a slot: the planned ones in order, and those put back, once due.
 
     Iteration ends when none waits and none that was taken can come back.

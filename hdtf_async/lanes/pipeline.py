@@ -30,7 +30,7 @@ from hdtf_async.core.events import (
 )
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.dataset.plan import VideoJob
-from hdtf_async.lanes.limits import RetryQueue
+from hdtf_async.lanes.limits import VideoQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
@@ -124,7 +124,7 @@ class Pipeline(Generic[A, R]):
         self._whole = anyio.CancelScope()
         self._winds_down = False
         self._encoding = 0
-        self._to_fetch = self._existing = RetryQueue(())
+        self._to_fetch = self._existing = VideoQueue(())
         self._unconfirmed: list[tuple[VideoJob, Failure]] = []
         """Videos that were reported as unavailable without a reason since the last available one."""
         self._confirmed: list[tuple[VideoJob, Failure]] = []
@@ -147,8 +147,8 @@ class Pipeline(Generic[A, R]):
             await checkpoint()  # it accesses files: the loop must not block for all of them
         # Two queues, so that source videos which wait for an encode never delay a download. An existing one
         # that is invalid joins the other queue.
-        self._to_fetch = RetryQueue(to_fetch, expected=len(existing))
-        self._existing = RetryQueue(existing)
+        self._to_fetch = VideoQueue(to_fetch, expected=len(existing))
+        self._existing = VideoQueue(existing)
         with self._whole:
             async with anyio.create_task_group() as background:
                 background.start_soon(self._wind_down, finish or anyio.Event())
@@ -158,7 +158,7 @@ class Pipeline(Generic[A, R]):
                 await self._settle_at_end()
                 background.cancel_scope.cancel()
 
-    async def _process_queue(self, queue: RetryQueue, process: Callable[[VideoJob], Awaitable[None]]) -> None:
+    async def _process_queue(self, queue: VideoQueue, process: Callable[[VideoJob], Awaitable[None]]) -> None:
         """Start the videos of a queue, each when there is a slot for it."""
         slots = anyio.Semaphore(self._lanes.slots)
 

@@ -23,7 +23,7 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.fetch import Fetch
 from hdtf_async.core.model import Audio
-from hdtf_async.core.text import in_bytes
+from hdtf_async.core.text import format_bytes
 from hdtf_async.lanes import existing_parts, section_files
 from hdtf_async.lanes.partial_videos import FIRST_REQUEST, Piece, SectionsRefusedError, joined_video
 from hdtf_async.media import sections
@@ -98,7 +98,7 @@ class Fetched:
     def summary(self) -> str:
         """Which segments of how many, and how much of them did not exist."""
         segments = " ".join(f"{run.first}-{run.behind}" for run in sorted(piece.run for piece in self.pieces))
-        new = in_bytes(sum(self.new.values()))
+        new = format_bytes(sum(self.new.values()))
         return f"format {self.fmt.format_id}, segments {segments} of {self.index.count}, {new} of them new"
 
 

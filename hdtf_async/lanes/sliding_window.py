@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hdtf_async.core.events import WorkersChanged
 
 if TYPE_CHECKING:
-    from hdtf_async.lanes.video_server import Ready
+    from hdtf_async.lanes.video_worker import Ready
 
 
 class Window:

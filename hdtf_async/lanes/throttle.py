@@ -19,8 +19,9 @@ last one at the latest.
 After its extraction, a video starts its transfer when `transfers.TransferLimiter` has room for one more. No
 more videos are extracted while as many are waiting for that as there are encode tokens.
 
-With or without a pace, no more videos are extracted at once than fit into memory (`asks_that_fit`), however
-long that takes: a child that the kernel kills for lack of memory fails its video.
+With or without a pace, no more videos are extracted at once than fit into memory
+(`extractions_that_fit`), however long that takes: a child that the kernel kills for lack of memory fails its
+video.
 
 A block of an attempt that started before the lane was last closed changes nothing.
 """
@@ -62,7 +63,7 @@ LONGEST_ASK = 5.0
 """Seconds after a start when the next one no longer waits for unanswered extractions."""
 
 
-def asks_that_fit(memory: int | None) -> float:
+def extractions_that_fit(memory: int | None) -> float:
     """Return how many videos may be extracted at once with this much memory in bytes; at least 1."""
     return math.inf if memory is None else max(1, memory // ASK_MEMORY)
 

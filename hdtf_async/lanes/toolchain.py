@@ -27,7 +27,7 @@ from hdtf_async.lanes.downloader import Downloader
 from hdtf_async.lanes.encoder import Encoder
 from hdtf_async.lanes.limits import backoff
 from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
-from hdtf_async.lanes.throttle import HOUR, Pacing, Throttle, asks_that_fit
+from hdtf_async.lanes.throttle import HOUR, Pacing, Throttle, extractions_that_fit
 from hdtf_async.lanes.track_files import TrackWriter, with_tracks
 from hdtf_async.lanes.transfers import TransferLimiter
 from hdtf_async.media import ffmpeg
@@ -202,7 +202,7 @@ def throttle_for(run: RunContext) -> Throttle:
         pace=run.options.pace,
         cool_down=run.options.cool_down,
         earlier=[anyio.current_time() - seconds for seconds in ages if seconds < HOUR],
-        most_asking=asks_that_fit(available_memory()),
+        most_asking=extractions_that_fit(available_memory()),
     )
     # With --limit-rate each download gets a part of that rate, so that the total does not grow with them.
     limited = run.options.limit_rate is not None

@@ -63,8 +63,8 @@ class SegmentIndex:
     container does not state it."""
     head: tuple[bytes, ...]
     """Parts of the file's header that also belong to each part of the file."""
-    origin: int = 0
-    """In MP4, the id of the track that the index is about."""
+    track: int = 0
+    """Id of the track that the index is about."""
 
     @property
     def size(self) -> int:
@@ -232,7 +232,7 @@ def _sidx(data: bytes, place: int, behind: int) -> SegmentIndex:
         offsets.append(offsets[-1] + size)
         starts.append(starts[-1] + duration)
     return SegmentIndex(
-        "mp4", Fraction(1, scale), tuple(offsets), tuple(starts), (data[:place],), origin=track
+        "mp4", Fraction(1, scale), tuple(offsets), tuple(starts), (data[:place],), track=track
     )
 
 
@@ -244,7 +244,7 @@ def _mp4_header(index: SegmentIndex, first: int, behind: int) -> bytes:
         for size, duration in zip(sizes, durations, strict=True)
     )
     content = struct.pack(
-        ">B3xIIQQHH", 1, index.origin, index.tick.denominator, index.times[first], 0, 0, len(sizes)
+        ">B3xIIQQHH", 1, index.track, index.tick.denominator, index.times[first], 0, 0, len(sizes)
     )
     box = struct.pack(">I4s", 8 + len(content) + len(table), b"sidx") + content + table
     return b"".join((*index.head, box))
@@ -319,7 +319,7 @@ def _read_webm(beginning: bytes, size: int) -> SegmentIndex:
         (*(origin + position for position in positions), size),
         (*times, -1),
         (preface, head[_INFO], head[_TRACKS]),
-        origin=track,
+        track=track,
     )
 
 
@@ -406,7 +406,7 @@ def _webm_header(index: SegmentIndex, first: int, behind: int) -> bytes:
             packed(_TIME, long.pack(index.times[place]))
             + packed(
                 _POSITIONS,
-                packed(_OF_TRACK, long.pack(index.origin))
+                packed(_OF_TRACK, long.pack(index.track))
                 + packed(_OF_CLUSTER, long.pack(origin + index.offsets[place] - index.offsets[first])),
             )
             for place in range(first, behind)

@@ -21,7 +21,7 @@ from hdtf_async.core.events import (
     WindingDown,
 )
 from hdtf_async.core.tally import Tally
-from hdtf_async.core.text import count, in_bytes, in_hours
+from hdtf_async.core.text import count, format_bytes, format_duration
 
 if TYPE_CHECKING:
     from hdtf_async.core.events import Event
@@ -194,11 +194,11 @@ class RunProgress:
         tally = self.tally
         ready, stopping = tally.videos_over - tally.videos_failed, tally.winding_down is not None
         videos = LaneState("videos", ready, tally.videos_failed, tally.plan.videos, self.network_left(now))
-        videos.state.append(in_bytes(tally.bytes_so_far))
+        videos.state.append(format_bytes(tally.bytes_so_far))
         if stopping:
             videos.paused.append("stopped")
         elif running := len(tally.downloads.running):
-            videos.state += [f"{in_bytes(tally.speed)}/s", f"{running} running"]
+            videos.state += [f"{format_bytes(tally.speed)}/s", f"{running} running"]
         if tally.workers:
             videos.state.append(count(tally.workers, "worker"))
         elif tally.workers == 0:
@@ -212,7 +212,9 @@ class RunProgress:
         )
         if stopping:
             clips.paused.append(f"stopping, {len(tally.encodes.running)} running")
-        clips.state.append(f"{in_hours(tally.seconds_so_far)} of {in_hours(tally.plan.clip_seconds)}")
+        clips.state.append(
+            f"{format_duration(tally.seconds_so_far)} of {format_duration(tally.plan.clip_seconds)}"
+        )
         first = tally.encodes.first
         if first is not None and now - first >= 1:
             clips.state.append(f"{tally.seconds_so_far / (now - first):.1f}x real time")
@@ -223,10 +225,12 @@ class RunProgress:
     def end_words(self, now: float) -> str:
         """Return the ETA, if known, and the newest problem, as text: a current one if there is one."""
         left = self.left(now)
-        words = [f"about {in_hours(left)} left"] if left else []
+        words = [f"about {format_duration(left)} left"] if left else []
         if self.problems:
             problem = next(reversed(self.problems.values()))
-            words.append(f"for {in_hours(now - problem.at)}: {problem}")
+            words.append(f"for {format_duration(now - problem.at)}: {problem}")
         elif self.last_failure is not None:
-            words.append(f"last failure {in_hours(now - self.last_failure.at)} ago: {self.last_failure}")
+            words.append(
+                f"last failure {format_duration(now - self.last_failure.at)} ago: {self.last_failure}"
+            )
         return "; ".join(words)

@@ -24,7 +24,7 @@ from hdtf_async.core.events import (
     WindingDown,
 )
 from hdtf_async.core.failures import Reason
-from hdtf_async.core.text import count, in_bytes, in_hours, printable
+from hdtf_async.core.text import count, format_bytes, format_duration, printable
 
 LEVELS = ("debug", "info", "warning", "error")
 """Levels of `--log-level`, the most verbose first."""
@@ -50,7 +50,7 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
                 f"{event.video}: format {event.format_id}, height {event.height} (rejected: {refused})",
             )
         case RawReady():
-            return "info", f"{event.video}: source video ready, {in_bytes(event.bytes)} ({event.origin})"
+            return "info", f"{event.video}: source video ready, {format_bytes(event.bytes)} ({event.origin})"
         case FileNotUsed():
             return "warning", f"{event.video}: ignoring {event.file}: {event.words}"
         case VideoAsked():
@@ -58,7 +58,7 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
         case ClipDone():
             return (
                 "info",
-                f"{event.clip}: {event.seconds:g} s, {in_bytes(event.bytes)}, took {event.took:.1f} s",
+                f"{event.clip}: {event.seconds:g} s, {format_bytes(event.bytes)}, took {event.took:.1f} s",
             )
         case ClipChecked():
             return "info", f"{event.clip}: {'ok' if event.whole else 'differs from its record'}"
@@ -68,7 +68,7 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
             return "info", f"{event.video}: {sentence(Reason.UNAVAILABLE)}"
         case PaceWait():
             requests = f"{event.requests} videos were requested within the last hour"
-            return "warning", f"Next download in {in_hours(event.after)} (--pace): {requests}."
+            return "warning", f"Next download in {format_duration(event.after)} (--pace): {requests}."
         case Retrying(video=about) | ClipRetrying(clip=about):
             return "warning", f"{about}: {sentence(event.reason)} Retrying in {event.after:.0f} s."
         case ClipSplit():
@@ -86,10 +86,11 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
         case LaneClosed():
             return (
                 "error",
-                f"Downloads paused for {in_hours(event.after or 0)}, then one test download: {_cause(event)}",
+                f"Downloads paused for {format_duration(event.after or 0)}, then one test download:"
+                f" {_cause(event)}",
             )
         case LaneOpened():
-            return "error", f"Downloads resumed after {in_hours(event.closed)}."
+            return "error", f"Downloads resumed after {format_duration(event.closed)}."
         case WindingDown():
             encodes = f": waiting up to {event.within:.0f} s for {count(event.encodes, 'encode')}"
             return "error", f"Stopping{encodes if event.encodes else ''}. Press Ctrl-C again to quit now."

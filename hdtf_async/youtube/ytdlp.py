@@ -132,7 +132,7 @@ class YtDlp:
             )
             return await supervisor.run(command, deadline=ABOUT_DEADLINE, guard=self._guard)
 
-    async def ask(
+    async def extract(
         self,
         youtube_id: str,
         directory: Path,
@@ -178,7 +178,7 @@ class YtDlp:
         """
         for youtube_id in youtube_ids:
             try:
-                await self.ask(youtube_id, directory)
+                await self.extract(youtube_id, directory)
             except Failure as failure:
                 if failure.reason in {Reason.REFUSED, Reason.UNAVAILABLE}:
                     return False

@@ -245,7 +245,7 @@ async def test_the_fakes_reject_a_command_line_with_a_changed_argument(
 
     monkeypatch.setattr(supervisor, "run", noted)
     tool = YtDlp(options(fakes), fakes.ffmpeg)
-    info = await tool.ask(ID, tmp_path)
+    info = await tool.extract(ID, tmp_path)
     chosen = formats.choose(info, formats.Requirements(model.Resolution.REFERENCE, 720)).video
     raw = tmp_path / "raw.mp4"
     await tool.fetch(info, chosen, raw, lambda _progress: None)
@@ -305,7 +305,7 @@ async def test_a_fault_of_the_fake_yt_dlp_applies_as_often_as_configured(
     tool = YtDlp(options(fakes), fakes.ffmpeg)
 
     async def get() -> int:
-        info = await tool.ask(ID, tmp_path)
+        info = await tool.extract(ID, tmp_path)
         chosen = formats.choose(info, formats.Requirements(model.Resolution.REFERENCE, 720)).video
         path = tmp_path / "raw.mp4"
         await tool.fetch(info, chosen, path, lambda _progress: None)

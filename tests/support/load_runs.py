@@ -101,7 +101,7 @@ class YtDlp:
         await checkpoint()
         return supervisor.Ended(0, "", json.dumps({"hdtf_async": SOLVED}).encode())
 
-    async def ask(
+    async def extract(
         self,
         youtube_id: str,
         directory: Path,  # noqa: ARG002 - as in the real one

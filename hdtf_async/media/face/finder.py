@@ -55,7 +55,7 @@ dozen samples on, for motions at a fourth to three times the sampling rate.
 """
 
 
-def looked_at(width: int, height: int) -> tuple[int, int]:
+def search_size(width: int, height: int) -> tuple[int, int]:
     """Return width and height to which frames of this size are scaled."""
     if min(width, height) <= SHORTER_SIDE:
         return width, height
@@ -195,7 +195,7 @@ class Finder:
     async def _started(
         self, cut: Cut, size: tuple[int, int], between: Sequence[Interval], preroll: float
     ) -> list[Frame]:
-        width, height = looked_at(*size)
+        width, height = search_size(*size)
         argv = detection_command(self.ffmpeg, cut, (width, height), between, preroll)
         frames = cut.interval.seconds * (BETWEEN if between else cut.settings.face_rate or 60)
         patience = STALL + cut.begin - cut.sought_from(preroll)

@@ -18,7 +18,7 @@ from hdtf_async import ExitCode, Options, Reason
 from hdtf_async.cluster import driver
 from hdtf_async.core.events import DownloadStarted, Event, RawReady, Retrying, WorkersChanged
 from hdtf_async.core.failures import Failure
-from hdtf_async.lanes.video_server import VideoServer
+from hdtf_async.lanes.video_worker import VideoWorker
 from hdtf_async.output.locks import WORKERS, make_worker_file
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ async def test_a_video_that_takes_every_worker_down_is_given_up(
 ) -> None:
     """After as many as its reason has tries, and the others are done meanwhile."""
     write_tables(tmp_path / "tables", 3, first=1)
-    real = VideoServer.process
+    real = VideoWorker.process
     async with local(4) as (made, client), anyio.create_task_group() as group:
 
         async def process(self: Any, task: str, video: Any, records: Any) -> Any:
@@ -124,7 +124,7 @@ async def test_a_video_that_takes_every_worker_down_is_given_up(
                 await anyio.sleep_forever()
             return await real(self, task, video, records)
 
-        monkeypatch.setattr(VideoServer, "process", process)
+        monkeypatch.setattr(VideoWorker, "process", process)
         report, events = await drive(tmp_path / "out", client)
     assert report.failed == {"RD_Speaker2_000": Reason.WORKER_LOST}
     assert sorted(report.done) == ["RD_Speaker1_000", "RD_Speaker3_000"]
@@ -179,7 +179,7 @@ async def test_a_worker_with_local_trouble_takes_no_more_videos(
 ) -> None:
     """The other one processes its videos too."""
     write_tables(tmp_path / "tables", 8, first=1)
-    real, bad = VideoServer._process, set[str]()
+    real, bad = VideoWorker._process, set[str]()
     refused: list[str] = []
 
     async def process(self: Any, task: str, unit: Any, records: Any) -> None:
@@ -191,7 +191,7 @@ async def test_a_worker_with_local_trouble_takes_no_more_videos(
             self._toolchain = SimpleNamespace(one_video=one_video)
         await real(self, task, unit, records)
 
-    monkeypatch.setattr(VideoServer, "_process", process)
+    monkeypatch.setattr(VideoWorker, "_process", process)
     async with local(2) as (made, client):
         bad.update([*made.scheduler.workers][:1])
         report, events = await drive(tmp_path / "out", client)

@@ -471,7 +471,7 @@ def test_explicit_options_override_the_recipe(
         parser = flags.Parser("", "")
         flags.add(parser, Options)
         flags.add_recipe(parser)
-        return flags.made(Options, parser.read(arguments)).output_settings.to_json()
+        return flags.options_from(Options, parser.read(arguments)).output_settings.to_json()
 
     preset = settings("--recipe", "hallo")
     assert (preset["size"], preset["fps"], preset["audio"]) == (512, "25", "aac")

@@ -242,7 +242,7 @@ async def test_the_command_prints_no_urls_and_no_signed_parameters(
     )
     out, err = ended.stdout.decode(), ended.stderr.decode()
     assert ended.returncode == ExitCode.DONE, out + err
-    assert "Asking YouTube for RD_Two (secondFilm1)" in err
+    assert "Querying YouTube for RD_Two (secondFilm1)" in err
     if as_json:
         report = json.loads(out)
         by_subject = {sign["subject"]: sign for sign in report["signs"]}

@@ -11,7 +11,7 @@ from hdtf_async.commands import plan
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Finding, Interval, Severity, Source, Tables, Video
 from hdtf_async.core.options import Options
-from hdtf_async.core.text import in_bytes
+from hdtf_async.core.text import format_bytes
 from hdtf_async.dataset import plan as plan_of
 from hdtf_async.dataset.plan import Difference, Plan, VideoJob
 
@@ -183,11 +183,11 @@ def test_what_partial_files_have_is_not_counted() -> None:
     """Of a clip's 15 seconds, with those before it, five are missing."""
     rate = 720 * plan_of.BITS_PER_LINE / 8
     lines = _lines_of_auto(Interval(300, 310), parts={VIDEOS[0].youtube_id: [(0, 12), (290, 305)]})
-    assert (
-        lines[2]
-        == f"download at least: --fetch whole {in_bytes(310 * rate)}, --fetch sections {in_bytes(5 * rate)}"
+    assert lines[2] == (
+        f"download at least: --fetch whole {format_bytes(310 * rate)},"
+        f" --fetch sections {format_bytes(5 * rate)}"
     )
-    assert f"1 download, at least {in_bytes(5 * rate)} in total" in lines[0]
+    assert f"1 download, at least {format_bytes(5 * rate)} in total" in lines[0]
 
 
 @pytest.mark.parametrize("part", ["present", "unavailable", "settings:", "need no download"])

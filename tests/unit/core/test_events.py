@@ -90,7 +90,7 @@ async def test_every_reader_gets_every_event() -> None:
     bus.end()
     assert received == ONE_OF_EACH
     # The progress of this download was outdated before the first read.
-    read = [event for event in ONE_OF_EACH if not event.passing]
+    read = [event for event in ONE_OF_EACH if not event.superseded]
     assert [await _all_of(reader) for reader in readers] == [read, read]
 
 

@@ -18,7 +18,7 @@ import hdtf_async
 from hdtf_async.cli import main
 from hdtf_async.commands import faces as sheet
 from hdtf_async.core.jsonlines import line
-from hdtf_async.core.text import count, fold, in_bytes, in_hours, printable, quoted, shown
+from hdtf_async.core.text import count, fold, format_bytes, format_duration, printable, quoted, shown
 from hdtf_async.output.journal import JOURNAL
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ def test_output_of_tools_is_printed_safely(
 )
 def test_bytes_have_three_digits_and_a_unit(number: float, text: str) -> None:
     """Rounding never shows a thousand of a unit below the largest one."""
-    assert in_bytes(number) == text
+    assert format_bytes(number) == text
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_bytes_have_three_digits_and_a_unit(number: float, text: str) -> None:
 )
 def test_times_have_a_suitable_unit(seconds: float, text: str) -> None:
     """Seconds, minutes or hours."""
-    assert in_hours(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_one_is_singular() -> None:
@@ -342,7 +342,7 @@ def test_a_short_plain_value_is_shown_as_it_is(value: object, text: str) -> None
 )  # fmt: skip
 def test_a_number_of_bytes_has_three_digits(number: float, text: str) -> None:
     """One decimal below a hundred of a unit."""
-    assert in_bytes(number) == text
+    assert format_bytes(number) == text
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_a_number_of_bytes_has_three_digits(number: float, text: str) -> None:
 )
 def test_a_duration_changes_its_unit_at_sixty(seconds: float, text: str) -> None:
     """From minutes on there are no seconds."""
-    assert in_hours(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_folded_lines_are_indented_and_keep_units_together() -> None:

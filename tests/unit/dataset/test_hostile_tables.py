@@ -350,7 +350,7 @@ def _asked(ids: Iterable[str], private: Path) -> list[list[str]]:
 
     async def ask() -> None:
         for youtube_id in ids:
-            await YT_DLP.ask(youtube_id, private)
+            await YT_DLP.extract(youtube_id, private)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(supervisor, "run", run)

@@ -268,9 +268,11 @@ async def test_only_consecutive_forbidden_videos_mean_that_yt_dlp_is_outdated(tm
 class ForbiddenOnce(load_runs.YtDlp):
     """The media servers reject the first URL of every video."""
 
-    async def ask(self, youtube_id: str, directory: Path, *, every_address: bool = False) -> dict[str, Any]:
+    async def extract(
+        self, youtube_id: str, directory: Path, *, every_address: bool = False
+    ) -> dict[str, Any]:
         """Answer successfully from the second time on."""
-        info = await super().ask(youtube_id, directory, every_address=every_address)
+        info = await super().extract(youtube_id, directory, every_address=every_address)
         if youtube_id not in self._asked:
             self._asked.add(youtube_id)
             raise Failure(Reason.FORBIDDEN, "HTTP Error 403: Forbidden")
@@ -338,10 +340,12 @@ class Offering(Interrupted):
         """Of each question, whether every address was asked for."""
         self.used: list[tuple[str, str]] = []
 
-    async def ask(self, youtube_id: str, directory: Path, *, every_address: bool = False) -> dict[str, Any]:
+    async def extract(
+        self, youtube_id: str, directory: Path, *, every_address: bool = False
+    ) -> dict[str, Any]:
         """Offer a format of each source."""
         self.asked.append(every_address)
-        info = await super().ask(youtube_id, directory, every_address=every_address)
+        info = await super().extract(youtube_id, directory, every_address=every_address)
         formats = [
             video_entry(
                 f"{number}", load_runs.LINES, url=f"https://a.b/x?c={client}", filesize=1000,
@@ -649,9 +653,9 @@ class InexactSizes:
     def __init__(self, tool: Interrupted) -> None:
         self.tool = tool
 
-    async def ask(self, *of: Any, **options: Any) -> dict[str, Any]:
+    async def extract(self, *of: Any, **options: Any) -> dict[str, Any]:
         """Answer with estimated sizes."""
-        info = await self.tool.ask(*of, **options)
+        info = await self.tool.extract(*of, **options)
         for entry in info["formats"]:
             if (size := entry.pop("filesize", None)) is not None:
                 entry["filesize_approx"] = size

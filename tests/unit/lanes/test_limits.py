@@ -17,8 +17,8 @@ from hdtf_async.core.events import Event, PaceWait
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.plan import VideoJob
-from hdtf_async.lanes.limits import BandwidthLimiter, Lanes, RetryQueue
-from hdtf_async.lanes.throttle import ASK_MEMORY, Pacing, Throttle, asks_that_fit
+from hdtf_async.lanes.limits import BandwidthLimiter, Lanes, VideoQueue
+from hdtf_async.lanes.throttle import ASK_MEMORY, Pacing, Throttle, extractions_that_fit
 
 if TYPE_CHECKING:
     from virtual_time import Backend
@@ -284,7 +284,7 @@ async def test_attempts_that_wait_for_memory_are_rejected_at_the_end() -> None:
 )
 def test_at_least_one_extraction_always_runs(memory: int | None, fit: float) -> None:
     """And any number if the system does not report its memory."""
-    assert asks_that_fit(memory) == fit
+    assert extractions_that_fit(memory) == fit
 
 
 async def test_a_cancelled_attempt_blocks_no_others() -> None:
@@ -339,7 +339,7 @@ async def test_a_token_passed_on_while_ending_is_released() -> None:
 # The queue.
 
 
-async def _drain(queue: RetryQueue, seen: list[tuple[float, str, int]], took: float = 0) -> None:
+async def _drain(queue: VideoQueue, seen: list[tuple[float, str, int]], took: float = 0) -> None:
     async for job in queue:
         seen.append((anyio.current_time(), job.videos[0].name, job.attempt))
         await anyio.sleep(took)
@@ -349,18 +349,18 @@ async def _drain(queue: RetryQueue, seen: list[tuple[float, str, int]], took: fl
 async def test_the_queue_is_in_order_and_ends() -> None:
     """The planned ones in order; then the iteration ends."""
     seen: list[tuple[float, str, int]] = []
-    await _drain(RetryQueue([_job("a"), _job("b")]), seen)
+    await _drain(VideoQueue([_job("a"), _job("b")]), seen)
     assert [name for _, name, _ in seen] == ["a", "b"]
 
 
 async def test_an_empty_queue_ends_at_once() -> None:
     """Nothing to return, nothing to wait for."""
-    assert [job async for job in RetryQueue([])] == []
+    assert [job async for job in VideoQueue([])] == []
 
 
 async def test_the_queue_waits_for_videos_that_were_put_back() -> None:
     """One that is put back is returned when due, after others that are available before that."""
-    queue = RetryQueue([_job("a"), _job("b"), _job("c")])
+    queue = VideoQueue([_job("a"), _job("b"), _job("c")])
     seen: list[tuple[float, str]] = []
     async for job in queue:
         seen.append((anyio.current_time(), job.videos[0].name))
@@ -375,7 +375,7 @@ async def test_the_queue_waits_for_videos_that_were_put_back() -> None:
 
 async def test_the_queue_waits_for_videos_in_progress() -> None:
     """While one that was returned may still be put back, the iteration does not end."""
-    queue = RetryQueue([_job("a")])
+    queue = VideoQueue([_job("a")])
     seen: list[tuple[float, str, int]] = []
     received = await anext(queue)
     async with anyio.create_task_group() as group:
@@ -388,7 +388,7 @@ async def test_the_queue_waits_for_videos_in_progress() -> None:
 
 async def test_the_queue_waits_for_expected_videos() -> None:
     """Other tasks may add as many as announced, or end the wait without adding any."""
-    queue = RetryQueue([], expected=2)
+    queue = VideoQueue([], expected=2)
     seen: list[tuple[float, str, int]] = []
     async with anyio.create_task_group() as group:
         group.start_soon(_drain, queue, seen)
@@ -403,7 +403,7 @@ async def test_the_queue_waits_for_expected_videos() -> None:
 
 async def test_the_queue_returns_the_one_that_is_due_first() -> None:
     """In the order in which they are due; at the same time, in the order in which they were put back."""
-    queue = RetryQueue([])
+    queue = VideoQueue([])
     for name, after in (("late", 20), ("soon", 10), ("also", 10)):
         queue.put_back(_job(name), after)
     seen: list[tuple[float, str, int]] = []
@@ -413,7 +413,7 @@ async def test_the_queue_returns_the_one_that_is_due_first() -> None:
 
 async def test_videos_put_behind_come_after_all_planned_ones() -> None:
     """And once: a queue that is closed meanwhile drops them."""
-    queue, seen = RetryQueue(map(_job, "abc")), list[str]()
+    queue, seen = VideoQueue(map(_job, "abc")), list[str]()
     async for job in queue:
         seen.append(job.stem)
         if seen == ["RD_a"]:
@@ -427,7 +427,7 @@ async def test_videos_put_behind_come_after_all_planned_ones() -> None:
 
 async def test_a_newly_put_back_one_that_is_due_sooner_wakes_the_queue() -> None:
     """Waiting for one does not delay another."""
-    queue = RetryQueue([], expected=1)
+    queue = VideoQueue([], expected=1)
     queue.put_back(_job("late"), 1000)
     seen: list[tuple[float, str, int]] = []
     async with anyio.create_task_group() as group:
@@ -440,7 +440,7 @@ async def test_a_newly_put_back_one_that_is_due_sooner_wakes_the_queue() -> None
 
 async def test_a_closed_queue_drops_waiting_and_later_videos() -> None:
     """The iteration ends as soon as no video is in progress, without returning another."""
-    queue = RetryQueue([_job("a"), _job("b")])
+    queue = VideoQueue([_job("a"), _job("b")])
     received = await anext(queue)
     queue.put_back(received, 5)
     queue.close()

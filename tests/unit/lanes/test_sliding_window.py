@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hdtf_async.core.events import WorkersChanged
 from hdtf_async.lanes.sliding_window import Window
-from hdtf_async.lanes.video_server import Ready
+from hdtf_async.lanes.video_worker import Ready
 
 READY = Ready(downloads=1, encodes=2, slots=5, versions={})
 

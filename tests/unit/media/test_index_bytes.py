@@ -288,7 +288,7 @@ def test_boxes_that_are_not_needed_are_passed_over() -> None:
     longer = FTYP + extra + content[len(FTYP) :]
     index = read_index(longer, "mp4", len(longer))
     assert index.head == (longer[: longer.index(b"sidx") - 4],)
-    assert (index.times, index.tick, index.origin) == ((7, 12, 18), Fraction(1, 1000), 1)
+    assert (index.times, index.tick, index.track) == ((7, 12, 18), Fraction(1, 1000), 1)
     assert index.offsets == (len(longer) - 30, len(longer) - 20, len(longer))
     part = index.header_of(1, 2) + bytes(20)
     assert read_index(part, "mp4", len(part)) == replace(

@@ -32,7 +32,7 @@ from hdtf_async.core.events import (
     WorkersChanged,
 )
 from hdtf_async.core.failures import Reason
-from hdtf_async.core.text import in_bytes, in_hours
+from hdtf_async.core.text import format_bytes, format_duration
 from hdtf_async.dataset import plan
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
@@ -349,13 +349,13 @@ def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: f
 )  # fmt: skip
 def test_bytes_as_text(number: float, words: str) -> None:
     """Three digits and a unit."""
-    assert in_bytes(number) == words
+    assert format_bytes(number) == words
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0, "0.0 s"), (90, "1.5 min"), (3600, "1.00 h")])
 def test_durations_as_text(seconds: float, words: str) -> None:
     """With a suitable unit."""
-    assert in_hours(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def test_clips_without_a_duration_say_nothing_about_the_others() -> None:

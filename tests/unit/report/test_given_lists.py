@@ -61,9 +61,12 @@ def test_an_entry_is_a_clip_a_segment_or_a_video() -> None:
     more = [*MISSING, {"clip": "RD_D_000", "youtube_id": "video_d", "reason": "age"}]
     (val,) = compared(Split(given=given), CLIPS, more)
     assert dict(val.lost) == {
-        "RD_B_000": "face in too few frames", "video_b": "face in too few frames", "RD_B_000_s001": "face in too few frames",
-        "RD_D_000": "private video", "video_d": "private video",
-    }  # fmt: skip
+        "RD_B_000": "face in too few frames",
+        "video_b": "face in too few frames",
+        "RD_B_000_s001": "face in too few frames",
+        "RD_D_000": "private video",
+        "video_d": "private video",
+    }
     assert Listed.from_json({"title": "val", "names": ["x"]}) is None, "the name of a split"
     assert Listed.from_json({"title": "a", "names": ["x", 1]}) == Listed("a", ("x",))
 

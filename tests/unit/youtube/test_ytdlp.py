@@ -69,7 +69,7 @@ async def fetched(yt_dlp: YtDlp, private: Path) -> Reason | None:
 async def test_an_id_cannot_be_mistaken_for_an_option(tmp_path: Path, private: Path) -> None:
     """The URL follows `--`, and is the only argument there."""
     yt_dlp = tool(tmp_path, "print(json.dumps({'id': '-exec_touch', 'argv': sys.argv[1:]}))")
-    argv = (await yt_dlp.ask("-exec_touch", private))["argv"]
+    argv = (await yt_dlp.extract("-exec_touch", private))["argv"]
     assert argv[-2:] == ["--", "https://www.youtube.com/watch?v=-exec_touch"]
     assert argv[0] == "--ignore-config"
     assert "--no-warnings" not in argv
@@ -100,7 +100,7 @@ found = os.stat(given)
 open(given, "r+").write("more")
 told = {"mode": found.st_mode, "names": found.st_nlink, "here": os.listdir()}
 print(json.dumps({"id": "CPCoMyuBRM0"} | told))"""
-    answer = await tool(tmp_path, body, cookies=cookies).ask("CPCoMyuBRM0", private)
+    answer = await tool(tmp_path, body, cookies=cookies).extract("CPCoMyuBRM0", private)
     assert stat.S_IMODE(answer["mode"]) == 0o600
     assert (answer["names"], answer["here"]) == (0, [])
     assert cookies.read_text() == "# Netscape HTTP Cookie File\n"
@@ -154,7 +154,7 @@ async def test_passed_files_are_found_in_any_working_directory(
     private = Path("~", "$HOME")
     private.mkdir(parents=True)
     body = "print(json.dumps({'id': 'CPCoMyuBRM0', 'told': words(), 'cookies': open(words()[-1]).read()}))"
-    answer = await tool(tmp_path, body, cookies=cookies).ask("CPCoMyuBRM0", private)
+    answer = await tool(tmp_path, body, cookies=cookies).extract("CPCoMyuBRM0", private)
     assert answer["told"][-2] == "--cookies"
     assert answer["cookies"] == cookies.read_text()
 
@@ -168,7 +168,7 @@ print(json.dumps({
     "argv": sys.argv, "told": words(), "mode": os.stat(told).st_mode, "here": os.listdir()
 }))"""
     proxy, own = "http://me:secret@proxy:3128", ("--password", "se'cret #1", "--socket-timeout", "90")
-    answer = await tool(tmp_path, body, proxy=proxy, yt_dlp_args=own).ask("CPCoMyuBRM0", private)
+    answer = await tool(tmp_path, body, proxy=proxy, yt_dlp_args=own).extract("CPCoMyuBRM0", private)
     assert "secret" not in " ".join(answer["argv"])
     assert (stat.S_IMODE(answer["mode"]), answer["here"]) == (0o600, [])
     assert answer["told"][-6:] == ["--proxy", proxy, *own]
@@ -184,7 +184,7 @@ about = {"told": words(), "mine": os.environ["MINE"], "path": os.environ["PATH"]
 print(json.dumps({"id": "CPCoMyuBRM0"} | about))"""
     yt_dlp = tool(tmp_path, body, yt_dlp_args=("--cache-dir", "/cache"))
     yt_dlp._environment = {"MINE": "1"}
-    answer = await yt_dlp.ask("CPCoMyuBRM0", private)
+    answer = await yt_dlp.extract("CPCoMyuBRM0", private)
     assert answer["told"].index("--no-cache-dir") < answer["told"].index("--cache-dir")
     assert (answer["mine"], answer["path"]) == ("1", os.environ["PATH"])
 
@@ -217,7 +217,7 @@ async def test_missing_cookies_are_reported(tmp_path: Path, private: Path) -> No
     yt_dlp = tool(tmp_path, "sys.exit('never')", cookies=cookies)
     cookies.unlink()
     with pytest.raises(Failure, match=r"--cookies .*none\.txt") as failed:
-        await yt_dlp.ask("CPCoMyuBRM0", private)
+        await yt_dlp.extract("CPCoMyuBRM0", private)
     assert failed.value.reason is Reason.COOKIES_NEEDED
 
 
@@ -228,7 +228,7 @@ async def test_missing_cookies_are_reported(tmp_path: Path, private: Path) -> No
 async def test_invalid_output_is_a_failure(printed: str, tmp_path: Path, private: Path) -> None:
     """Exit code 0 alone is not enough, and deep nesting is rejected."""
     with pytest.raises(Failure) as failed:
-        await tool(tmp_path, f"print({printed})").ask("CPCoMyuBRM0", private)
+        await tool(tmp_path, f"print({printed})").extract("CPCoMyuBRM0", private)
     assert failed.value.reason is Reason.UNKNOWN
 
 
@@ -238,7 +238,7 @@ async def test_the_information_of_another_video_is_a_failure(
 ) -> None:
     """Its clip would be recorded under the requested id."""
     with pytest.raises(Failure) as failed:
-        await tool(tmp_path, f"print({value!r})").ask("CPCoMyuBRM0", private)
+        await tool(tmp_path, f"print({value!r})").extract("CPCoMyuBRM0", private)
     assert failed.value.reason is Reason.WRONG_VIDEO
 
 
@@ -248,7 +248,7 @@ async def test_an_error_about_another_video_says_nothing_about_the_requested_one
     """A private trailer does not make the video private."""
     for name, reason in (("another_id1", Reason.WRONG_VIDEO), ("CPCoMyuBRM0", Reason.PRIVATE)):
         with pytest.raises(Failure) as failed:
-            await tool(tmp_path, f"sys.exit('ERROR: [youtube] {name}: Private video')").ask(
+            await tool(tmp_path, f"sys.exit('ERROR: [youtube] {name}: Private video')").extract(
                 "CPCoMyuBRM0", private
             )
         assert failed.value.reason is reason

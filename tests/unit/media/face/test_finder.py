@@ -38,7 +38,7 @@ from hdtf_async.core.preflight import Status
 from hdtf_async.media.cut import Cut
 from hdtf_async.media.face import model_file, people
 from hdtf_async.media.face.detector import Detect, Score, Search, detector, scorer
-from hdtf_async.media.face.finder import Finder, detection_command, looked_at
+from hdtf_async.media.face.finder import Finder, detection_command, search_size
 from hdtf_async.media.face.people import Region, overlap
 from hdtf_async.media.face.window import place, plan_window
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
@@ -228,9 +228,9 @@ def test_frames_are_no_larger_than_necessary(films: Path) -> None:
     """Those of a 2160p video are searched at 720p; smaller ones are unchanged."""
     arguments = detection_command(Path("ffmpeg"), planned(films / "RD_Face1.mp4"), (1280, 720))
     assert "scale=1280:720" in arguments[arguments.index("-vf") + 1]
-    assert looked_at(3840, 2160) == (1280, 720)
-    assert looked_at(1080, 1920) == (720, 1280)
-    assert looked_at(640, 360) == (640, 360)
+    assert search_size(3840, 2160) == (1280, 720)
+    assert search_size(1080, 1920) == (720, 1280)
+    assert search_size(640, 360) == (640, 360)
 
 
 @pytest.mark.parametrize("height", [60, 72, 100])

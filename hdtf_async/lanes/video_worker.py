@@ -89,7 +89,7 @@ class _Unit:
     records: list[Record] | None = None
 
 
-class VideoServer:
+class VideoWorker:
     """Processes the videos of a run that a driver sends."""
 
     def __init__(self, setup: Setup, send: Callable[[str], None]) -> None:
@@ -185,7 +185,7 @@ class VideoServer:
             unit.over.set()
 
     def _take(self, event: Event) -> None:
-        if not event.passing:
+        if not event.superseded:
             self._flush()
 
     async def _send_progress(self) -> None:

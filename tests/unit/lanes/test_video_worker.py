@@ -20,7 +20,7 @@ from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.collector import Collector
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.video_server import FINISH, Ready, Setup, VideoServer, Withdrawn
+from hdtf_async.lanes.video_worker import FINISH, Ready, Setup, VideoWorker, Withdrawn
 from hdtf_async.output.directory import open_directory
 from hdtf_async.output.journal import JOURNAL
 from hdtf_async.output.locks import WORKERS, make_worker_file
@@ -54,12 +54,12 @@ class Driver:
             self.withdrawn += self.collector.receive(message, {name})
 
     @asynccontextmanager
-    async def server(self, name: str, **more: Any) -> AsyncIterator[VideoServer]:
+    async def server(self, name: str, **more: Any) -> AsyncIterator[VideoWorker]:
         """Give a server that is ready."""
         out, options = for_workers(self.run.directory, self.run.options)
         make_worker_file(self.run.directory.out, name)
         setup = replace(Setup(name, out, options, more.pop("version", self.version())), **more)
-        server = VideoServer(setup, lambda events: self.send(name, events))
+        server = VideoWorker(setup, lambda events: self.send(name, events))
         async with server.opened() as ready:
             server.events.emit(ready)
             yield server
@@ -71,7 +71,7 @@ class Driver:
 
         return own_version()
 
-    async def process(self, server: VideoServer, video: VideoJob) -> VideoJob:
+    async def process(self, server: VideoWorker, video: VideoJob) -> VideoJob:
         """Have a video processed; return what is left of it."""
         known = await self.collector.begin(video)
         records = await server.process(f"task {video.stem}", video, known)
