@@ -36,6 +36,8 @@ _MEMORY = 4 << 30
 _CPU_SECONDS = 120
 _DEADLINE = 180.0
 _ANSWER_LIMIT = 1 << 20
+_BATCH = 2000
+"""Maximum number of intervals of a request: the answer has up to 300 bytes for each."""
 
 
 class Prober:
@@ -72,11 +74,13 @@ class Prober:
         ``tool_missing`` or ``tool_failed`` if the child does not work, whatever the file.
         """
         bounds = [(each.start, each.end, None if each.rate is None else str(each.rate)) for each in intervals]
-        answer = await self._ask(path, container, bounds)
+        batches = [bounds[first : first + _BATCH] for first in range(0, len(bounds), _BATCH)]
+        answers = [await self._ask(path, container, batch) for batch in batches or [[]]]
+        answer = answers[0]
         return MediaInfo(
             **answer
             | {
-                "shown": tuple(Shown(**each) for each in answer["shown"]),
+                "shown": tuple(Shown(**shown) for each in answers for shown in each["shown"]),
                 "parts": tuple(
                     Part(**each | {"colours": tuple(each["colours"])}) for each in answer["parts"]
                 ),
@@ -147,6 +151,7 @@ def _answer_in_fork(question: bytes) -> str:
     fork = os.fork()
     if fork == 0:
         try:
+            os.close(ours)  # or it could write for ever: a pipe breaks when its last reader has gone
             # What a library prints must not become part of the answer.
             os.dup2(2, 1)
             _limit()

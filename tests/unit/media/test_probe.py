@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -404,6 +405,35 @@ probe.serve()
         with pytest.raises(Failure) as failure:
             await prober.facts(tmp_path / "raw.mp4", container="webm")
     assert failure.value.reason is Reason.TIMED_OUT
+
+
+async def test_a_video_may_have_any_number_of_clips(prober: Prober, sources: Path) -> None:
+    """Their frames are as of each interval alone."""
+    intervals = [Interval(number / 10_000, number / 10_000 + 0.5) for number in range(12_000)]
+    found = await facts_of(prober, sources / "b_frames.mp4", *intervals)
+    assert len(found.shown) == 12_000
+    for number in (0, 1999, 2000, 11_999):
+        alone = await facts_of(prober, sources / "b_frames.mp4", intervals[number])
+        assert alone.shown == (found.shown[number],)
+        assert replace(alone, shown=found.shown) == found
+
+
+async def test_an_answer_that_is_too_long_delays_no_other_request(
+    sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that writes it ends."""
+    stub = """
+import sys
+sys.path.append(sys.argv[1])
+from hdtf_async.media import probe
+answer = probe._answer
+probe._answer = lambda question: "x" * (3 << 20) if b"mkv" in question else answer(question)
+probe.serve()
+"""
+    monkeypatch.setattr(probe, "own_module_argv", in_its_place(stub))
+    async with Prober() as prober:
+        assert "ended with code 1" in await refused(prober, sources / "b_frames.mp4", "mkv")
+        assert (await facts_of(prober, sources / "b_frames.mp4")).width > 0
 
 
 async def test_a_broken_prober_blames_no_file(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
