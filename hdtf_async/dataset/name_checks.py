@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from hdtf_async.core.exceptions import UnknownVideoError
-from hdtf_async.core.model import Finding, Severity
+from hdtf_async.core.exceptions import OptionsError, UnknownVideoError
+from hdtf_async.core.model import Finding, SceneCuts, Severity
 from hdtf_async.core.splits import SHARED, Member, NameList
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset.plan import require_known
@@ -24,18 +25,39 @@ UNDISTINGUISHED = "Radio"
 """The group of all clips of RD."""
 _FEW = 5
 """Maximum number of entries of a list that a message names."""
+_PART = re.compile(r"_s[0-9]{3,}$")
+"""End of the name of a part of a clip."""
 
 
 def checked(tables: Tables, options: Options) -> Tables:
     """Return the tables with a finding for each speaker who is on several of the lists of ``--split``.
 
-    Raises `UnknownVideoError` for a video, or for a line of a list, that is not in the tables.
+    Raises `UnknownVideoError` for a video, or for a line of a list, that is not in the tables; `OptionsError`
+    for a clip with the name of a part of another one.
     """
     require_known(tables, options)
+    if options.scene_cuts is SceneCuts.SPLIT:
+        _require_names_of_parts(tables)
     for option, listed in (("--only", options.only), ("--split", options.split)):
         if isinstance(listed, NameList):
             require_listed(option, listed, names_of(tables))
     return replace(tables, findings=(*tables.findings, *_shared(tables, options)))
+
+
+def _require_names_of_parts(tables: Tables) -> None:
+    """Raise `OptionsError` if a part of a clip could have the name of another clip, case ignored."""
+    like_parts = {
+        _PART.sub("", clip.stem.lower()): clip
+        for clip in steps(tables.clips)
+        if clip.segment is None and _PART.search(clip.stem.lower())
+    }
+    for clip in steps(tables.clips) if like_parts else ():
+        other = like_parts.get(clip.stem.lower())
+        if other is not None:
+            raise OptionsError(
+                f"--scene-cuts split: a part of {clip.stem} would have the name of the clip {other.stem};"
+                " rename one of them in the list"
+            )
 
 
 def names_of(tables: Tables) -> set[str]:

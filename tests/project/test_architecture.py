@@ -73,7 +73,7 @@ PURE = {
     "dataset.corrections": {"csv"},
     "dataset.fields": {"re", "urllib"},
     "dataset.geometry": set[str](),
-    "dataset.name_checks": {"difflib"},
+    "dataset.name_checks": {"difflib", "re"},
     "dataset.plan": {"difflib", "hashlib", "json"},
     "dataset.sizes": set[str](),
     "dataset.scene_cuts": set[str](),

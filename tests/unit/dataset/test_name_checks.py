@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hdtf_async import Options, UnknownVideoError
+from hdtf_async import Options, OptionsError, UnknownVideoError
 from hdtf_async.core import name_lists
 from hdtf_async.core.model import Annotation, Box, Clip, Interval, Source, Tables, Video
 from hdtf_async.core.splits import NameList, Split
-from hdtf_async.dataset import name_checks, plan, tables
+from hdtf_async.dataset import name_checks, plan, rows, tables
 from hdtf_async.dataset.name_checks import MOST_SHARED
 
 if TYPE_CHECKING:
@@ -174,3 +174,19 @@ def test_a_stem_counts_before_a_youtube_id(published: Tables) -> None:
     assert lists["test"] == [becerra[1].stem]
     assert lists["val"] == [becerra[0].stem, becerra[2].stem]
     assert len(lists["train"]) == len(published.clips) - 3
+
+
+@pytest.mark.parametrize(("first", "second"), [("talk", "talk_s000"), ("Talk_S1000", "talk")])
+def test_no_part_of_a_clip_can_have_the_name_of_another_clip(first: str, second: str) -> None:
+    """It would replace that clip's file."""
+    listed = rows.assemble(
+        [
+            {"video": "A" * 11, "start": 0, "end": 20, "name": first},
+            {"video": "B" * 11, "start": 0, "end": 20, "name": second},
+            {"video": "C" * 11, "start": 0, "end": 20, "name": "other_s001"},
+        ]
+    )
+    assert name_checks.checked(listed, Options()).clips == listed.clips
+    with pytest.raises(OptionsError, match="--scene-cuts split: a part of talk would have the name") as error:
+        name_checks.checked(listed, Options(scene_cuts="split"))
+    assert "rename one of them" in str(error.value)
