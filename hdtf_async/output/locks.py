@@ -13,6 +13,8 @@ import errno
 import os
 import socket
 from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -27,7 +29,6 @@ from hdtf_async.output.journal import SOURCE_VIDEOS, journals, read, shard_of, t
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.shards import Shard
@@ -43,7 +44,20 @@ _MOMENT = 0.2
 
 def whoami() -> Record:
     """Return a record that identifies this process as the holder of a lock."""
-    return {"pid": os.getpid(), "host": socket.gethostname()}
+    return {"pid": os.getpid(), "host": socket.gethostname(), "pid_namespace": _pid_namespace()}
+
+
+@cache
+def _pid_namespace() -> str | None:
+    """Return what identifies the numbers of processes here; None if the system does not say.
+
+    Containers may share a host name (``--network host``) and number their processes separately.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except (OSError, ValueError):
+        return None
 
 
 def is_held(out: Path) -> bool:
@@ -214,7 +228,8 @@ def holder(run: Record) -> str:
 
 def has_ended(run: Record) -> bool:
     """Whether the process in this record is known to have ended."""
-    return run.get("host") == socket.gethostname() and not _is_alive(run.get("pid"))
+    here = run.get("host") == socket.gethostname() and run.get("pid_namespace") in {None, _pid_namespace()}
+    return here and not _is_alive(run.get("pid"))
 
 
 def _is_alive(pid: object) -> bool:

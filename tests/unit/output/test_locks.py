@@ -332,6 +332,9 @@ def test_a_process_is_known_to_have_ended_only_on_this_machine(pid: object, ende
     run = {"pid": pid, "host": socket.gethostname(), "time": "2026-01-01T00:00:00.000+00:00"}
     assert locks.has_ended(run) is ended
     assert locks.has_ended(run | {"host": "elsewhere"}) is False
+    assert locks.has_ended(run | locks.whoami() | {"pid": pid}) is ended
+    # Another container with the same host name numbers its processes separately.
+    assert locks.has_ended(run | {"pid_namespace": "another"}) is False
     assert locks.holder({}) == "unknown process"
     assert locks.holder(run | {"host": "elsewhere", "pid": 5}) == (
         "process 5 on elsewhere, since 2026-01-01T00:00:00.000+00:00"
