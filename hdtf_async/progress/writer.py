@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -84,21 +85,29 @@ class LineWriter:
             except OSError as error:  # the terminal or pipe is closed
                 self._error = error
                 return
+            except Exception as error:  # noqa: BLE001 - a file object of the host, which may be closed
+                self._error = OSError(errno.EBADF, f"{error}")
+                return
 
 
-def open_writer(file: TextIO) -> LineWriter:
-    """Return a writer to a standard stream.
+def open_writer(file: TextIO | None) -> LineWriter:
+    """Return a writer to a standard stream. Raises `OSError` if it is closed.
 
     It bypasses the buffer of the process's own streams, whose lock a stopped terminal would hold. Other file
     objects, such as those of a notebook or a test, are used unchanged.
     """
-    if file not in {sys.__stdout__, sys.__stderr__}:
-        return LineWriter(file.write, file.encoding or "utf-8")
-    number = file.fileno()
+    if file is None or getattr(file, "closed", False):
+        raise OSError(errno.EBADF, "the standard stream is closed")
+    stream, encoding = file, file.encoding or "utf-8"
+    if file is not sys.__stdout__ and file is not sys.__stderr__:
+        return LineWriter(
+            lambda text: file.write(text.encode(encoding, "replace").decode(encoding)), encoding
+        )
+    number = stream.fileno()
 
     def write(text: str) -> None:
-        left = memoryview(text.encode(file.encoding, "replace"))
+        left = memoryview(text.encode(encoding, "replace"))
         while left:
             left = left[os.write(number, left) :]
 
-    return LineWriter(write, file.encoding)
+    return LineWriter(write, encoding)

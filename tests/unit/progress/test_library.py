@@ -16,6 +16,7 @@ from hdtf_async.core.events import ClipFailed, RawReady, RunStarted
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.job import to_end, under_way
 from hdtf_async.progress.views import with_progress
+from hdtf_async.progress.writer import open_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,6 +122,42 @@ async def test_a_closed_terminal_does_not_end_the_job(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(sys, "stderr", Gone())
     assert await to_end(with_progress(job)) == "done"
+
+
+@pytest.mark.parametrize("stderr", [None, io.StringIO()], ids=["none", "closed"])
+async def test_a_job_without_stderr_has_its_result(
+    monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO | None
+) -> None:
+    """As in a service, or if the host has closed it."""
+    if stderr is not None:
+        stderr.close()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    assert await to_end(with_progress(job)) == "done"
+
+
+async def test_a_job_whose_stderr_is_closed_meanwhile_has_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write then fails with `ValueError`."""
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+
+    async def closing(events: EventBus, finish: anyio.Event) -> str:
+        await anyio.sleep(0.1)
+        stderr.close()
+        return await job(events, finish)
+
+    with anyio.fail_after(30):
+        assert await to_end(with_progress(closing)) == "done"
+
+
+async def test_text_is_written_in_the_encoding_of_the_file() -> None:
+    """Other characters are replaced."""
+    written = io.BytesIO()
+    writer = open_writer(io.TextIOWrapper(written, encoding="ascii", write_through=True))
+    writer.write("50% \N{FULL BLOCK}\n")
+    with anyio.fail_after(30):
+        await writer.written()
+    assert written.getvalue() == b"50% ?\n"
+    writer.close()
 
 
 async def test_a_log_gets_lines_without_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
