@@ -113,12 +113,12 @@ class VideoLedger(BufferedLedger):
 
     async def _taken_over(self, file: int) -> list[Record]:
         """Wait until nobody else writes the file; return its records."""
-        _, owner = await run_sync(_tidied, file)
+        _, owner, _ = await run_sync(_read, file)
         lock = self._lock.with_name(owner or self._lock.name)
         with anyio.move_on_after(PATIENCE):
             while lock != self._lock and not await run_sync(release_worker, lock):  # noqa: ASYNC110
                 await anyio.sleep(0.1)
-        return (await run_sync(_tidied, file))[0]
+        return await run_sync(_tidied, file)
 
     async def _store(self, records: list[Record]) -> None:
         await self._journal.get().append(records)
@@ -128,8 +128,8 @@ def _path(directory: Path, video: str) -> Path:
     return directory / f"{video}{VIDEO}"
 
 
-def _tidied(file: int) -> tuple[list[Record], str]:
-    """Return the records of a journal, and the newest owner; cut off a torn last line. Raises `OSError`."""
+def _read(file: int) -> tuple[list[Record], str, int]:
+    """Return the records of a journal, the newest owner, and where its last whole line ends."""
     found, owner, whole = list[Record](), "", 0
     with os.fdopen(os.dup(file), "rb") as journal:
         journal.seek(0)
@@ -139,9 +139,15 @@ def _tidied(file: int) -> tuple[list[Record], str]:
                 owner = os.path.basename(str(record.get("worker")))  # noqa: PTH119 - it must not lead elsewhere
             elif record:
                 found.append(record)
+    return found, owner, whole
+
+
+def _tidied(file: int) -> list[Record]:
+    """Return the records of a journal that nobody writes; cut off a torn last line. Raises `OSError`."""
+    found, _, whole = _read(file)
     if whole < os.fstat(file).st_size:
         os.ftruncate(file, whole)
-    return found, owner
+    return found
 
 
 def forget(out: Path, video: str) -> None:
@@ -162,7 +168,7 @@ async def add_left(
             return []
         file = atomic.opened(path, os.O_RDWR)
         try:
-            return _tidied(file)[0]
+            return _tidied(file)
         finally:
             os.close(file)
 

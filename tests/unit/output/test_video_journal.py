@@ -72,6 +72,27 @@ async def test_nobody_writes_while_the_children_of_the_last_worker_run(tmp_path:
     assert began
 
 
+async def test_a_line_that_another_worker_is_writing_is_not_cut_off(tmp_path: Path) -> None:
+    """Only what is still torn when that worker has ended."""
+    first, second = (ledger(tmp_path, name) for name in ("first", "second"))
+    lock = worker_lock(tmp_path / WORKERS / "first")
+    async with first.resuming("RD_a"):
+        pass
+    path, line = tmp_path / WORKERS / "RD_a.jsonl", json.dumps(RAW).encode() + b"\n"
+    with path.open("ab", buffering=0) as journal:
+        journal.write(line[:20])
+        async with anyio.create_task_group() as group:
+
+            async def resume() -> None:
+                async with second.resuming("RD_a") as before:
+                    assert before == [RAW]
+
+            group.start_soon(resume)
+            await anyio.sleep(0.3)
+            journal.write(line[20:])
+            os.close(lock)
+
+
 async def test_children_that_do_not_end_are_waited_for_only_so_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
