@@ -123,10 +123,9 @@ def unlisted(index: JournalIndex) -> dict[str, object]:
 
     The metadata correctly omit it.
     """
+    listed = manifests.with_newest_settings(index, index.clips)
     return {
-        stem: ClipRecord.of(record).fingerprint
-        for stem, record in index.clips.items()
-        if any(record["form"].get(key) != index.settings[key] for key in index.settings)
+        stem: ClipRecord.of(record).fingerprint for stem, record in index.clips.items() if stem not in listed
     }
 
 

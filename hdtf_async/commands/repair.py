@@ -31,7 +31,7 @@ from hdtf_async.core.events import CheckEnded, RunStarted
 from hdtf_async.core.exceptions import OptionsError, unwrap_exception_group
 from hdtf_async.core.failures import ExitCode, Failure, Reason
 from hdtf_async.core.job import to_end, under_way
-from hdtf_async.core.model import Clip, Tables
+from hdtf_async.core.model import UNRECORDED, Clip, Tables
 from hdtf_async.core.option_fields import flag_of
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan
@@ -263,10 +263,11 @@ def recorded_settings(index: JournalIndex, options: Options) -> Options:
 
     Raises `OptionsError` if this version of the program does not support these settings.
     """
+    settings = UNRECORDED | index.settings if index.settings else {}
     recorded: dict[str, Any] = {}
     for option in fields(Options):
-        if option.name in index.settings:
-            value, flag = index.settings[option.name], flag_of(option)
+        if option.name in settings:
+            value, flag = settings[option.name], flag_of(option)
             try:
                 recorded[option.name] = None if value is None else flag.read(value)
             except OptionsError as error:

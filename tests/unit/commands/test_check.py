@@ -21,6 +21,7 @@ from hdtf_async import ExitCode, Options, Reason
 from hdtf_async.cli import main, summaries
 from hdtf_async.commands import check, repair
 from hdtf_async.commands.check import ClipChecker, check_directory
+from hdtf_async.commands.repair import recorded_settings
 from hdtf_async.core import events, exceptions
 from hdtf_async.core.event_bus import EventBus
 from hdtf_async.core.events import ClipChecked, Found
@@ -322,6 +323,19 @@ async def test_clips_with_other_settings_may_be_missing_in_the_metadata(out: Pat
     add(out, record | {"form": record["form"] | {"size": 96}})
     (out / METADATA).write_bytes(line(record["metadata"]))
     assert (await checked(out)).found == []
+
+
+async def test_a_default_that_is_not_recorded_is_another_setting(out: Path) -> None:
+    """As before `--recut` without `--fit`; a repair uses the default, whatever the options."""
+    index = read_known(out)
+    assert "fit" not in index.settings
+    record = index.clips[FLIPPED]
+    add(out, record | {"form": record["form"] | {"fit": "pad"}})
+    others = (other["metadata"] for stem, other in index.clips.items() if stem != FLIPPED)
+    (out / METADATA).write_bytes(b"".join(map(line, others)))
+    assert (await checked(out)).found == []
+    options = recorded_settings(index, Options(size=512, fit="pad", first=1))
+    assert options.output_settings == Options(**recorded_fields(index)).output_settings
 
 
 @pytest.mark.slow
