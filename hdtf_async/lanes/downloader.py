@@ -145,7 +145,8 @@ class Downloader:
             if failure.reason not in partials.RESUMABLE:
                 await run_sync(partials.forget, directory, name)
                 await run_sync(partial_ranges.forget, directory / partial_ranges.DIRECTORY)
-            raise self._of_several(job, failure) from failure
+            other = self._of_several(job, failure)
+            raise other from None if other is failure else failure
         self._forbidden.clear()
         for fmt in selected.values():
             self._forbidding.pop(fmt.source, None)

@@ -209,7 +209,8 @@ class Pipeline(Generic[A, R]):
                     arrived = await self._downloader.download(job, directory, permit)
                 except Failure as failure:
                     # Before the token is released: it must not start another download after a block.
-                    raise await self._register_failure(job, failure, permit, directory) from failure
+                    registered = await self._register_failure(job, failure, permit, directory)
+                    raise registered from None if registered is failure else failure
                 permit.succeeded()
                 return arrived
         return None

@@ -194,6 +194,8 @@ class SourceVideos:
             try:
                 audio = await self._prober.sound(path, container=path.suffix[1:])
             except Failure as failure:
+                if failure.reason not in _NOT_READ:
+                    raise
                 await self._not_used(job, path, f"{failure}")
             else:
                 if not audio.truncated:

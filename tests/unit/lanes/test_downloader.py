@@ -26,8 +26,10 @@ from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.downloader import Download, Downloader, _advanced, _require_whole, _version
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.partial_videos import SectionsRefusedError
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.lanes.throttle import Pacing, Throttle
 from hdtf_async.media.demux import AudioInfo, MediaInfo
+from hdtf_async.media.probe import Prober
 from hdtf_async.media.timeline import Shown
 from hdtf_async.output.directory import open_directory
 from hdtf_async.output.partials import AUDIO, VIDEO, ResumeToken
@@ -40,8 +42,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.lanes.fetching import Amount
-    from hdtf_async.lanes.source_videos import SourceVideo
-    from hdtf_async.media.probe import Prober
     from hdtf_async.youtube.ytdlp import YtDlp
 
 RENDITION = Format(
@@ -902,3 +902,27 @@ async def test_a_partial_source_video_that_cannot_be_cut_is_replaced_by_the_whol
         parts.raw.path.write_bytes(b"12")
         downloader._source_videos = cast("Any", _Existing(None, None))
         assert await downloader.existing(WORK) is cast("Any", parts.raw)
+
+
+async def test_a_system_limit_is_no_reason_to_use_other_audio(tmp_path: Path) -> None:
+    """The recorded audio file was not read, so nothing is known about it."""
+
+    class Limited(Prober):
+        async def sound(self, path: Path, *, container: str) -> AudioInfo:
+            raise Failure(Reason.RESOURCE_LIMIT, f"{path.name} {container}: Too many open files")
+
+    async with fetching(tmp_path, {}, audio=Audio.AAC) as (downloader, *_):
+        videos = downloader._source_videos
+        videos._prober = Limited()
+        file = videos._store.source_videos_path / "RD_V.m4a"
+        file.write_bytes(b"123")
+        record = {
+            "type": "sound", "youtube_id": _VIDEO.youtube_id, "file": file.name, "bytes": 3,
+            "resolution": "reference", "format_id": "140",
+        }  # fmt: skip
+        await videos._store.append(record)
+        facts = SimpleNamespace(sound=object())
+        raw = SourceVideo(file.with_suffix(".mp4"), "mp4", cast("MediaInfo", facts), {}, "22", None)
+        with pytest.raises(Failure, match="Too many open files"):
+            await videos.with_existing_audio(VideoJob((_VIDEO,), ()), raw)
+        assert file.exists()
