@@ -171,8 +171,8 @@ class Options:
     )  # fmt: skip
     resolution: Accepts[Resolution | str | None, Resolution] = option(
         "--resolution", default=None, group=NETWORK, kind=validators.choice(Resolution),
-        help="reference: height the boxes refer to, else the nearest; exact: only that height (within 8 px);"
-        " best: highest available",
+        help="reference: height the boxes refer to, else next above, else below; exact: only that height"
+        " (within 8 px); best: highest available",
         unset="reference; best with --crop face",
     )  # fmt: skip
     fetch: Accepts[Fetch | str | None, Fetch | None] = option(
