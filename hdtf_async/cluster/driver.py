@@ -156,7 +156,8 @@ class Cluster:
         await finish.wait()
         self._run.events.emit(WindingDown(self.results.encodes, WIND_DOWN))
         self._end()
-        await self._send(None, FINISH)
+        with anyio.move_on_after(RPC_TIMEOUT):  # a worker may not answer
+            await self._send(None, FINISH)
         await anyio.sleep(WIND_DOWN)
         self._whole.cancel()
 

@@ -330,7 +330,7 @@ def _line_flaw(index: JournalIndex, text: bytes) -> tuple[str, str]:
     keys = [key for key in {**recorded, **row} if recorded.get(key) != row.get(key)]
     return (
         stem,
-        f"{shown(stem)} differs from its record: {', '.join(map(shown, keys[:5])) or 'formatting'}",
+        f"{shown(stem)} differs from its record: {', '.join(map(shown, keys[:_SHOWN_KEYS])) or 'formatting'}",
     )
 
 

@@ -6,7 +6,7 @@ Entries are untrusted: a field that is missing, of another type or absurd is tre
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
@@ -27,6 +27,13 @@ CLIENTS = {
     "WEB_EMBEDDED_PLAYER": ("web_embedded",), "WEB_REMIX": ("web_music",),
 }  # fmt: skip
 """YouTube's name of a client, as in a media URL, to yt-dlp's names for it (INNERTUBE_CLIENTS)."""
+
+
+def entries_of(info: Mapping[str, Any], format_id: str | None = None) -> list[dict[str, Any]]:
+    """Return the entries of the format table of yt-dlp's info dict: all, or those with an id."""
+    formats = info.get("formats")
+    found = [entry for entry in formats if isinstance(entry, dict)] if isinstance(formats, list) else []
+    return found if format_id is None else [entry for entry in found if entry.get("format_id") == format_id]
 
 
 class Source(NamedTuple):

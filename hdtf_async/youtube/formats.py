@@ -49,6 +49,7 @@ from hdtf_async.youtube.entries import (
     WHOLE,
     Source,
     bitrate,
+    entries_of,
     is_audio_only,
     is_protected,
     is_safe,
@@ -165,7 +166,7 @@ def choose(info: Mapping[str, object], required: Requirements, avoid: Collection
     live = info.get("live_status")
     if live in ("is_live", "is_upcoming", "post_live"):
         raise Failure(Reason.NOT_YET, f"live_status is {live}")
-    entries, audio, reference_height = _entries(info), required.audio, required.reference_height
+    entries, audio, reference_height = entries_of(info), required.audio, required.reference_height
     videos, sounds, refused = _sorted_out(entries, duration(info), avoid, required.hdr)
     if audio and not sounds:
         # It must come with the video: a video of another height is better than no audio.
@@ -248,12 +249,6 @@ class _Video:
             -bitrate(self.entry, "tbr"),
             it.format_id,
         )
-
-
-def _entries(info: Mapping[str, object]) -> list[Entry]:
-    """Return the entries of the format table that are dicts."""
-    formats = info.get("formats")
-    return [entry for entry in formats if isinstance(entry, dict)] if isinstance(formats, list) else []
 
 
 def _sorted_out(

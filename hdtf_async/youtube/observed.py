@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.model import Resolution
 from hdtf_async.youtube import entries, formats
+from hdtf_async.youtube.entries import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,7 @@ class Summary:
 
 def summary(info: Mapping[str, Any], now: float) -> Summary:
     """Summarise yt-dlp's info dict; `now` is in seconds since 1970."""
-    offered = [entry for entry in _entries(info) if entries.why_absent(entry) is None]
+    offered = [entry for entry in entries_of(info) if entries.why_absent(entry) is None]
     expiries = [
         expires
         for entry in offered
@@ -76,7 +77,7 @@ def summary(info: Mapping[str, Any], now: float) -> Summary:
     version = info.get("_version")
     heights = (entries.whole(one.get("height"), 1 << 13) for one in offered)
     ratios = (entries.number(one.get("stretched_ratio"), 100.0) for one in offered)
-    protocols = Counter(entries.short(entry.get("protocol")) for entry in _entries(info))
+    protocols = Counter(entries.short(entry.get("protocol")) for entry in entries_of(info))
     return Summary(
         yt_dlp=entries.short(version.get("version") if isinstance(version, dict) else None),
         clients=sorted({entries.source(entry).client for entry in offered} - {""}),
@@ -95,7 +96,7 @@ def choose(info: Mapping[str, Any], *, hls: bool = False, height: int = HEIGHT) 
 
     Raises `Failure`, as `formats.choose`.
     """
-    among = [entry for entry in _entries(info) if _is_hls(entry) is hls]
+    among = [entry for entry in entries_of(info) if _is_hls(entry) is hls]
     required = formats.Requirements(Resolution.REFERENCE, height)
     return formats.choose({**info, "formats": among}, required).video
 
@@ -111,7 +112,7 @@ def part(info: Mapping[str, Any], video: Format, *, last: bool) -> tuple[dict[st
     length = min(END, size)
     byte_range = f"bytes={size - length}-" if last else f"bytes=0-{length - 1}"
     changed = []
-    for entry in _entries(info):
+    for entry in entries_of(info):
         if entry.get("format_id") == video.format_id:
             headers = entry.get("http_headers")
             changed.append(
@@ -166,11 +167,6 @@ def message(failure: Failure) -> str:
     # For a tool that was terminated for lack of progress, earlier messages are more informative.
     chosen = errors[-1:] or lines[-2:][::-1]
     return "; before that: ".join(without_addresses(line)[:_LONGEST] for line in chosen)
-
-
-def _entries(info: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = info.get("formats")
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
 def _is_hls(entry: Mapping[str, Any]) -> bool:

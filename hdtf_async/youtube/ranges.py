@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from hdtf_async.youtube.entries import entries_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -25,9 +27,9 @@ _OF_WHOLE = frozenset({"downloader_options", "filesize", "filesize_approx", "con
 
 def accepts_ranges(info: Mapping[str, Any], format_id: str) -> bool:
     """Whether a format is one file at a URL to which a range can be added."""
-    return len(_entries(info, format_id)) == 1 and all(
+    return len(entries_of(info, format_id)) == 1 and all(
         entry.get("protocol") in ("http", "https") and _accepts(entry.get("url"))
-        for entry in _entries(info, format_id)
+        for entry in entries_of(info, format_id)
     )
 
 
@@ -54,16 +56,7 @@ def in_ranges(
             "protocol": "http_dash_segments",
             "fragments": [{"url": f"{entry['url']}&range={first}-{behind - 1}"} for first, behind in ranges],
         }
-        for entry in _entries(info, fmt.format_id)
+        for entry in entries_of(info, fmt.format_id)
     ]
     size = sum(behind - first for first, behind in ranges)
     return {**info, "formats": formats}, replace(fmt, size=size, size_is_exact=True, protocol=RANGES)
-
-
-def _entries(info: Mapping[str, Any], format_id: str) -> list[Mapping[str, Any]]:
-    formats = info.get("formats")
-    return [
-        entry
-        for entry in (formats if isinstance(formats, list) else ())
-        if isinstance(entry, dict) and entry.get("format_id") == format_id
-    ]

@@ -33,6 +33,7 @@ from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.stderr import classify
 from hdtf_async.youtube import reachability
+from hdtf_async.youtube.entries import entries_of
 from hdtf_async.youtube.ranges import RANGES
 
 if TYPE_CHECKING:
@@ -326,24 +327,15 @@ def _only(info: Mapping[str, Any], format_id: str) -> dict[str, Any]:
     """
     formats = [
         {name: value for name, value in entry.items() if name != "stretched_ratio"}
-        for entry in _entries(info, format_id)
+        for entry in entries_of(info, format_id)
     ]
     return {key: info[key] for key in _KEPT if key in info} | {"formats": formats}
-
-
-def _entries(info: Mapping[str, Any], format_id: str) -> list[dict[str, Any]]:
-    formats = info.get("formats")
-    return [
-        entry
-        for entry in (formats if isinstance(formats, list) else ())
-        if isinstance(entry, dict) and entry.get("format_id") == format_id
-    ]
 
 
 def _wait(info: Mapping[str, Any], format_id: str) -> float:
     """Return how many seconds yt-dlp waits before it downloads: until an advertisement would end."""
     now = time.time()
-    times = [entry.get("available_at") for entry in _entries(info, format_id)]
+    times = [entry.get("available_at") for entry in entries_of(info, format_id)]
     waits = [at - now for at in times if isinstance(at, int | float) and now < at < now + LONGEST_WAIT]
     return max(waits, default=0.0)
 
