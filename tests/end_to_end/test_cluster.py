@@ -61,6 +61,7 @@ pytestmark = [
     pytest.mark.dask,
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
     pytest.mark.filterwarnings("default:::distributed"),
+    pytest.mark.filterwarnings("ignore:Creating scratch directories"),  # on a machine that is busy
 ]
 
 MANIFESTS = ("metadata.jsonl", "failures.jsonl")

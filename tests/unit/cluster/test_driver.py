@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
     from hdtf_async import Report
 
-pytestmark = [pytest.mark.dask, pytest.mark.filterwarnings("default:::distributed")]
+pytestmark = [
+    pytest.mark.dask,
+    pytest.mark.filterwarnings("default:::distributed"),
+    pytest.mark.filterwarnings("ignore:Creating scratch directories"),  # on a machine that is busy
+]
 
 ROWS = LATER + 1
 SETTINGS: dict[str, Any] = {"pace": 0, "retry_wait": 0, "min_free": 0, "keep_raw": False, "encodes": 1}
