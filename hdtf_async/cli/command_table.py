@@ -183,8 +183,8 @@ COMMANDS = (
         example="check --out DIR",
         line="verify clips (checksums, frame counts)",
         description="Verify every clip against its recorded checksum and list corrupt, missing and untracked"
-        " files; exit code 1 if there are any. Changes nothing without --repair, which the download options"
-        " are for.",
+        " files; exit code 1 if there are any. Changes nothing without --repair. Download options only"
+        " matter with --repair.",
         options=_check_options,
         run=actions.run_check,
     ),
